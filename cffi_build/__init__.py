@@ -1,0 +1,1 @@
+"""All our C, and the one script that compiles it (build.py)."""

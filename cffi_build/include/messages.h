@@ -1,0 +1,491 @@
+/* messages.h — the layouts of everything that crosses a process boundary. Layouts; the one function zeroes them.
+ *
+ * The lines between the cffi markers are the one declaration of these layouts. The C compiler, cffi, the numpy dtypes,
+ * the IntEnums and the slot views of reactor/domain/messages.py are all made from them.
+ *
+ * Rules of the house
+ *   - Prices are int64 ticks, quantities int64 lots of the instrument named in the header (see instrument_t).
+ *   - Money amounts (balances, fees, PnL, funding) are int64 in units of 1e-8 of the asset: the suffix is _e8.
+ *   - Ratios that only steer a decision (spreads, percentiles, funding rates) are doubles.
+ *   - stage_ns are CLOCK_MONOTONIC, one clock for the host; exchange_ns is the venue's wall clock; 0 means "not passed".
+ *   - Strings are NUL-padded ASCII. Every struct is a whole number of cache lines; pads are zero.
+ */
+#ifndef CRYPTO_TRADE_MESSAGES_H
+#define CRYPTO_TRADE_MESSAGES_H
+
+#include <stdint.h>
+
+/* cffi: begin */
+#define INSTRUMENTS_MAX 1024
+#define CLIENT_ORDER_ID_SIZE 40
+#define SIGNAL_VALUES_MAX 12
+#define QUOTES_PER_MESSAGE 6
+#define COUNTERS_MAX 96
+
+/* ---- words ------------------------------------------------------------------------------------------------- */
+
+typedef enum venue {
+    VENUE_BINANCE_SPOT = 0,
+    VENUE_BINANCE_USDM = 1,
+    VENUE_BINANCE_COINM = 2,
+    VENUE_COUNT = 3
+} venue_e;
+
+typedef enum side { SIDE_BUY = 1, SIDE_SELL = -1 } side_e;
+
+typedef enum order_type { ORDER_TYPE_LIMIT = 0, ORDER_TYPE_MARKET = 1 } order_type_e;
+
+typedef enum time_in_force { TIF_GTC = 0, TIF_IOC = 1, TIF_FOK = 2, TIF_POST_ONLY = 3 } time_in_force_e;
+
+/* Where a decision has been. One CLOCK_MONOTONIC stamp each in message_header_t.stage_ns. */
+typedef enum stage {
+    STAGE_RECEIVE = 0,     /* feed: the frame left the socket */
+    STAGE_SIGNAL = 1,      /* feed: the signal was committed */
+    STAGE_EVENT = 2,       /* collector: the event was committed */
+    STAGE_COMMAND = 3,     /* prepost: the command was committed */
+    STAGE_SEND = 4,        /* engine: the request was handed to the socket */
+    STAGE_ACK = 5,         /* engine: the venue's answer left the socket */
+    STAGE_REPORT = 6,      /* prepost: the report was applied */
+    STAGE_COUNT = 7
+} stage_e;
+
+typedef enum signal_type {
+    SIGNAL_ADAPTIVE_SPREAD_DEVIATION = 0,
+    SIGNAL_FIXED_SPREAD_DEVIATION = 1,
+    SIGNAL_FUNDING_RATE_DIRECTION = 2,
+    SIGNAL_REAL_TIME_FUNDING_RISK = 3,
+    SIGNAL_POSITION_CLOSE = 4,
+    SIGNAL_BOOK_TOP = 5,
+    SIGNAL_ORDER_RESPONSE = 6,
+    SIGNAL_STRATEGY_QUOTES = 7,
+    SIGNAL_STRATEGY_ORDER = 8,
+    SIGNAL_USER = 32,          /* first type of the user's own signals */
+    SIGNAL_TYPES_MAX = 64
+} signal_type_e;
+
+typedef enum event_kind {
+    EVENT_OPEN = 0,            /* open a pair (or a single leg): prepost sizes it in clips */
+    EVENT_CLOSE = 1,           /* close both legs of a pair at once */
+    EVENT_HEDGE = 2,           /* trade `quantity_lots` of the hedge leg; checked again against the ledger */
+    EVENT_QUOTES = 3,          /* a strategy's wanted grid: diffed against live orders */
+    EVENT_ORDER = 4,           /* one order exactly as written (user triggers, strategies) */
+    EVENT_CANCEL = 5,          /* cancel order_id, or all of the instrument when order_id is 0 */
+    EVENT_HALT = 6             /* kill switch to HALTED for the instrument (or all when instrument_index is 0xffff) */
+} event_kind_e;
+
+typedef enum command_kind {
+    COMMAND_PLACE = 0,
+    COMMAND_CANCEL = 1,
+    COMMAND_QUERY = 2,             /* one order, by client_order_id */
+    COMMAND_CANCEL_ALL_OURS = 3,   /* every open order with our prefix on the venue */
+    COMMAND_OPEN_ORDERS = 4,       /* answers: REPORT_OPEN_ORDER rows, then REPORT_SNAPSHOT_END */
+    COMMAND_POSITIONS = 5,         /* answers: REPORT_POSITION rows, then REPORT_SNAPSHOT_END */
+    COMMAND_BALANCES = 6,          /* answers: REPORT_BALANCE rows, then REPORT_SNAPSHOT_END */
+    COMMAND_FILLS_SINCE = 7,       /* fills of instrument with trade id > trade_id: REPORT_FILL rows, then END */
+    COMMAND_FUNDING_SINCE = 8      /* funding payments since exchange_ns: REPORT_FUNDING rows, then END */
+} command_kind_e;
+
+typedef enum report_kind {
+    REPORT_ACK = 0,                /* the venue accepted the order; venue_order_id is known */
+    REPORT_REJECT = 1,             /* the venue refused it: certainly no effect */
+    REPORT_FILL = 2,               /* one fill: trade_id, last price and quantity, fee */
+    REPORT_CANCELLED = 3,
+    REPORT_EXPIRED = 4,            /* IOC/FOK/market remainder, or the venue ended it */
+    REPORT_CANCEL_REJECT = 5,      /* the cancel found no open order: query for the end state */
+    REPORT_NOT_SENT = 6,           /* provably never left this host */
+    REPORT_OUTCOME_UNKNOWN = 7,    /* sent, nobody told us: query by client id */
+    REPORT_ORDER_STATE = 8,        /* answer to COMMAND_QUERY: order_status, cumulative quantity */
+    REPORT_ORDER_NOT_FOUND = 9,    /* the venue itself said "no such order" */
+    REPORT_OPEN_ORDER = 10,
+    REPORT_POSITION = 11,
+    REPORT_BALANCE = 12,
+    REPORT_SNAPSHOT_END = 13,      /* closes the rows of request_id; reason != NONE: the snapshot failed */
+    REPORT_FUNDING = 14,
+    REPORT_SESSION_UP = 15,        /* private connectivity of `venue` is complete (orders + user data) */
+    REPORT_SESSION_DOWN = 16,
+    REPORT_ACK_LITE = 17           /* a fill seen early without fee (TRADE_LITE): for hedging speed; same trade_id follows */
+} report_kind_e;
+
+/* The venue's view of an order. */
+typedef enum order_status {
+    ORDER_STATUS_NEW = 0, ORDER_STATUS_PARTIALLY_FILLED = 1, ORDER_STATUS_FILLED = 2, ORDER_STATUS_CANCELLED = 3,
+    ORDER_STATUS_REJECTED = 4, ORDER_STATUS_EXPIRED = 5
+} order_status_e;
+
+/* Why something was refused: ours (1..99) and the venue's, normalised (100..). facts: error codes → kinds. */
+typedef enum reason {
+    REASON_NONE = 0,
+    REASON_SIGNAL_TOO_OLD = 1, REASON_COOLDOWN = 2, REASON_POSITION_LIMIT = 3, REASON_CAPITAL_LIMIT = 4,
+    REASON_PENDING_ORDERS = 5, REASON_TOTAL_EXPOSURE = 6, REASON_DAILY_TRADES = 7, REASON_MARGIN_RATIO = 8,
+    REASON_PRICE_COLLAR = 9, REASON_ORDER_NOTIONAL = 10, REASON_ORDER_RATE = 11, REASON_DAILY_LOSS = 12,
+    REASON_KILL_SWITCH = 13, REASON_BELOW_MINIMUM = 14, REASON_NO_BOOK = 15, REASON_NOT_RECONCILED = 16,
+    REASON_NO_INVENTORY = 17, REASON_ALREADY_HEDGED = 18, REASON_PAIR_BUSY = 19, REASON_CANCEL_OVERTOOK = 20,
+    REASON_NO_SESSION = 21, REASON_QUEUED_BEFORE_RESTART = 22, REASON_CLOCK_UNCERTAIN = 23, REASON_BACKPRESSURE = 24,
+    REASON_UNKNOWN_ORDER_ID = 25, REASON_STAGE_REFUSED = 26, REASON_SYMBOL_HALTED = 27, REASON_STALE_SIGNAL = 28,
+    REASON_TIMEOUT = 29, REASON_CONNECTION_LOST = 30,
+    REASON_DUPLICATE_CLIENT_ID = 100, REASON_INSUFFICIENT_BALANCE = 101, REASON_UNKNOWN_ORDER = 102,
+    REASON_ORDER_ALREADY_CLOSED = 103, REASON_RATE_LIMITED = 104, REASON_BANNED = 105, REASON_TIMESTAMP = 106,
+    REASON_BAD_SIGNATURE = 107, REASON_INVALID_KEY = 108, REASON_BAD_PARAMETER = 109, REASON_PRECISION = 110,
+    REASON_FILTER_PRICE = 111, REASON_FILTER_LOT = 112, REASON_FILTER_NOTIONAL = 113, REASON_POST_ONLY_WOULD_TAKE = 114,
+    REASON_FOK_NOT_FILLED = 115, REASON_REDUCE_ONLY = 116, REASON_MAX_ORDERS = 117, REASON_MAX_POSITION = 118,
+    REASON_MARKET_CLOSED = 119, REASON_SERVER_BUSY = 120, REASON_UNKNOWN_EXECUTION = 121, REASON_NO_CHANGE = 122,
+    REASON_WOULD_TRIGGER = 123, REASON_UNMAPPED = 199
+} reason_e;
+
+typedef enum response_kind {
+    RESPONSE_ACCEPTED = 0, RESPONSE_REFUSED = 1, RESPONSE_ACKNOWLEDGED = 2, RESPONSE_FILL = 3, RESPONSE_CLOSED = 4,
+    RESPONSE_HEDGE_REQUIRED = 5, RESPONSE_PAIR_OPENED = 6, RESPONSE_PAIR_CLOSED = 7, RESPONSE_REJECTED = 8
+} response_kind_e;
+
+typedef enum control_kind {
+    CONTROL_STOP = 0, CONTROL_HALT = 1, CONTROL_REDUCE_ONLY = 2, CONTROL_RESUME = 3, CONTROL_RELOAD = 4,
+    CONTROL_FLATTEN = 5, CONTROL_CANCEL_ALL = 6, CONTROL_SUBSCRIBE = 7, CONTROL_CHECK_BOOK = 8
+} control_kind_e;
+
+/* life_state of a role in its metrics segment. */
+typedef enum life_state {
+    LIFE_STARTING = 0, LIFE_READY = 1, LIFE_RUNNING = 2, LIFE_STOPPING = 3, LIFE_STOPPED = 4, LIFE_FAILED = 5
+} life_state_e;
+
+typedef enum kill_switch { KILL_SWITCH_RUNNING = 0, KILL_SWITCH_REDUCE_ONLY = 1, KILL_SWITCH_HALTED = 2 } kill_switch_e;
+
+/* message_header_t.flags */
+#define FLAG_REDUCE_ONLY 1
+#define FLAG_URGENT 2
+#define FLAG_HEDGE 4          /* takes the fast path: hedges and unwinds */
+#define FLAG_LAST_PART 8      /* last message of a grid or a row set */
+#define FLAG_MAKER 16         /* this fill was the maker side */
+#define FLAG_OURS 32          /* the client order id carries our prefix */
+#define FLAG_CLOSE 64         /* closes a pair */
+#define FLAG_REPLAYED 128     /* came from a query or a snapshot, not from the live stream */
+#define FLAG_FOREIGN 256      /* somebody else's: report, never touch */
+#define FLAG_LIQUIDATION 512  /* forced by the venue: liquidation, auto-deleveraging, settlement */
+
+/* ---- header ------------------------------------------------------------------------------------------------ */
+
+/* Two cache lines in front of every message. Signal, event, command and report carry it onwards, so the last one
+ * knows the whole way. */
+typedef struct message_header {
+    uint64_t sequence;             /* per link and lane: the ring position + 1 */
+    uint64_t signal_id;            /* (feed index + 1) << 48 | number: follows a decision from the tick to the fill */
+    uint64_t order_id;             /* ours: epoch << 40 | number; 0: none. The client order id is made from it */
+    int64_t  exchange_ns;          /* the venue's time of what caused this */
+    int64_t  stage_ns[7];          /* by stage_e */
+    uint16_t kind;                 /* signal_type_e, event_kind_e, command_kind_e, ... by link */
+    uint16_t source;               /* index of the writing role in the plan */
+    uint16_t instrument_index;     /* what it is about; 0xffff: none */
+    uint16_t hedge_instrument_index;  /* the other leg of the pair; 0xffff: none */
+    uint32_t flags;
+    uint32_t pair_id;              /* dense number of the pair in the plan; 0xffffffff: none */
+    uint64_t pair_sequence;        /* which round trip of that pair (0: none) */
+    uint8_t  pad[16];
+} message_header_t;
+
+/* One wanted order of a grid. */
+typedef struct quote {
+    int64_t price_ticks;
+    int64_t quantity_lots;         /* > 0 buys, < 0 sells */
+} quote_t;
+
+/* ---- links ------------------------------------------------------------------------------------------------- */
+
+/* feed → collector. State-like signals travel on lane NORMAL and conflate per signal_index; strategy quotes, orders
+ * and halts travel on lane URGENT and are lossless. header.kind is signal_type_e.
+ *
+ *   type                        values
+ *   ADAPTIVE_SPREAD_DEVIATION   0 spread_short = hedge_bid/open_ask − 1 (short perpetual, long spot), 1 its percentile [0,1],
+ *                               2 spread_long = open_bid/hedge_ask − 1 (long perpetual, short spot), 3 its percentile
+ *   FIXED_SPREAD_DEVIATION      0 spread_short, 1 spread_long, 2 direction that passes its threshold: −1, +1 or 0
+ *   FUNDING_RATE_DIRECTION      0 funding rate, 1 direction −1 | 0 | +1, 2 predicted rate, 3 seconds to the payment
+ *   REAL_TIME_FUNDING_RISK      0 risk (1: close, the funding has turned), 1 funding rate, 2 position direction
+ *   POSITION_CLOSE              0 reason: 1 take profit, 2 stop loss, 3 age; 1 return of the pair, 2 age in s
+ *   BOOK_TOP                    0 mid, 1 spread (both in price units)
+ * For pair signals instrument_index is the open leg (spot), hedge_instrument_index the perpetual. */
+typedef struct signal_message {
+    message_header_t header;
+    uint32_t signal_index;         /* type · INSTRUMENTS_MAX + instrument_index */
+    uint16_t value_count;
+    uint16_t quote_count;          /* STRATEGY_QUOTES: quotes[] used in this part; FLAG_LAST_PART ends the grid */
+    int64_t  bid_ticks;            /* book top of instrument_index when the signal was made */
+    int64_t  ask_ticks;
+    int64_t  bid_lots;
+    int64_t  ask_lots;
+    int64_t  hedge_bid_ticks;      /* book top of hedge_instrument_index */
+    int64_t  hedge_ask_ticks;
+    uint16_t strategy_index;
+    uint16_t order_type;           /* STRATEGY_ORDER: order_type_e, time_in_force_e; the order is quotes[0] */
+    uint16_t time_in_force;
+    uint16_t reserved;
+    double   values[12];           /* SIGNAL_VALUES_MAX */
+    quote_t  quotes[6];            /* QUOTES_PER_MESSAGE */
+    uint8_t  pad[64];
+} signal_message_t;
+
+/* collector → prepost. header.kind is event_kind_e. Hedges, closes, cancels and halts take lane URGENT. */
+typedef struct event_message {
+    message_header_t header;
+    uint16_t trigger_index;        /* which trigger fired (plan order) */
+    int16_t  side;                 /* of the open leg (OPEN, ORDER) or of the hedge (HEDGE): side_e */
+    int16_t  direction;            /* −1: short perpetual, long spot; +1: the reverse */
+    uint16_t order_type;           /* order_type_e */
+    uint16_t time_in_force;        /* time_in_force_e */
+    uint16_t strategy_index;
+    uint16_t quote_count;
+    uint16_t reason;               /* POSITION_CLOSE reason, or reason_e */
+    int64_t  quantity_lots;        /* 0: prepost sizes by clip */
+    int64_t  price_ticks;          /* 0: prepost prices from the book */
+    int64_t  bid_ticks;            /* book tops the decision was made on */
+    int64_t  ask_ticks;
+    int64_t  hedge_bid_ticks;
+    int64_t  hedge_ask_ticks;
+    uint64_t target_order_id;      /* CANCEL */
+    double   values[4];            /* what the trigger saw: spread, percentile, funding rate, … */
+    quote_t  quotes[6];
+    uint8_t  pad[56];
+} event_message_t;
+
+/* prepost → engine. header.kind is command_kind_e. */
+typedef struct command_message {
+    message_header_t header;
+    char     client_order_id[40];  /* minted once, NUL-padded */
+    uint16_t venue;                /* venue_e */
+    int16_t  side;                 /* side_e */
+    uint16_t order_type;
+    uint16_t time_in_force;
+    int64_t  price_ticks;
+    int64_t  quantity_lots;
+    int64_t  venue_order_id;       /* 0: not known */
+    int64_t  trade_id;             /* FILLS_SINCE: the last one known */
+    int64_t  deadline_ns;          /* CLOCK_MONOTONIC: not sent later than this (0: no limit) */
+    uint64_t request_id;           /* echoed by every report that answers this */
+    int64_t  since_ms;             /* FUNDING_SINCE, FILLS_SINCE: venue wall clock */
+    uint8_t  pad[24];
+} command_message_t;
+
+/* engine → prepost. header.kind is report_kind_e; header.order_id is 0 where the client id is not ours. */
+typedef struct report_message {
+    message_header_t header;
+    char     client_order_id[40];
+    char     asset[16];            /* BALANCE: the asset; FILL, FUNDING: the fee's or payment's asset */
+    uint64_t request_id;
+    int64_t  venue_order_id;
+    int64_t  trade_id;
+    int64_t  price_ticks;          /* FILL: of this fill; ORDER rows: limit price; POSITION: entry price */
+    int64_t  quantity_lots;        /* FILL: of this fill; ORDER rows: original; POSITION: signed */
+    int64_t  cumulative_lots;      /* filled so far, as the venue counts */
+    int64_t  fee_e8;               /* > 0 we paid */
+    int64_t  amount_e8;            /* BALANCE: free; FUNDING: received (> 0) or paid; POSITION: unrealised PnL */
+    int64_t  locked_e8;            /* BALANCE: locked in orders */
+    int64_t  venue_time_ms;        /* the venue's transaction time */
+    int32_t  error_code;           /* the venue's own number, 0: none */
+    uint16_t reason;               /* reason_e */
+    uint16_t venue;                /* venue_e */
+    int16_t  side;
+    uint16_t order_type;
+    uint16_t time_in_force;
+    uint16_t order_status;         /* order_status_e */
+    uint16_t connection;           /* which session carried it */
+    uint16_t row_count;            /* SNAPSHOT_END: rows sent */
+    uint32_t reserved;
+    char     text[88];             /* the venue's words, cut */
+    uint8_t  pad[8];
+} report_message_t;
+
+/* prepost → collector, prepost → strategy. header.kind is response_kind_e. */
+typedef struct response_message {
+    message_header_t header;
+    int64_t  price_ticks;
+    int64_t  quantity_lots;        /* FILL: of this fill; HEDGE_REQUIRED: signed, what the hedge leg must still do */
+    int64_t  cumulative_lots;
+    int64_t  position_lots;        /* after this */
+    int64_t  trade_id;
+    uint64_t target_order_id;
+    uint16_t reason;
+    int16_t  side;
+    uint16_t strategy_index;
+    uint16_t order_status;
+    uint8_t  pad[8];
+} response_message_t;
+
+/* any hot role → journal writer. A transition, fill, … as the writer needs it; see reactor/journal.py. */
+typedef enum journal_kind {
+    JOURNAL_ORDER = 0, JOURNAL_FILL = 1, JOURNAL_PAIR = 2, JOURNAL_FUNDING = 3, JOURNAL_QUOTA = 4, JOURNAL_OPERATOR = 5,
+    JOURNAL_EPOCH = 6, JOURNAL_BALANCE = 7
+} journal_kind_e;
+
+typedef struct journal_message {
+    message_header_t header;       /* header.kind is journal_kind_e */
+    char     client_order_id[40];
+    char     asset[16];
+    int64_t  wall_ns;              /* CLOCK_REALTIME */
+    int64_t  venue_order_id;
+    int64_t  trade_id;
+    int64_t  price_ticks;
+    int64_t  quantity_lots;
+    int64_t  cumulative_lots;
+    int64_t  fee_e8;
+    int64_t  amount_e8;
+    int64_t  values[6];            /* by kind */
+    uint16_t venue;
+    int16_t  side;
+    uint16_t order_type;
+    uint16_t time_in_force;
+    uint16_t state_from;           /* order or pair state */
+    uint16_t state_to;
+    uint16_t event;
+    uint16_t reason;
+    uint8_t  pad[8];
+    char     text[64];
+} journal_message_t;
+
+/* supervisor → role. header.kind is control_kind_e. */
+typedef struct control_message {
+    message_header_t header;
+    uint64_t generation;           /* RELOAD: which plan file */
+    char     text[56];             /* SUBSCRIBE: "venue:SYMBOL"; otherwise who asked */
+} control_message_t;
+
+/* role → supervisor. One line of log: the supervisor writes it as JSON. */
+typedef struct log_message {
+    message_header_t header;       /* header.kind: level (10 debug … 40 error) */
+    int64_t  wall_ns;
+    uint32_t suppressed;           /* how many like it were sampled away before this */
+    uint16_t length;
+    uint16_t module;
+    char     text[368];
+} log_message_t;
+
+/* ---- segments (seqlock-protected; one writer, anyone reads) ------------------------------------------------- */
+
+/* One row per instrument, made by the supervisor from the venues' exchange info, never changed while running. */
+typedef struct instrument {
+    char     symbol[24];           /* the venue's string, upper case */
+    char     base_asset[16];
+    char     quote_asset[16];
+    uint16_t venue;                /* venue_e */
+    uint16_t instrument_index;
+    uint8_t  price_decimals;       /* digits after the point on the wire */
+    uint8_t  quantity_decimals;
+    uint8_t  is_trading;
+    uint8_t  is_perpetual;
+    int64_t  tick_size;            /* in 10^-price_decimals: price = ticks · tick_size · 10^-price_decimals */
+    int64_t  lot_size;             /* in 10^-quantity_decimals */
+    int64_t  quantity_lots_min;
+    int64_t  quantity_lots_max;
+    int64_t  market_quantity_lots_max;
+    int64_t  price_ticks_min;
+    int64_t  price_ticks_max;
+    int64_t  notional_min_e8;      /* of the quote asset */
+    int64_t  contract_size_e8;     /* quote (inverse) or base (linear) units per contract; 1e8 for spot and linear */
+    int64_t  maker_fee_e8;         /* fraction · 1e8 */
+    int64_t  taker_fee_e8;
+    double   percent_price_up;     /* price filter around the average or mark; 0: none */
+    double   percent_price_down;
+    uint8_t  pad[24];
+} instrument_t;
+
+/* Book top and market state of one instrument: written by its feed. */
+typedef struct book_top {
+    int64_t  bid_ticks;            /* 0: side empty */
+    int64_t  ask_ticks;
+    int64_t  bid_lots;
+    int64_t  ask_lots;
+    uint64_t update_id;
+    int64_t  exchange_ns;
+    int64_t  receive_ns;           /* CLOCK_MONOTONIC; 0: never */
+    double   mark_price;           /* 0: none */
+    double   index_price;
+    double   funding_rate;
+    int64_t  next_funding_ms;
+    int64_t  last_trade_ticks;
+    int64_t  last_trade_lots;      /* > 0: the buyer was the taker */
+    uint32_t is_synchronised;
+    uint32_t resyncs;
+    uint64_t duplicates;           /* messages the redundant session had brought before */
+    int64_t  clock_offset_ns;      /* venue wall clock − our wall clock, estimate */
+} book_top_t;
+
+/* Position and limits of one instrument: written by prepost. */
+typedef struct position_row {
+    int64_t  position_lots;        /* signed */
+    int64_t  entry_price_ticks_e8; /* average entry in ticks · 1e8 */
+    int64_t  realised_pnl_e8;
+    int64_t  fees_e8;              /* in quote units */
+    int64_t  funding_e8;
+    int64_t  capital_used_e8;
+    int64_t  reserved_lots;        /* quota reserved by live orders */
+    int64_t  pair_opened_ns;       /* CLOCK_MONOTONIC of the open pair on this (open-leg) instrument; 0: none */
+    int64_t  pair_entry_spread_e8; /* spread captured at entry · 1e8 */
+    int32_t  pair_direction;       /* −1, 0, +1 */
+    uint32_t pair_state;
+    uint32_t pending_orders;
+    uint32_t is_halted;
+    uint32_t trades_today;
+    uint32_t reserved;
+    uint64_t fills;
+    uint8_t  pad[24];
+} position_row_t;
+
+/* Live risk of the portfolio: written by prepost. */
+typedef struct risk_summary {
+    int64_t  equity_e8;            /* USDT */
+    int64_t  net_exposure_e8;
+    int64_t  gross_exposure_e8;
+    int64_t  realised_pnl_e8;
+    int64_t  fees_e8;
+    int64_t  funding_e8;
+    int64_t  unrealised_pnl_e8;
+    uint64_t orders;
+    uint64_t fills;
+    uint64_t rejects;
+    uint64_t refusals;             /* our own risk said no */
+    uint64_t pairs_opened;
+    uint64_t pairs_closed;
+    uint64_t duplicates_detected;
+    uint32_t open_orders;
+    uint32_t unknown_orders;
+    uint32_t kill_switch;          /* kill_switch_e */
+    uint32_t is_reconciled;
+    uint32_t trades_today;
+    uint32_t venue_confirmed_clean;  /* stop sequence: the venue said that none of ours is open */
+    uint64_t reserved[7];
+} risk_summary_t;
+
+/* Life sign and counters of one role: written by its shard. Counter names are in the role's module. */
+typedef struct role_metrics {
+    int64_t  heartbeat_ns;         /* CLOCK_MONOTONIC of the last pass */
+    int64_t  started_ns;
+    uint32_t pid;
+    uint32_t life_state;           /* life_state_e */
+    uint32_t incarnation;
+    uint32_t wait_policy;
+    uint64_t passes;
+    uint64_t work_done;
+    uint64_t sleeps;
+    uint64_t control_sequence;     /* last control message obeyed */
+    uint64_t plan_generation;
+    uint64_t counters[96];         /* COUNTERS_MAX, by the role's own enum */
+    char     failure[120];         /* LIFE_FAILED: the sentence for the user */
+} role_metrics_t;
+
+/* Zeroes `size` bytes of a message. */
+void message_clear(void *message, uint64_t size);
+/* cffi: end */
+
+#define WHOLE_CACHE_LINES(type) _Static_assert(sizeof(type) % 64 == 0, #type " must be whole cache lines")
+_Static_assert(sizeof(message_header_t) == 128, "the header is two cache lines");
+WHOLE_CACHE_LINES(signal_message_t);
+WHOLE_CACHE_LINES(event_message_t);
+WHOLE_CACHE_LINES(command_message_t);
+WHOLE_CACHE_LINES(report_message_t);
+WHOLE_CACHE_LINES(response_message_t);
+WHOLE_CACHE_LINES(journal_message_t);
+WHOLE_CACHE_LINES(control_message_t);
+WHOLE_CACHE_LINES(log_message_t);
+WHOLE_CACHE_LINES(instrument_t);
+WHOLE_CACHE_LINES(book_top_t);
+WHOLE_CACHE_LINES(position_row_t);
+WHOLE_CACHE_LINES(risk_summary_t);
+WHOLE_CACHE_LINES(role_metrics_t);
+
+#endif

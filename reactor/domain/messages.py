@@ -1,0 +1,103 @@
+"""Python's view of cffi_build/include/messages.h: enums, flags, slot views and dtypes, all derived, none typed twice.
+
+Reach one message through a prebuilt cffi view (`signal_view(address)`, a field costs about 20 ns) and many through numpy
+(`SIGNAL_DTYPE`). What each field means stands in the header.
+"""
+
+from typing import Any
+
+from reactor._native import ffi, lib
+from shm.layout import dtype_of, enum_of, size_of, view_maker
+
+INSTRUMENTS_MAX: int = lib.INSTRUMENTS_MAX
+SIGNAL_VALUES_MAX: int = lib.SIGNAL_VALUES_MAX
+QUOTES_PER_MESSAGE: int = lib.QUOTES_PER_MESSAGE
+CLIENT_ORDER_ID_SIZE: int = lib.CLIENT_ORDER_ID_SIZE
+COUNTERS_MAX: int = lib.COUNTERS_MAX
+# The enums are made from the C header, so a type checker cannot see their members; values travel as plain ints.
+NO_INSTRUMENT = 0xFFFF
+NO_PAIR = 0xFFFFFFFF
+
+Venue: Any = enum_of(ffi, "venue_e", "VENUE_")
+Side: Any = enum_of(ffi, "side_e", "SIDE_")
+OrderType: Any = enum_of(ffi, "order_type_e", "ORDER_TYPE_")
+TimeInForce: Any = enum_of(ffi, "time_in_force_e", "TIF_")
+Stage: Any = enum_of(ffi, "stage_e", "STAGE_")
+SignalType: Any = enum_of(ffi, "signal_type_e", "SIGNAL_")
+EventKind: Any = enum_of(ffi, "event_kind_e", "EVENT_")
+CommandKind: Any = enum_of(ffi, "command_kind_e", "COMMAND_")
+ReportKind: Any = enum_of(ffi, "report_kind_e", "REPORT_")
+OrderStatus: Any = enum_of(ffi, "order_status_e", "ORDER_STATUS_")
+Reason: Any = enum_of(ffi, "reason_e", "REASON_")
+ResponseKind: Any = enum_of(ffi, "response_kind_e", "RESPONSE_")
+ControlKind: Any = enum_of(ffi, "control_kind_e", "CONTROL_")
+LifeState: Any = enum_of(ffi, "life_state_e", "LIFE_")
+KillSwitch: Any = enum_of(ffi, "kill_switch_e", "KILL_SWITCH_")
+JournalKind: Any = enum_of(ffi, "journal_kind_e", "JOURNAL_")
+
+FLAG_REDUCE_ONLY: int = lib.FLAG_REDUCE_ONLY
+FLAG_URGENT: int = lib.FLAG_URGENT
+FLAG_HEDGE: int = lib.FLAG_HEDGE
+FLAG_LAST_PART: int = lib.FLAG_LAST_PART
+FLAG_MAKER: int = lib.FLAG_MAKER
+FLAG_OURS: int = lib.FLAG_OURS
+FLAG_CLOSE: int = lib.FLAG_CLOSE
+FLAG_REPLAYED: int = lib.FLAG_REPLAYED
+FLAG_FOREIGN: int = lib.FLAG_FOREIGN
+FLAG_LIQUIDATION: int = lib.FLAG_LIQUIDATION
+
+MESSAGE_STRUCTS = {
+    "signal": "signal_message_t",
+    "event": "event_message_t",
+    "command": "command_message_t",
+    "report": "report_message_t",
+    "response": "response_message_t",
+    "journal": "journal_message_t",
+    "control": "control_message_t",
+    "log": "log_message_t",
+}
+SEGMENT_STRUCTS = {
+    "instrument": "instrument_t",
+    "book_top": "book_top_t",
+    "position": "position_row_t",
+    "risk": "risk_summary_t",
+    "metrics": "role_metrics_t",
+}
+_STRUCTS = MESSAGE_STRUCTS | SEGMENT_STRUCTS
+
+VIEW = {name: view_maker(ffi, struct) for name, struct in _STRUCTS.items()}
+SIZE = {name: size_of(ffi, struct) for name, struct in _STRUCTS.items()}
+DTYPE = {name: dtype_of(ffi, struct) for name, struct in _STRUCTS.items()}
+
+
+def new(name: str) -> Any:
+    """A zeroed message of our own memory, for tests and templates: `new("signal")`. Keep the returned owner alive."""
+    return ffi.new(f"{_STRUCTS[name]} *")
+
+
+def copy(target: Any, source: Any, name: str) -> None:
+    """Copies a whole message of layout `name` between two views."""
+    ffi.memmove(target, source, SIZE[name])
+
+
+def clear(target: Any, name: str) -> None:
+    """Zeroes a whole message, so that no stale bytes travel."""
+    lib.message_clear(target, SIZE[name])
+
+
+def text_of(field: Any) -> str:
+    """The string in a NUL-padded char array field."""
+    return str(ffi.string(field).decode("ascii", "replace"))
+
+
+def put_text(field: Any, value: str | bytes) -> None:
+    """Writes a NUL-padded char array field. Cuts what does not fit (the last byte stays NUL)."""
+    raw = value.encode("ascii", "replace") if isinstance(value, str) else value
+    size = len(field)
+    raw = raw[: size - 1]
+    ffi.memmove(field, raw.ljust(size, b"\0"), size)
+
+
+def signal_index(signal_type: int, instrument_index: int) -> int:
+    """The place of a signal in the signal table: one slot per (type, instrument)."""
+    return signal_type * INSTRUMENTS_MAX + instrument_index

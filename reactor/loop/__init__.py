@@ -1,0 +1,1 @@
+"""The machinery of time: shards, roles, links, waiting, clock, counters, log."""

@@ -1,0 +1,28 @@
+"""What a role promises to the shard that hosts it: a duty cycle, as in Agrona.
+
+A role never blocks, never waits, never starts a thread or a task. It does a bounded amount of work per call and says how
+much. Sockets call it back between passes (see reactor/net/network.py); time is an argument.
+"""
+
+from typing import Protocol
+
+
+class Role(Protocol):
+    """One room's door."""
+
+    name: str
+
+    def on_start(self, now_ns: int) -> None:
+        """Opens what must be open before the first pass (sessions, subscriptions). Called once."""
+
+    def do_work(self, now_ns: int) -> int:
+        """One bounded pass over everything that may have come in. Returns how much was done; 0 lets the shard wait."""
+
+    def deadline_ns(self, now_ns: int) -> int:
+        """When the role wants its next pass although nothing came in (CLOCK_MONOTONIC). The shard caps it at 5 ms."""
+
+    def is_ready(self) -> bool:
+        """True when the next role may be started (the readiness gate)."""
+
+    def on_stop(self, now_ns: int) -> None:
+        """Closes what is open. Called once, after the last pass."""
