@@ -59,6 +59,8 @@ typedef enum signal_type {
     SIGNAL_ORDER_RESPONSE = 6,
     SIGNAL_STRATEGY_QUOTES = 7,
     SIGNAL_STRATEGY_ORDER = 8,
+    SIGNAL_STRATEGY_CANCEL = 9,
+    SIGNAL_STRATEGY_HALT = 10,
     SIGNAL_USER = 32,          /* first type of the user's own signals */
     SIGNAL_TYPES_MAX = 64
 } signal_type_e;
@@ -200,6 +202,10 @@ typedef struct quote {
  *   REAL_TIME_FUNDING_RISK      0 risk (1: close, the funding has turned), 1 funding rate, 2 position direction
  *   POSITION_CLOSE              0 reason: 1 take profit, 2 stop loss, 3 age; 1 return of the pair, 2 age in s
  *   BOOK_TOP                    0 mid, 1 spread (both in price units)
+ *   STRATEGY_QUOTES             quotes[0..quote_count) of this part; all parts of a grid carry one signal_id and go out together
+ *   STRATEGY_ORDER              quotes[0], order_type, time_in_force
+ *   STRATEGY_CANCEL             header.order_id is the order; 0: every order of the instrument
+ *   STRATEGY_HALT               instrument_index 0xffff: everything; 0 reason_e
  * For pair signals instrument_index is the open leg (spot), hedge_instrument_index the perpetual. */
 typedef struct signal_message {
     message_header_t header;
@@ -307,7 +313,39 @@ typedef struct response_message {
     uint8_t  pad[8];
 } response_message_t;
 
-/* any hot role → journal writer. A transition, fill, … as the writer needs it; see reactor/journal.py. */
+/* any hot role → journal writer. One fact that happened: written once to SQLite, see reactor/journal. header.kind is
+ * journal_kind_e; every field a kind does not name is 0. Always: header.sequence (Producer.sequence), header.source, wall_ns,
+ * and of the header what is known: instrument_index, hedge_instrument_index, pair_id, pair_sequence, signal_id, order_id,
+ * exchange_ns, flags. An entry is one row per (source, sequence, wall_ns): seen again after a crash, it changes nothing.
+ * state_from and state_to are numbers of prepost's OrderState or PairState, 0xffff: there was none before.
+ *
+ *   kind      fields beyond the header                             values[]
+ *   ORDER     client_order_id, venue, side, order_type,            0 reserved_lots after, 1 capital reserved after (e8),
+ *             time_in_force, price_ticks (limit; 0: market),       2 mean fill price · lots so far (ticks · lots),
+ *             quantity_lots (original, > 0), cumulative_lots,      3 the venue's error code, 4 leg: 0 single, 1 open, 2 hedge,
+ *             venue_order_id, state_from, state_to, event          3 unwind, 5 deadline or life of a maker leg (wall ns)
+ *             (OrderEvent), reason; text: the venue's words
+ *   FILL      client_order_id, venue, side, venue_order_id,        0 position_lots after, 1 entry_price_ticks_e8 after,
+ *             trade_id (unique per venue and symbol),              2 fee in quote units (e8), 3 notional (e8, quote),
+ *             price_ticks, quantity_lots (> 0), cumulative_lots,   4 leg as above, 5 realised PnL since start after (e8)
+ *             fee_e8 and asset (of the fee; empty: not known yet,
+ *             the same trade_id comes again with it),
+ *             amount_e8: realised PnL of this fill, quote units,
+ *             before fees; flags MAKER, LIQUIDATION, REPLAYED, …
+ *   PAIR      side: direction −1 | +1; state_from, state_to;       0 realised PnL of the pair (e8), 1 its fees (e8, quote),
+ *             quantity_lots: open leg, signed;                     2 its funding (e8), 3 entry spread · 1e8,
+ *             cumulative_lots: hedge leg, signed; reason           4 carried: open leg not hedged yet (e8 of base),
+ *             (instrument_index open leg, hedge_… hedge leg)       5 opened (wall ns)
+ *   FUNDING   venue, asset, amount_e8 (> 0 received), trade_id:    0 amount in quote units (e8), 1 rate · 1e8
+ *             the venue's transaction id (0: none),
+ *             header.exchange_ns: when it was paid
+ *   QUOTA     quantity_lots: change (> 0 reserved, < 0 returned),  0 reserved_lots after, 1 capital used after (e8),
+ *             amount_e8: change of capital                         2 pending orders after, 3 trades today
+ *   OPERATOR  event: control_kind_e; state_from, state_to:         –
+ *             kill_switch_e; reason; text: who asked, or why
+ *   EPOCH     written by the journal itself                        0 epoch
+ *   BALANCE   venue, asset, amount_e8: free                        0 locked (e8), 1 unrealised PnL (e8)
+ */
 typedef enum journal_kind {
     JOURNAL_ORDER = 0, JOURNAL_FILL = 1, JOURNAL_PAIR = 2, JOURNAL_FUNDING = 3, JOURNAL_QUOTA = 4, JOURNAL_OPERATOR = 5,
     JOURNAL_EPOCH = 6, JOURNAL_BALANCE = 7
