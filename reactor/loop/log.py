@@ -6,6 +6,7 @@ the next one that passes says how many were held back. A sentence is constant; w
 
 import json
 import sys
+import time
 from enum import IntEnum
 from typing import Any, Protocol, TextIO
 
@@ -182,8 +183,6 @@ def json_line(wall_ns: int, level: int, source: str, record: dict[str, Any], sup
 
 
 def _utc(seconds: int) -> str:
-    import time  # Formatting only: the time itself is an argument.
-
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 

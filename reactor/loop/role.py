@@ -26,3 +26,16 @@ class Role(Protocol):
 
     def on_stop(self, now_ns: int) -> None:
         """Closes what is open. Called once, after the last pass."""
+
+
+class Drains(Protocol):
+    """Optional second half of a role: how it ends in order when its supervisor has died (the engine cancels what is ours).
+
+    The shard looks for these two methods; a role without them simply leaves.
+    """
+
+    def on_orphaned(self, now_ns: int) -> None:
+        """The supervisor is gone: start ending. Passes go on."""
+
+    def is_drained(self) -> bool:
+        """True when nothing is left to do. The shard leaves at the latest 4.5 s after on_orphaned."""

@@ -1,0 +1,326 @@
+"""One process, one single-threaded loop, one or several roles.
+
+A pass calls every role's `do_work` and publishes the heartbeat. It runs after every wake-up (eventfd of the shard's rings),
+after every socket callback that calls `request_pass`, and at least every PASS_PERIOD_MAX_NS. What happens between two
+passes follows the wait policy (wait.py).
+
+    wake-up, socket callback, timer ─▶ pass: role.do_work … ─▶ work done? ─▶ again
+                                                              └▶ nothing: raise sleep flags, re-check, sleep in epoll
+
+How a shard ends:
+
+    SIGTERM           the supervisor has finished the stop sequence: on_stop, leave
+    SIGINT            ignored: Ctrl-C reaches the whole terminal group, the supervisor decides
+    supervisor gone   roles that can end in order on their own (`on_orphaned`, the engine cancels what is ours) do so
+                      within ORPHAN_TIME_MAX_NS; then leave
+    role fails        its sentence stands in the metrics segment; leave with EXIT_FAILED; the supervisor decides
+"""
+
+import asyncio
+import contextlib
+import ctypes
+import gc
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import uvloop
+
+from reactor.domain.errors import TradeError
+from reactor.domain.messages import LifeState
+from reactor.loop.clock import Clock
+from reactor.loop.counters import Metrics
+from reactor.loop.log import Log
+from reactor.loop.role import Role
+from reactor.loop.wait import Waiter, WaitPolicy
+
+PASS_PERIOD_MAX_NS = 5_000_000  # Heartbeats, deadlines and late subscribers are looked after at least this often.
+HEARTBEAT_NS = 1_000_000  # A published row is 1 kB; a thousand per second cost nothing.
+REFRESH_NS = 10_000_000  # update_connections of every link; contract of shm/ring.py.
+ORPHAN_TIME_MAX_NS = 4_500_000_000  # The promise is 5 s from the supervisor's death to "none of ours is open".
+GC_FREEZE_AFTER_NS = 3_000_000_000  # After the first sessions are up and the caches are filled.
+EXIT_FAILED = 3
+PR_SET_PDEATHSIG = 1
+
+
+class Link(Protocol):
+    """What the shard needs of a ring's end or a topic."""
+
+    def refresh(self, now_ns: int, /) -> object:
+        """Cheap timer work, about every 10 ms."""
+
+
+class Input(Link, Protocol):
+    """What the shard needs of shm/ring.py's Consumer to sleep."""
+
+    def prepare_sleep(self) -> bool:
+        """Raises the sleep flag and re-checks; False: do not sleep."""
+
+    def cancel_sleep(self) -> object:
+        """Lowers the flag."""
+
+
+@dataclass(frozen=True)
+class ShardParameters:
+    """Where and how one shard runs."""
+
+    name: str
+    core: int | None = None  # None: not pinned
+    wait_policy: WaitPolicy = WaitPolicy.BLOCK
+    hybrid_spin_us: int = 50
+    freeze_garbage: bool = True  # Off where the process makes cycles by design (aiohttp server).
+
+
+@dataclass
+class Cell:
+    """One role in a shard, with what the shard publishes for it."""
+
+    role: Role
+    metrics: Metrics
+    log: Log
+
+
+class Shard:
+    """Runs cells until told to leave. `run()` returns the exit code of the process."""
+
+    def __init__(
+        self,
+        parameters: ShardParameters,
+        clock: Clock,
+        wake_fd: int = -1,
+        drain_wake: Callable[[], object] | None = None,
+    ) -> None:
+        self.parameters = parameters
+        self._clock = clock
+        self._monotonic_ns = clock.monotonic_ns
+        self._cells: tuple[Cell, ...] = ()
+        self._inputs: tuple[Input, ...] = ()
+        self._links: tuple[Link, ...] = ()
+        self._wake_fd = wake_fd
+        self._drain_wake = drain_wake or (lambda: os.read(wake_fd, 8))
+        self._waiter = Waiter(parameters.wait_policy, parameters.hybrid_spin_us * 1000)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_scheduled = False
+        self._is_asleep = False
+        self._is_leaving = False
+        self._orphaned_ns = 0
+        self._parent = os.getppid()
+        self._exit_code = 0
+        self._started_ns = 0
+        self._heartbeat_due_ns = 0
+        self._refresh_due_ns = 0
+        self._is_frozen = not parameters.freeze_garbage
+
+    def plug(self, cells: Sequence[Cell], inputs: Sequence[Input], links: Sequence[Link]) -> None:
+        """What wiring built. `inputs` are consumers that wake this shard, `links` everything that wants `refresh`."""
+        self._cells = tuple(cells)
+        self._inputs = tuple(inputs)
+        self._links = tuple(links)
+
+    # -- outside of the passes -------------------------------------------------------------------------------
+
+    def run(self, build: Callable[["Shard"], None]) -> int:
+        """Runs the loop; `build` is called inside it and must call `plug`. Returns 0, or EXIT_FAILED after a role failed."""
+        pin_to(self.parameters.core)
+        watch_parent()
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(self._run(build))
+
+    async def _run(self, build: Callable[["Shard"], None]) -> int:
+        loop = self._loop = asyncio.get_running_loop()
+        done = self._done = asyncio.Event()
+        loop.add_signal_handler(signal.SIGTERM, self.leave)
+        loop.add_signal_handler(signal.SIGHUP, self._on_parent_signal)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            build(self)
+            self._start()
+        except Exception as error:
+            self._fail(error)
+            return self._exit_code
+        if self._wake_fd >= 0:
+            loop.add_reader(self._wake_fd, self._on_wake)
+        self.request_pass()
+        await done.wait()
+        self._stop()
+        # One more turn, so that close frames handed to the loop in on_stop leave the host.
+        await asyncio.sleep(0.02)
+        return self._exit_code
+
+    def leave(self) -> None:
+        """Ends the shard after the current pass."""
+        self._is_leaving = True
+        self.request_pass()
+
+    def request_pass(self) -> None:
+        """Something came in (a socket callback): run a pass soon. Idempotent until that pass has run."""
+        if not self._is_scheduled and self._loop is not None:
+            self._is_scheduled = True
+            self._loop.call_soon(self._pass)
+
+    # -- the pass -------------------------------------------------------------------------------------------
+
+    def _on_wake(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            self._drain_wake()
+        self.request_pass()
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self.request_pass()
+
+    def _pass(self) -> None:
+        self._is_scheduled = False
+        if self._is_asleep:
+            self._is_asleep = False
+            for each in self._inputs:
+                each.cancel_sleep()
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+        now_ns = self._monotonic_ns()
+        if now_ns >= self._refresh_due_ns:
+            self._refresh_due_ns = now_ns + REFRESH_NS
+            for link in self._links:
+                link.refresh(now_ns)
+        work = 0
+        try:
+            for cell in self._cells:
+                done = cell.role.do_work(now_ns)
+                cell.metrics.view.work_done += done
+                work += done
+        except Exception as error:  # A role's mistake ends the process, never the house: the supervisor restarts it.
+            self._fail(error)
+            self._done.set()
+            return
+        if now_ns >= self._heartbeat_due_ns:
+            self._heartbeat(now_ns)
+        if self._is_leaving or self._has_left_orphaned(now_ns):
+            self._done.set()
+            return
+        if not self._waiter.may_sleep(work, now_ns):
+            self.request_pass()
+            return
+        self._sleep()
+
+    def _sleep(self) -> None:
+        ready = 0
+        for each in self._inputs:
+            if not each.prepare_sleep():
+                break
+            ready += 1
+        if ready < len(self._inputs):
+            for each in self._inputs[: ready + 1]:
+                each.cancel_sleep()
+            self.request_pass()
+            return
+        now_ns = self._monotonic_ns()
+        deadline_ns = now_ns + PASS_PERIOD_MAX_NS
+        for cell in self._cells:
+            deadline_ns = min(deadline_ns, cell.role.deadline_ns(now_ns))
+            cell.metrics.view.sleeps += 1
+        self._is_asleep = True
+        assert self._loop is not None, "a pass runs inside the loop"
+        self._timer = self._loop.call_later(max(0.0, (deadline_ns - now_ns) / 1e9), self._on_timer)
+
+    def _heartbeat(self, now_ns: int) -> None:
+        self._heartbeat_due_ns = now_ns + HEARTBEAT_NS
+        for cell in self._cells:
+            view = cell.metrics.view
+            view.heartbeat_ns = now_ns
+            view.passes += 1
+            if view.life_state == LifeState.STARTING and cell.role.is_ready():
+                view.life_state = LifeState.READY
+                cell.log.info("ready", after_ms=(now_ns - self._started_ns) // 1_000_000)
+            cell.metrics.publish()
+        if not self._is_frozen and now_ns - self._started_ns > GC_FREEZE_AFTER_NS:
+            self._is_frozen = True
+            gc.collect()
+            gc.freeze()
+            gc.disable()
+        if not self._orphaned_ns and os.getppid() != self._parent:
+            self._on_orphaned(now_ns)
+
+    # -- ends -----------------------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        now_ns = self._started_ns = self._monotonic_ns()
+        for cell in self._cells:
+            view = cell.metrics.view
+            view.pid = os.getpid()
+            view.started_ns = view.heartbeat_ns = now_ns
+            view.life_state = LifeState.STARTING
+            view.wait_policy = self.parameters.wait_policy
+            cell.metrics.publish()
+        for cell in self._cells:
+            cell.role.on_start(now_ns)
+
+    def _stop(self) -> None:
+        now_ns = self._monotonic_ns()
+        for cell in reversed(self._cells):
+            try:
+                cell.role.on_stop(now_ns)
+            except Exception as error:
+                self._fail(error)
+            if cell.metrics.view.life_state != LifeState.FAILED:
+                cell.metrics.view.life_state = LifeState.STOPPED
+            cell.metrics.publish()
+
+    def _fail(self, error: Exception) -> None:
+        self._exit_code = EXIT_FAILED
+        sentence = str(error) if isinstance(error, TradeError) else f"{type(error).__name__}: {error}"
+        if not isinstance(error, TradeError):
+            traceback.print_exception(error, file=sys.stderr)  # stderr of a role is its own file, never the user's screen.
+        for cell in self._cells:
+            cell.log.error("role failed", error=sentence)
+            cell.metrics.fail(sentence)
+            cell.metrics.publish()
+        if not self._cells:
+            print(sentence, file=sys.stderr)
+
+    def _on_parent_signal(self) -> None:
+        if os.getppid() != self._parent and not self._orphaned_ns:
+            self._on_orphaned(self._monotonic_ns())
+            self.request_pass()
+
+    def _on_orphaned(self, now_ns: int) -> None:
+        """The supervisor is gone. Roles that know how to end in order are asked to; the others have nothing to end."""
+        self._orphaned_ns = now_ns
+        for cell in self._cells:
+            on_orphaned = getattr(cell.role, "on_orphaned", None)
+            if on_orphaned is not None:
+                on_orphaned(now_ns)
+
+    def _has_left_orphaned(self, now_ns: int) -> bool:
+        if not self._orphaned_ns:
+            return False
+        if now_ns - self._orphaned_ns > ORPHAN_TIME_MAX_NS:
+            return True
+        return all(_is_drained(cell.role) for cell in self._cells)
+
+
+def _is_drained(role: Role) -> bool:
+    is_drained: Callable[[], bool] | None = getattr(role, "is_drained", None)
+    return True if is_drained is None else bool(is_drained())
+
+
+def pin_to(core: int | None) -> None:
+    """Pins this process. A refusal is told on stderr and is no reason to stop: latency suffers, correctness does not."""
+    if core is None:
+        return
+    try:
+        os.sched_setaffinity(0, {core})
+    except OSError as error:
+        print(f"cannot pin to core {core}: {error.strerror}; running unpinned", file=sys.stderr)
+
+
+def watch_parent() -> None:
+    """Asks the kernel for SIGHUP when the parent dies, so that it is noticed even while asleep."""
+    # Where this fails, getppid at every heartbeat finds it too, a few milliseconds later.
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, int(signal.SIGHUP), 0, 0, 0)
