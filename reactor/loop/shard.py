@@ -108,6 +108,7 @@ class Shard:
         self._is_scheduled = False
         self._is_asleep = False
         self._is_leaving = False
+        self._has_ended = False
         self._orphaned_ns = 0
         self._parent = os.getppid()
         self._exit_code = 0
@@ -175,6 +176,8 @@ class Shard:
         self.request_pass()
 
     def _pass(self) -> None:
+        if self._has_ended:
+            return
         self._is_scheduled = False
         if self._is_asleep:
             self._is_asleep = False
@@ -196,12 +199,12 @@ class Shard:
                 work += done
         except Exception as error:  # A role's mistake ends the process, never the house: the supervisor restarts it.
             self._fail(error)
-            self._done.set()
+            self._end()
             return
         if now_ns >= self._heartbeat_due_ns:
             self._heartbeat(now_ns)
         if self._is_leaving or self._has_left_orphaned(now_ns):
-            self._done.set()
+            self._end()
             return
         if not self._waiter.may_sleep(work, now_ns):
             self.request_pass()
@@ -247,6 +250,10 @@ class Shard:
             self._on_orphaned(now_ns)
 
     # -- ends -----------------------------------------------------------------------------------------------
+
+    def _end(self) -> None:
+        self._has_ended = True
+        self._done.set()
 
     def _start(self) -> None:
         now_ns = self._started_ns = self._monotonic_ns()

@@ -1,0 +1,144 @@
+"""A shard runs its roles, sleeps when it may, and ends as its docstring says."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from reactor.domain.messages import LifeState
+from reactor.loop.clock import SystemClock
+from reactor.loop.counters import Metrics
+from reactor.loop.log import ListLog
+from reactor.loop.shard import EXIT_FAILED, Cell, Shard, ShardParameters
+
+
+class CountingRole:
+    """Leaves its shard after `passes_max` passes."""
+
+    name = "counting"
+
+    def __init__(self, shard: Shard, passes_max: int) -> None:
+        self.shard = shard
+        self.passes_max = passes_max
+        self.calls: list[str] = []
+
+    def on_start(self, now_ns: int) -> None:
+        self.calls.append("start")
+
+    def do_work(self, now_ns: int) -> int:
+        self.calls.append("work")
+        if self.calls.count("work") >= self.passes_max:
+            self.shard.leave()
+        return 0
+
+    def deadline_ns(self, now_ns: int) -> int:
+        return now_ns
+
+    def is_ready(self) -> bool:
+        return True
+
+    def on_stop(self, now_ns: int) -> None:
+        self.calls.append("stop")
+
+
+class FailingRole(CountingRole):
+    def do_work(self, now_ns: int) -> int:
+        raise ValueError("the table is broken")
+
+
+class FakeInput:
+    """An input whose sleep is refused `refusals` times."""
+
+    def __init__(self, refusals: int) -> None:
+        self.refusals = refusals
+        self.flag = False
+
+    def prepare_sleep(self) -> bool:
+        self.flag = True
+        self.refusals -= 1
+        return self.refusals < 0
+
+    def cancel_sleep(self) -> None:
+        self.flag = False
+
+    def refresh(self, now_ns: int) -> None:
+        pass
+
+
+@pytest.fixture(autouse=True)
+def keep_sigint():
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def run(role_type: type[CountingRole], passes_max: int, inputs: tuple[FakeInput, ...] = ()):
+    shard = Shard(ShardParameters("test", freeze_garbage=False), SystemClock())
+    role = role_type(shard, passes_max)
+    metrics, log = Metrics(), ListLog()
+    code = shard.run(lambda it: it.plug([Cell(role, metrics, log)], inputs, inputs))
+    return code, role, metrics, log
+
+
+def test_a_role_is_started_worked_and_stopped_in_this_order():
+    code, role, metrics, _ = run(CountingRole, 3)
+    assert code == 0
+    assert role.calls == ["start", "work", "work", "work", "stop"]
+    assert metrics.view.life_state == LifeState.STOPPED
+    assert metrics.view.pid == os.getpid()
+
+
+def test_a_failing_role_ends_the_shard_with_its_sentence_in_the_metrics(capfd):
+    code, _, metrics, log = run(FailingRole, 1)
+    assert code == EXIT_FAILED
+    assert metrics.view.life_state == LifeState.FAILED
+    assert log.records[-1][2]["error"] == "ValueError: the table is broken"
+
+
+def test_a_refused_sleep_runs_another_pass_and_lowers_every_flag():
+    first, second = FakeInput(0), FakeInput(2)
+    code, _, _, _ = run(CountingRole, 5, (first, second))
+    assert code == 0
+    assert not first.flag
+    assert not second.flag
+
+
+def test_a_shard_leaves_when_its_parent_has_died():
+    """A parent starts a shard and dies at once; the shard's pipe must reach its end."""
+    program = textwrap.dedent("""
+        import os, subprocess, sys
+        role = '''
+        import os
+        from reactor.loop.clock import SystemClock
+        from reactor.loop.counters import Metrics
+        from reactor.loop.log import NullLog
+        from reactor.loop.shard import Cell, Shard, ShardParameters
+        class Idle:
+            name = "idle"
+            def on_start(self, now_ns): os.write(1, b"up;")
+            def do_work(self, now_ns): return 0
+            def deadline_ns(self, now_ns): return now_ns + 10**9
+            def is_ready(self): return True
+            def on_stop(self, now_ns): os.write(1, b"down")
+            def on_orphaned(self, now_ns): os.write(1, b"orphaned;")
+        Shard(ShardParameters("idle"), SystemClock()).run(lambda s: s.plug([Cell(Idle(), Metrics(), NullLog())], [], []))
+        '''
+        import textwrap
+        process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(role)], stdout=subprocess.PIPE)
+        seen = process.stdout.read(3)
+        os.write(1, seen)
+        rest = os.dup(process.stdout.fileno())
+        if os.fork() == 0:
+            os.setsid()
+            data = b""
+            while chunk := os.read(rest, 100):
+                data += chunk
+            os.write(1, data)
+            os._exit(0)
+        os._exit(0)
+    """)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=30, check=False)
+    assert done.stdout == b"up;orphaned;down", done.stderr
