@@ -1,0 +1,849 @@
+#include "events.h"
+
+#include <assert.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- numbers ------------------------------------------------------------------------------------------------ */
+
+static const double POWERS_OF_TEN[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+                                       1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+
+#define EXACT_MANTISSA_MAX (1ULL << 53)
+#define NUMBER_TEXT_MAX 400
+
+static inline int is_digit(char c)
+{
+    return (unsigned char)(c - '0') < 10;
+}
+
+/* Where the fast path cannot promise the nearest double: strtod on a copy that ends with NUL. */
+static double parse_double_slow(const char *text, const char *end, uint64_t *used)
+{
+    char copy[NUMBER_TEXT_MAX];
+    uint64_t length = 0;
+    while (text + length < end && length + 1 < sizeof copy &&
+           (is_digit(text[length]) || strchr("+-.eE", text[length]) != NULL) && text[length] != '\0')
+        length++;
+    memcpy(copy, text, length);
+    copy[length] = '\0';
+    char *stop = copy;
+    double value = strtod(copy, &stop);
+    *used = (uint64_t)(stop - copy);
+    return value;
+}
+
+/* Clinger's fast path: a mantissa below 2^53 and a power of ten up to 22 are exact doubles, so one division rounds once. */
+static inline double parse_double(const char *text, const char *end, uint64_t *used)
+{
+    const char *p = text;
+    int negative = p < end && *p == '-';
+    p += negative;
+    uint64_t mantissa = 0;
+    const char *digits = p;
+    while (p < end && is_digit(*p))
+        mantissa = mantissa * 10 + (uint64_t)(*p++ - '0');
+    uint64_t whole = (uint64_t)(p - digits), fraction = 0;
+    if (p < end && *p == '.') {
+        const char *point = ++p;
+        while (p < end && is_digit(*p))
+            mantissa = mantissa * 10 + (uint64_t)(*p++ - '0');
+        fraction = (uint64_t)(p - point);
+    }
+    if (whole + fraction == 0) {
+        *used = 0;
+        return 0.0;
+    }
+    if (whole + fraction > 18 || mantissa > EXACT_MANTISSA_MAX || fraction > 22 || (p < end && (*p == 'e' || *p == 'E')))
+        return parse_double_slow(text, end, used);
+    *used = (uint64_t)(p - text);
+    double value = (double)mantissa / POWERS_OF_TEN[fraction];
+    return negative ? -value : value;
+}
+
+double events_parse_double(const char *text, uint64_t size, uint64_t *used)
+{
+    return parse_double(text, text + size, used);
+}
+
+/* A whole number at *p; 0 and *ok = 0 if there is none. */
+static inline int64_t parse_integer(const char **p, const char *end, int *ok)
+{
+    const char *q = *p;
+    int negative = q < end && *q == '-';
+    q += negative;
+    const char *digits = q;
+    int64_t value = 0;
+    while (q < end && is_digit(*q) && q - digits < 18)
+        value = value * 10 + (*q++ - '0');
+    if (q < end && is_digit(*q) && value <= (INT64_MAX - 9) / 10)
+        value = value * 10 + (*q++ - '0');
+    *ok = q > digits && !(q < end && is_digit(*q));
+    *p = q;
+    return negative ? -value : value;
+}
+
+/* ---- JSON, as far as a market message needs it ---------------------------------------------------------------- */
+
+typedef struct cursor {
+    const char *p;
+    const char *end;
+} cursor_t;
+
+static inline void skip_space(cursor_t *c)
+{
+    while (c->p < c->end && (*c->p == ' ' || *c->p == '\t' || *c->p == '\r'))
+        c->p++;
+}
+
+/* Takes `wanted` (after white space); 0 if something else stands there. */
+static inline int take(cursor_t *c, char wanted)
+{
+    skip_space(c);
+    if (c->p < c->end && *c->p == wanted) {
+        c->p++;
+        return 1;
+    }
+    return 0;
+}
+
+/* Takes a string; its bytes without the quotes are [*start, *stop). Escapes are passed over, not decoded. */
+static int take_string(cursor_t *c, const char **start, const char **stop)
+{
+    if (!take(c, '"'))
+        return 0;
+    *start = c->p;
+    while (c->p < c->end && *c->p != '"')
+        c->p += *c->p == '\\' ? 2 : 1;
+    if (c->p >= c->end)
+        return 0;
+    *stop = c->p++;
+    return 1;
+}
+
+#define NESTING_MAX 32
+
+/* Takes any value without looking into it. */
+static int skip_value(cursor_t *c)
+{
+    const char *start, *stop;
+    int depth = 0;
+    do {
+        skip_space(c);
+        if (c->p >= c->end)
+            return 0;
+        char head = *c->p;
+        if (head == '"') {
+            if (!take_string(c, &start, &stop))
+                return 0;
+        } else if (head == '{' || head == '[') {
+            if (++depth > NESTING_MAX)
+                return 0;
+            c->p++;
+        } else if (head == '}' || head == ']') {
+            depth--;
+            c->p++;
+        } else if (head == ',' || head == ':') {
+            if (depth == 0)
+                return 0;
+            c->p++;
+        } else {
+            const char *literal = c->p;
+            while (c->p < c->end && *c->p != ',' && *c->p != '}' && *c->p != ']' && *c->p != ':' && *c->p != ' ')
+                c->p++;
+            if (c->p == literal)
+                return 0;
+        }
+    } while (depth > 0);
+    return depth == 0;
+}
+
+/* A price or quantity: a number, quoted or bare. */
+static inline int take_double(cursor_t *c, double *value)
+{
+    skip_space(c);
+    int quoted = c->p < c->end && *c->p == '"';
+    c->p += quoted;
+    uint64_t used;
+    *value = parse_double(c->p, c->end, &used);
+    c->p += used;
+    return used > 0 && (!quoted || take(c, '"'));
+}
+
+static inline int take_integer(cursor_t *c, int64_t *value)
+{
+    skip_space(c);
+    int quoted = c->p < c->end && *c->p == '"';
+    c->p += quoted;
+    int ok;
+    *value = parse_integer(&c->p, c->end, &ok);
+    return ok && (!quoted || take(c, '"'));
+}
+
+/* ---- one capture line ------------------------------------------------------------------------------------------ */
+
+typedef enum message_kind { KIND_NONE, KIND_DEPTH, KIND_TRADE, KIND_TICKER, KIND_MARK, KIND_OTHER } message_kind_e;
+
+/* The fields of one message, in whatever order they came. Levels go straight into rows. */
+typedef struct fields {
+    message_kind_e kind;
+    int has_e, has_T, has_E, has_t, has_data, is_error, is_off_book, seller, has_pu, has_U;
+    int64_t T, E, u, U, pu;
+    double p, q, bid, bid_qty, ask, ask_qty, index, rate;
+    unsigned numbers;              /* bits of NUMBER_… below */
+    uint64_t bid_rows, ask_rows;   /* levels written; bids come first in `rows` */
+    int is_snapshot;               /* "bids"/"asks" rather than "b"/"a" */
+    int asks_first;
+} fields_t;
+
+enum { NUMBER_P = 1, NUMBER_Q = 2, NUMBER_BID = 4, NUMBER_BID_QTY = 8, NUMBER_ASK = 16, NUMBER_ASK_QTY = 32,
+       NUMBER_INDEX = 64, NUMBER_RATE = 128 };
+
+static inline void put_row(event_row_t *row, uint64_t ev, int64_t exch_ts, int64_t local_ts, double px, double qty)
+{
+    row->ev = ev;
+    row->exch_ts = exch_ts;
+    row->local_ts = local_ts;
+    row->px = px;
+    row->qty = qty;
+    row->order_id = 0;
+    row->ival = 0;
+    row->fval = 0.0;
+}
+
+/* [["price","quantity",…],…] into rows; returns how many, −1 if it is not that. */
+static int64_t take_levels(cursor_t *c, event_row_t *rows)
+{
+    int64_t count = 0;
+    if (!take(c, '['))
+        return -1;
+    if (take(c, ']'))
+        return 0;
+    do {
+        double px, qty;
+        if (!take(c, '[') || !take_double(c, &px) || !take(c, ',') || !take_double(c, &qty))
+            return -1;
+        while (take(c, ','))
+            if (!skip_value(c))
+                return -1;
+        if (!take(c, ']'))
+            return -1;
+        rows[count].px = px;
+        rows[count].qty = qty;
+        count++;
+    } while (take(c, ','));
+    return take(c, ']') ? count : -1;
+}
+
+static message_kind_e kind_of(const char *start, const char *stop)
+{
+    uint64_t length = (uint64_t)(stop - start);
+#define IS(text) (length == sizeof text - 1 && memcmp(start, text, sizeof text - 1) == 0)
+    if (IS("depthUpdate"))
+        return KIND_DEPTH;
+    if (IS("trade"))
+        return KIND_TRADE;
+    if (IS("bookTicker"))
+        return KIND_TICKER;
+    if (IS("markPriceUpdate"))
+        return KIND_MARK;
+#undef IS
+    return KIND_OTHER;
+}
+
+static int take_side(cursor_t *c, fields_t *f, event_row_t *rows, int is_bid)
+{
+    uint64_t *mine = is_bid ? &f->bid_rows : &f->ask_rows;
+    if (*mine)
+        return 0;
+    int64_t count = take_levels(c, rows + f->bid_rows + f->ask_rows);
+    if (count < 0)
+        return 0;
+    if (is_bid && f->ask_rows)
+        f->asks_first = 1;
+    *mine = (uint64_t)count;
+    return 1;
+}
+
+static int take_object(cursor_t *c, fields_t *f, event_row_t *rows, int depth);
+
+/* One member of the object. Unknown keys are passed over. Returns 0 if the value is damaged. */
+static int take_member(cursor_t *c, fields_t *f, event_row_t *rows, const char *key, uint64_t length, int depth)
+{
+    const char *start, *stop;
+    skip_space(c);
+    char head = c->p < c->end ? *c->p : '\0';
+    int is_text = head == '"';
+    if (length == 1) {
+        switch (*key) {
+        case 'e':
+            f->has_e = 1;
+            if (!is_text || !take_string(c, &start, &stop))
+                return 0;
+            f->kind = kind_of(start, stop);
+            return 1;
+        case 'E': f->has_E = 1; return take_integer(c, &f->E);
+        case 'T': f->has_T = 1; return take_integer(c, &f->T);
+        case 'u': return take_integer(c, &f->u);
+        case 'U': f->has_U = 1; return take_integer(c, &f->U);
+        case 'p': f->numbers |= NUMBER_P; return take_double(c, &f->p);
+        case 'q': f->numbers |= NUMBER_Q; return take_double(c, &f->q);
+        case 'b':
+            if (head == '[')
+                return take_side(c, f, rows, 1);
+            f->numbers |= NUMBER_BID;
+            return take_double(c, &f->bid);
+        case 'a':
+            if (head == '[')
+                return take_side(c, f, rows, 0);
+            f->numbers |= NUMBER_ASK;
+            return take_double(c, &f->ask);
+        case 'B': f->numbers |= NUMBER_BID_QTY; return take_double(c, &f->bid_qty);
+        case 'A': f->numbers |= NUMBER_ASK_QTY; return take_double(c, &f->ask_qty);
+        case 'i':
+            if (!is_text)
+                return skip_value(c);
+            f->numbers |= NUMBER_INDEX;
+            return take_double(c, &f->index);
+        case 'r':
+            if (!is_text || (c->p + 1 < c->end && c->p[1] == '"'))
+                return skip_value(c);
+            f->numbers |= NUMBER_RATE;
+            return take_double(c, &f->rate);
+        case 'm': f->seller = head == 't'; return skip_value(c);
+        case 'X':
+            if (!is_text)
+                return skip_value(c);
+            if (!take_string(c, &start, &stop))
+                return 0;
+            f->is_off_book = stop - start != 6 || memcmp(start, "MARKET", 6) != 0;
+            return 1;
+        default: return skip_value(c);
+        }
+    }
+    if (length == 2 && memcmp(key, "pu", 2) == 0) {
+        f->has_pu = 1;
+        return take_integer(c, &f->pu);
+    }
+    if (length == 4 && memcmp(key, "data", 4) == 0 && head == '{' && depth == 0) {
+        f->has_data = 1;
+        return take_object(c, f, rows, 1);
+    }
+    if (length == 4 && (memcmp(key, "bids", 4) == 0 || memcmp(key, "asks", 4) == 0) && head == '[') {
+        f->is_snapshot = 1;
+        return take_side(c, f, rows, key[0] == 'b');
+    }
+    if (length == 4 && memcmp(key, "code", 4) == 0)
+        f->is_error = 1;
+    if (length == 12 && memcmp(key, "lastUpdateId", 12) == 0)
+        return take_integer(c, &f->u);
+    return skip_value(c);
+}
+
+static int take_object(cursor_t *c, fields_t *f, event_row_t *rows, int depth)
+{
+    const char *key, *key_end;
+    if (!take(c, '{'))
+        return 0;
+    if (take(c, '}'))
+        return 1;
+    do {
+        if (!take_string(c, &key, &key_end) || !take(c, ':') ||
+            !take_member(c, f, rows, key, (uint64_t)(key_end - key), depth))
+            return 0;
+    } while (take(c, ','));
+    return take(c, '}');
+}
+
+/* Puts bids before asks when the message had them the other way round. */
+static void bids_first(fields_t *f, event_row_t *rows)
+{
+    for (uint64_t moved = 0; f->asks_first && moved < f->bid_rows; moved++) {
+        event_row_t bid = rows[f->ask_rows + moved];
+        memmove(rows + moved + 1, rows + moved, f->ask_rows * sizeof *rows);
+        rows[moved] = bid;
+    }
+}
+
+static uint64_t stamp_levels(event_row_t *rows, uint64_t count, uint64_t ev, int64_t exch_ts, int64_t local_ts)
+{
+    for (uint64_t i = 0; i < count; i++)
+        put_row(rows + i, ev, exch_ts, local_ts, rows[i].px, rows[i].qty);
+    return count;
+}
+
+/* A REST snapshot: per side one CLEAR row (down or up to the worst level), then the levels. */
+static uint64_t put_snapshot(fields_t *f, event_row_t *rows, int64_t exch_ts, int64_t local_ts)
+{
+    uint64_t bids = f->bid_rows, asks = f->ask_rows, written = 0;
+    memmove(rows + bids + 2, rows + bids, asks * sizeof *rows);
+    memmove(rows + 1, rows, bids * sizeof *rows);
+    if (bids) {
+        put_row(rows, EVENT_DEPTH_CLEAR | EVENT_BUY, exch_ts, local_ts, rows[bids].px, 0.0);
+        written = 1 + stamp_levels(rows + 1, bids, EVENT_DEPTH_SNAPSHOT | EVENT_BUY, exch_ts, local_ts);
+    }
+    if (asks) {
+        event_row_t *side = rows + bids + 2;
+        double worst = side[asks - 1].px;
+        memmove(rows + written + 1, side, asks * sizeof *rows);
+        put_row(rows + written, EVENT_DEPTH_CLEAR | EVENT_SELL, exch_ts, local_ts, worst, 0.0);
+        written += 1 + stamp_levels(rows + written + 1, asks, EVENT_DEPTH_SNAPSHOT | EVENT_SELL, exch_ts, local_ts);
+    }
+    return written;
+}
+
+static void count_gap(capture_scan_t *scan, const fields_t *f)
+{
+    if (scan->last_update_id != 0) {
+        if (f->has_pu)
+            scan->gaps += (uint64_t)f->pu != scan->last_update_id;
+        else if (f->has_U)
+            scan->gaps += (uint64_t)f->U != scan->last_update_id + 1;
+    }
+    scan->last_update_id = (uint64_t)f->u;
+}
+
+/* Writes the rows of one parsed message; returns how many, −1: a field that its kind needs is missing. */
+static int64_t put_message(capture_scan_t *scan, fields_t *f, event_row_t *rows, int64_t exch_ts, int64_t local_ts)
+{
+    switch (f->kind) {
+    case KIND_DEPTH:
+        scan->depth_messages++;
+        count_gap(scan, f);
+        stamp_levels(rows, f->bid_rows, EVENT_DEPTH | EVENT_BUY, exch_ts, local_ts);
+        stamp_levels(rows + f->bid_rows, f->ask_rows, EVENT_DEPTH | EVENT_SELL, exch_ts, local_ts);
+        return (int64_t)(f->bid_rows + f->ask_rows);
+    case KIND_TRADE:
+        if ((f->numbers & (NUMBER_P | NUMBER_Q)) != (NUMBER_P | NUMBER_Q))
+            return -1;
+        if (f->is_off_book) {
+            scan->off_book_trades++;
+            return 0;
+        }
+        scan->trade_messages++;
+        put_row(rows, EVENT_TRADE | (f->seller ? EVENT_SELL : EVENT_BUY), exch_ts, local_ts, f->p, f->q);
+        return 1;
+    case KIND_TICKER:
+        if ((f->numbers & (NUMBER_BID | NUMBER_BID_QTY | NUMBER_ASK | NUMBER_ASK_QTY)) !=
+            (NUMBER_BID | NUMBER_BID_QTY | NUMBER_ASK | NUMBER_ASK_QTY))
+            return -1;
+        scan->ticker_messages++;
+        if (!scan->with_book_ticker)
+            return 0;
+        put_row(rows, EVENT_BEST_BID, exch_ts, local_ts, f->bid, f->bid_qty);
+        put_row(rows + 1, EVENT_BEST_ASK, exch_ts, local_ts, f->ask, f->ask_qty);
+        return 2;
+    case KIND_MARK:
+        scan->mark_messages++;
+        if (!scan->with_mark_price)
+            return 0;
+        if ((f->numbers & (NUMBER_INDEX | NUMBER_P | NUMBER_RATE)) != (NUMBER_INDEX | NUMBER_P | NUMBER_RATE))
+            return -1;
+        put_row(rows, EVENT_INDEX_PRICE, exch_ts, local_ts, f->index, 0.0);
+        put_row(rows + 1, EVENT_MARK_PRICE, exch_ts, local_ts, f->p, 0.0);
+        put_row(rows + 2, EVENT_FUNDING_RATE, exch_ts, local_ts, f->rate, 0.0);
+        return 3;
+    default:
+        if (!f->is_snapshot) {
+            if (f->is_error)
+                scan->error_messages++;
+            else
+                scan->ignored_messages++;
+            return 0;
+        }
+        scan->snapshot_messages++;
+        return scan->without_snapshots ? 0 : (int64_t)put_snapshot(f, rows, exch_ts, local_ts);
+    }
+}
+
+/* One line [line, end) without its newline. Returns the rows written, or −problem. */
+static int64_t scan_line(capture_scan_t *scan, const char *line, const char *end, event_row_t *rows)
+{
+    cursor_t c = {line, end};
+    int ok;
+    int64_t local_ts = parse_integer(&c.p, end, &ok);
+    if (!ok || c.p >= end || *c.p != ' ')
+        return -SCAN_PROBLEM_NO_TIMESTAMP;
+    fields_t f = {0};
+    if (!take_object(&c, &f, rows, 0))
+        return -SCAN_PROBLEM_NOT_JSON;
+    skip_space(&c);
+    if (c.p != end)
+        return -SCAN_PROBLEM_NOT_JSON;
+    if (f.kind == KIND_NONE && (f.numbers & NUMBER_BID) && !f.has_e)
+        f.kind = KIND_TICKER; /* Spot's bookTicker says neither its kind nor a time. */
+    bids_first(&f, rows);
+    int is_timed = f.has_T || f.has_E;
+    if (f.kind == KIND_DEPTH && !is_timed)
+        return -SCAN_PROBLEM_MISSING_FIELD;
+    int64_t exch_ts = f.has_T ? f.T * 1000000 : f.has_E ? f.E * 1000000 : scan->last_exch_ts;
+    if (is_timed && scan->waiting_rows) {
+        for (uint64_t i = 1; i <= scan->waiting_rows; i++)
+            rows[-(int64_t)i].exch_ts = exch_ts;
+        scan->waiting_rows = 0;
+    }
+    int64_t written = put_message(scan, &f, rows, exch_ts, local_ts);
+    if (written < 0)
+        return -SCAN_PROBLEM_MISSING_FIELD;
+    if (is_timed)
+        scan->last_exch_ts = exch_ts;
+    else if (scan->last_exch_ts == 0)
+        scan->waiting_rows += (uint64_t)written;
+    return written;
+}
+
+/* `["1","2"],` is the shortest level: so many rows a line of this length can need, with both CLEAR rows. */
+static inline uint64_t rows_of_line_max(uint64_t length)
+{
+    return length / 6 + 6;
+}
+
+void events_scan_capture(capture_scan_t *scan, const char *bytes, uint64_t size, event_row_t *rows, uint64_t room)
+{
+    const char *p = bytes, *end = bytes + size;
+    uint64_t written = 0;
+    scan->stop = SCAN_NEED_BYTES;
+    scan->problem = SCAN_PROBLEM_NONE;
+    while (p < end) {
+        const char *newline = memchr(p, '\n', (uint64_t)(end - p));
+        if (newline == NULL)
+            break;
+        if (written + rows_of_line_max((uint64_t)(newline - p)) > room) {
+            scan->stop = SCAN_NEED_ROOM;
+            break;
+        }
+        if (newline > p && !(newline == p + 1 && *p == '\r')) {
+            int64_t count = scan_line(scan, p, newline, rows + written);
+            if (count < 0) {
+                scan->stop = SCAN_BAD_LINE;
+                scan->problem = (int32_t)-count;
+                break;
+            }
+            written += (uint64_t)count;
+        }
+        scan->line++;
+        p = newline + 1;
+    }
+    scan->consumed = (uint64_t)(p - bytes);
+    scan->rows = written;
+}
+
+/* ---- Tardis CSV ------------------------------------------------------------------------------------------------ */
+
+#define CSV_COLUMNS 8
+
+typedef struct cell {
+    const char *start;
+    const char *stop;
+} cell_t;
+
+static inline int64_t cell_integer(const cell_t *cell, int *ok)
+{
+    const char *p = cell->start;
+    int mine;
+    int64_t value = parse_integer(&p, cell->stop, &mine);
+    *ok &= mine && p == cell->stop;
+    return value;
+}
+
+static inline double cell_double(const cell_t *cell, int *ok)
+{
+    uint64_t used;
+    double value = parse_double(cell->start, cell->stop, &used);
+    *ok &= used > 0 && cell->start + used == cell->stop;
+    return value;
+}
+
+static inline int cell_is(const cell_t *cell, const char *text, uint64_t length)
+{
+    return (uint64_t)(cell->stop - cell->start) == length && memcmp(cell->start, text, length) == 0;
+}
+
+#define CELL_IS(cell, text) cell_is(cell, text, sizeof text - 1)
+
+static int split(const char *p, const char *end, cell_t *cells)
+{
+    int count = 0;
+    while (count < CSV_COLUMNS) {
+        const char *comma = memchr(p, ',', (uint64_t)(end - p));
+        cells[count].start = p;
+        cells[count++].stop = comma ? comma : end;
+        if (comma == NULL)
+            return count;
+        p = comma + 1;
+    }
+    return CSV_COLUMNS + 1;
+}
+
+/* Remembers exchange,symbol of the first row; 0 if a later row has another. */
+static int same_symbol(csv_scan_t *scan, const cell_t *cells)
+{
+    uint64_t length = (uint64_t)(cells[1].stop - cells[0].start);
+    if (length >= sizeof scan->symbol)
+        return 0;
+    if (scan->symbol[0] == '\0')
+        memcpy(scan->symbol, cells[0].start, length);
+    return memcmp(scan->symbol, cells[0].start, length) == 0 && scan->symbol[length] == '\0';
+}
+
+static uint64_t put_collected(const event_row_t *side, uint64_t count, uint64_t flag, event_row_t *rows)
+{
+    if (count == 0)
+        return 0;
+    put_row(rows, EVENT_DEPTH_CLEAR | flag, side[0].exch_ts, side[0].local_ts, side[count - 1].px, 0.0);
+    memcpy(rows + 1, side, count * sizeof *rows);
+    return count + 1;
+}
+
+uint64_t events_finish_csv(csv_scan_t *scan, event_row_t *rows, const event_row_t *bids, const event_row_t *asks)
+{
+    uint64_t written = put_collected(bids, scan->bid_rows, EVENT_BUY, rows);
+    written += put_collected(asks, scan->ask_rows, EVENT_SELL, rows + written);
+    if (scan->bid_limit >= 0)
+        scan->bid_limit = (int64_t)scan->bid_rows;
+    if (scan->ask_limit >= 0)
+        scan->ask_limit = (int64_t)scan->ask_rows;
+    scan->bid_rows = scan->ask_rows = 0;
+    scan->in_snapshot = 0;
+    return written;
+}
+
+static void collect(csv_scan_t *scan, event_row_t *side, uint64_t *count, int64_t limit, const event_row_t *row)
+{
+    if (limit >= 0 && *count >= (uint64_t)limit) {
+        scan->truncated_rows++;
+        return;
+    }
+    side[(*count)++] = *row;
+}
+
+static int64_t scan_depth_row(csv_scan_t *scan, const cell_t *cells, event_row_t *rows, event_row_t *bids, event_row_t *asks)
+{
+    int ok = 1;
+    event_row_t row;
+    int is_bid = CELL_IS(&cells[5], "bid") || CELL_IS(&cells[5], "buy");
+    int64_t exch_ts = cell_integer(&cells[2], &ok) * 1000, local_ts = cell_integer(&cells[3], &ok) * 1000;
+    double px = cell_double(&cells[6], &ok), qty = cell_double(&cells[7], &ok);
+    int is_snapshot = CELL_IS(&cells[4], "true");
+    if (!ok)
+        return -SCAN_PROBLEM_NOT_A_NUMBER;
+    if (!is_snapshot && !CELL_IS(&cells[4], "false"))
+        return -SCAN_PROBLEM_MISSING_FIELD;
+    uint64_t side = is_bid ? EVENT_BUY : EVENT_SELL;
+    if (is_snapshot) {
+        scan->snapshot_rows++;
+        if (scan->snapshot_mode == SNAPSHOT_IGNORE || (scan->snapshot_mode == SNAPSHOT_IGNORE_SOD && !scan->seen_update)) {
+            scan->skipped_rows++;
+            return 0;
+        }
+        scan->in_snapshot = 1;
+        put_row(&row, EVENT_DEPTH_SNAPSHOT | side, exch_ts, local_ts, px, qty);
+        collect(scan, is_bid ? bids : asks, is_bid ? &scan->bid_rows : &scan->ask_rows,
+                is_bid ? scan->bid_limit : scan->ask_limit, &row);
+        return 0;
+    }
+    scan->update_rows++;
+    scan->seen_update = 1;
+    int64_t written = scan->in_snapshot ? (int64_t)events_finish_csv(scan, rows, bids, asks) : 0;
+    put_row(rows + written, EVENT_DEPTH | side, exch_ts, local_ts, px, qty);
+    return written + 1;
+}
+
+static int64_t scan_trade_row(csv_scan_t *scan, const cell_t *cells, event_row_t *rows)
+{
+    int ok = 1;
+    uint64_t side = CELL_IS(&cells[5], "buy") ? EVENT_BUY : CELL_IS(&cells[5], "sell") ? EVENT_SELL : 0;
+    put_row(rows, EVENT_TRADE | side, cell_integer(&cells[2], &ok) * 1000, cell_integer(&cells[3], &ok) * 1000,
+            cell_double(&cells[6], &ok), cell_double(&cells[7], &ok));
+    scan->update_rows++;
+    return ok ? 1 : -SCAN_PROBLEM_NOT_A_NUMBER;
+}
+
+static int64_t scan_ticker_row(csv_scan_t *scan, const cell_t *cells, event_row_t *rows)
+{
+    int ok = 1;
+    int64_t exch_ts = cell_integer(&cells[2], &ok) * 1000, local_ts = cell_integer(&cells[3], &ok) * 1000;
+    put_row(rows, EVENT_DEPTH_BBO | EVENT_SELL, exch_ts, local_ts, cell_double(&cells[5], &ok), cell_double(&cells[4], &ok));
+    put_row(rows + 1, EVENT_DEPTH_BBO | EVENT_BUY, exch_ts, local_ts, cell_double(&cells[6], &ok), cell_double(&cells[7], &ok));
+    scan->update_rows++;
+    return ok ? 2 : -SCAN_PROBLEM_NOT_A_NUMBER;
+}
+
+static int64_t scan_csv_line(csv_scan_t *scan, const char *line, const char *end, event_row_t *rows, event_row_t *bids,
+                             event_row_t *asks)
+{
+    cell_t cells[CSV_COLUMNS];
+    if (split(line, end, cells) != CSV_COLUMNS)
+        return -SCAN_PROBLEM_COLUMNS;
+    if (!same_symbol(scan, cells))
+        return -SCAN_PROBLEM_MIXED_SYMBOLS;
+    switch (scan->kind) {
+    case CSV_TRADES: return scan_trade_row(scan, cells, rows);
+    case CSV_DEPTH: return scan_depth_row(scan, cells, rows, bids, asks);
+    default: return scan_ticker_row(scan, cells, rows);
+    }
+}
+
+void events_scan_csv(csv_scan_t *scan, const char *bytes, uint64_t size, event_row_t *rows, uint64_t room,
+                     event_row_t *bids, event_row_t *asks)
+{
+    const char *p = bytes, *end = bytes + size;
+    uint64_t written = 0;
+    scan->stop = SCAN_NEED_BYTES;
+    scan->problem = SCAN_PROBLEM_NONE;
+    while (p < end) {
+        const char *newline = memchr(p, '\n', (uint64_t)(end - p));
+        if (newline == NULL)
+            break;
+        if (written + scan->bid_rows + scan->ask_rows + 4 > room || scan->bid_rows >= scan->bid_room ||
+            scan->ask_rows >= scan->ask_room) {
+            scan->stop = SCAN_NEED_ROOM;
+            break;
+        }
+        const char *stop = newline > p && newline[-1] == '\r' ? newline - 1 : newline;
+        if (stop > p) {
+            int64_t count = scan_csv_line(scan, p, stop, rows + written, bids, asks);
+            if (count < 0) {
+                scan->stop = SCAN_BAD_LINE;
+                scan->problem = (int32_t)-count;
+                break;
+            }
+            written += (uint64_t)count;
+        }
+        scan->line++;
+        p = newline + 1;
+    }
+    scan->consumed = (uint64_t)(p - bytes);
+    scan->rows = written;
+}
+
+/* ---- order ------------------------------------------------------------------------------------------------------ */
+
+int64_t events_latency_min(const event_row_t *rows, uint64_t count)
+{
+    int64_t smallest = INT64_MAX;
+    for (uint64_t i = 0; i < count; i++) {
+        int64_t latency = rows[i].local_ts - rows[i].exch_ts;
+        smallest = latency < smallest ? latency : smallest;
+    }
+    return smallest;
+}
+
+void events_shift_local(event_row_t *rows, uint64_t count, int64_t shift_ns)
+{
+    for (uint64_t i = 0; i < count; i++)
+        rows[i].local_ts += shift_ns;
+}
+
+static inline int64_t key_of(const event_row_t *row, int32_t field)
+{
+    return field ? row->local_ts : row->exch_ts;
+}
+
+int32_t events_is_ordered(const event_row_t *rows, uint64_t count, int32_t field)
+{
+    for (uint64_t i = 1; i < count; i++)
+        if (key_of(&rows[i], field) < key_of(&rows[i - 1], field))
+            return 0;
+    return 1;
+}
+
+/* Merges two neighbouring sorted runs of `order` stably: the shorter reach of the right run into the left one only. */
+static void merge_runs(const event_row_t *rows, int32_t field, uint32_t *order, uint64_t begin, uint64_t middle, uint64_t end,
+                       uint32_t *scratch)
+{
+    int64_t first_right = key_of(&rows[order[middle]], field);
+    uint64_t low = begin, high = middle;
+    while (low < high) { /* What is not greater than the right run's first stays where it is. */
+        uint64_t probe = low + (high - low) / 2;
+        if (key_of(&rows[order[probe]], field) <= first_right)
+            low = probe + 1;
+        else
+            high = probe;
+    }
+    begin = low;
+    if (begin == middle)
+        return;
+    uint64_t left = middle - begin, i = 0, j = middle, k = begin;
+    memcpy(scratch, order + begin, left * sizeof *scratch);
+    while (i < left && j < end) {
+        if (key_of(&rows[order[j]], field) < key_of(&rows[scratch[i]], field))
+            order[k++] = order[j++];
+        else
+            order[k++] = scratch[i++];
+    }
+    memcpy(order + k, scratch + i, (left - i) * sizeof *scratch);
+}
+
+#define RUNS_MAX 128
+
+/* A natural merge sort: market data is nearly in order, so runs are long and merges touch little. */
+void events_sort(const event_row_t *rows, uint64_t count, int32_t field, uint32_t *order, uint32_t *scratch)
+{
+    assert(count < UINT32_MAX && "an event file of more than four billion rows: convert by day");
+    uint64_t starts[RUNS_MAX];
+    uint64_t runs = 0;
+    for (uint64_t i = 0; i < count; i++)
+        order[i] = (uint32_t)i;
+    for (uint64_t begin = 0; begin < count;) {
+        uint64_t end = begin + 1;
+        while (end < count && key_of(&rows[end], field) >= key_of(&rows[end - 1], field))
+            end++;
+        starts[runs++] = begin;
+        /* Keep run lengths falling geometrically, as a balanced merge needs. */
+        while (runs >= 2 && (end - starts[runs - 1]) * 2 > starts[runs - 1] - starts[runs - 2]) {
+            merge_runs(rows, field, order, starts[runs - 2], starts[runs - 1], end, scratch);
+            runs--;
+        }
+        assert(runs < RUNS_MAX && "geometric runs: 2^128 rows would be needed");
+        begin = end;
+    }
+    while (runs >= 2) {
+        merge_runs(rows, field, order, starts[runs - 2], starts[runs - 1], count, scratch);
+        runs--;
+    }
+}
+
+uint64_t events_merge(const event_row_t *rows, uint64_t count, const uint32_t *by_exch, const uint32_t *by_local,
+                      uint64_t *cursor, event_row_t *out, uint64_t out_room)
+{
+    uint64_t exch = cursor[0], local = cursor[1], written = 0;
+    while (written < out_room && (exch < count || local < count)) {
+        const event_row_t *e = exch < count ? &rows[by_exch ? by_exch[exch] : exch] : NULL;
+        const event_row_t *l = local < count ? &rows[by_local ? by_local[local] : local] : NULL;
+        event_row_t *row = &out[written++];
+        if (e != NULL && l != NULL && e->exch_ts == l->exch_ts && e->local_ts == l->local_ts) {
+            *row = *e;
+            row->ev |= EVENT_EXCH | EVENT_LOCAL;
+            exch++;
+            local++;
+        } else if (e != NULL && (l == NULL || e->exch_ts < l->exch_ts || (e->exch_ts == l->exch_ts && e->local_ts < l->local_ts))) {
+            *row = *e;
+            row->ev |= EVENT_EXCH;
+            exch++;
+        } else {
+            *row = *l;
+            row->ev |= EVENT_LOCAL;
+            local++;
+        }
+    }
+    cursor[0] = exch;
+    cursor[1] = local;
+    return written;
+}
+
+uint64_t events_first_disorder(const event_row_t *rows, uint64_t count, int32_t field)
+{
+    uint64_t flag = field ? EVENT_LOCAL : EVENT_EXCH;
+    int64_t last = INT64_MIN;
+    for (uint64_t i = 0; i < count; i++) {
+        if (!(rows[i].ev & flag))
+            continue;
+        int64_t key = key_of(&rows[i], field);
+        if (key < last)
+            return i + 1;
+        last = key;
+    }
+    return 0;
+}
