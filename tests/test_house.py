@@ -27,7 +27,7 @@ FORBIDDEN_STEMS = {"utils", "helpers", "common", "manager"}
 # The Python faces of our C: who else touches a _native module has bypassed its face.
 NATIVE_FACES = {
     "shm": {"shm"},
-    "reactor": {"domain", "market", "factors", "exchanges"},
+    "reactor": {"domain", "market", "factors", "exchanges", "data"},
 }
 
 

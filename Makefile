@@ -1,0 +1,50 @@
+# make run    a paper session of one minute on the simulated exchange, from nothing to a report
+# make test   everything that is tested without waiting: unit, property, process tests
+# make build  the environment and our C;  make lint  ruff and mypy;  make test-long  the long hauls;  make clean
+#
+# Every target makes what it needs first. A second run finds the stamp and starts at once.
+
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+C_STAMP := $(VENV)/.compiled
+C_SOURCES := $(wildcard cffi_build/include/*.h cffi_build/src/*.c) cffi_build/build.py
+
+.PHONY: run test build lint test-long clean check-tools
+
+run: build
+	@$(BIN)/crypto-trade run $(ARGS)
+
+test: build
+	@$(BIN)/python -m pytest $(ARGS)
+
+test-long: build
+	@$(BIN)/python -m pytest -m long $(ARGS)
+
+lint: build
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+build: $(STAMP) $(C_STAMP)
+
+# The environment: made once, made again when the list of packages changed.
+$(STAMP): pyproject.toml setup.py deploy/check_tools.sh
+	@deploy/check_tools.sh $(PYTHON)
+	@test -x $(BIN)/python || { echo "making $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@echo "installing from the package index (a minute or two, once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip setuptools cffi
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	@touch $(STAMP) $(C_STAMP)
+
+# Our C alone: seconds, after a header or a source changed.
+$(C_STAMP): $(C_SOURCES) | $(STAMP)
+	@echo "compiling our C"
+	@$(BIN)/python cffi_build/build.py
+	@touch $(C_STAMP)
+
+clean:
+	rm -rf $(VENV) build dist .build-* *.egg-info shm/_native*.so reactor/_native*.so shm/_native.c reactor/_native.c
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
