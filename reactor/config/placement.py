@@ -1,0 +1,118 @@
+"""Which shard runs on which core and how it waits: a pure decision with its reason, printed at start and by `check`.
+
+    isolated cores enough for every hot shard   → one core each, spin
+    more cores than hot shards                  → one core each, hybrid (the last core is left to the rest of the host)
+    otherwise                                   → cores are shared: not pinned, block
+
+A hot shard is one that stands between a tick and an order: feeds, collector, prepost, engine. The config may overrule
+every line of the outcome.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from reactor.loop.wait import WaitPolicy
+
+HOT_KINDS = ("engine", "prepost", "collector", "feed")
+
+
+@dataclass(frozen=True)
+class Host:
+    """What the machine offers to this process."""
+
+    cores: tuple[int, ...]  # this process may run on these (its affinity mask)
+    isolated: tuple[int, ...] = ()  # taken out of the scheduler's hands (isolcpus, cpuset)
+
+
+@dataclass(frozen=True)
+class PlacementParameters:
+    """The user's wishes; empty means: decide for me."""
+
+    colocate: tuple[tuple[str, ...], ...] = ()  # each inner list of role names becomes one shard
+    wait: str = "auto"  # auto, block, hybrid, spin
+    hybrid_spin_us: int = 50
+    pin: bool = True  # False: never pin, whatever the host offers
+    cores: dict[str, int] = field(default_factory=dict)  # shard or role name → core
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one shard runs."""
+
+    shard: str
+    roles: tuple[str, ...]
+    core: int | None
+    wait_policy: WaitPolicy
+    reason: str
+
+
+def shards_of(roles: Sequence[str], colocate: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
+    """The roles grouped into shards, in their own order. A role that no group names is a shard of its own.
+
+    Raises:
+        ValueError: a group names a role that does not exist, or a role stands in two groups.
+    """
+    seen: set[str] = set()
+    for group in colocate:
+        for name in group:
+            if name not in roles:
+                raise ValueError(f"colocate names {name!r}, but the roles are {', '.join(roles)}")
+            if name in seen:
+                raise ValueError(f"colocate names {name!r} twice: a role runs in one shard")
+            seen.add(name)
+    shards: list[tuple[str, ...]] = []
+    placed: set[str] = set()
+    for role in roles:
+        if role in placed:
+            continue
+        group = next((tuple(each) for each in colocate if role in each), (role,))
+        shards.append(group)
+        placed.update(group)
+    return shards
+
+
+def place(roles: Sequence[tuple[str, str]], host: Host, wishes: PlacementParameters) -> list[Place]:
+    """`roles` are (name, kind). One Place per shard, in start order.
+
+    Raises:
+        ValueError: a wish cannot be met; the sentence says which.
+    """
+    kinds = dict(roles)
+    shards = shards_of([name for name, _ in roles], wishes.colocate)
+    hot = [shard for shard in shards if any(kinds[name] in HOT_KINDS for name in shard)]
+    known = {"+".join(shard) for shard in shards} | set(kinds)
+    for name, core in wishes.cores.items():
+        if name not in known:
+            raise ValueError(f"placement.cores names {name!r}, but the shards are {', '.join(sorted(known))}")
+        if core not in host.cores and core not in host.isolated:
+            raise ValueError(f"placement.cores puts {name} on core {core}, but this process may use {list(host.cores)}")
+    isolated = [core for core in host.isolated if core not in wishes.cores.values()]
+    shared = [core for core in host.cores if core not in host.isolated and core not in wishes.cores.values()]
+    if not wishes.pin:
+        pool, policy, reason = [], WaitPolicy.BLOCK, "pinning is switched off in the config"
+    elif len(isolated) >= len(hot):
+        pool, policy, reason = isolated, WaitPolicy.SPIN, f"an isolated core for each of {len(hot)} hot shards"
+    elif len(shared) > len(hot):
+        pool, policy, reason = shared, WaitPolicy.HYBRID, f"a core for each of {len(hot)} hot shards, not isolated: spin briefly, then sleep"
+    else:
+        pool, policy = [], WaitPolicy.BLOCK
+        reason = f"{len(host.cores)} cores for {len(hot)} hot shards: shared, so nobody is pinned and nobody spins"
+    places = []
+    free = list(pool)
+    for shard in shards:
+        name = "+".join(shard)
+        if shard not in hot:
+            places.append(Place(name, shard, None, WaitPolicy.BLOCK, "not between tick and order"))
+            continue
+        wish = next((wishes.cores[each] for each in (name, *shard) if each in wishes.cores), None)
+        core = wish if wish is not None else (free.pop(0) if free else None)
+        chosen = policy if wishes.wait == "auto" else WaitPolicy[wishes.wait.upper()]
+        why = reason
+        if wish is not None:
+            why = "core as configured"
+            if wishes.wait == "auto":
+                chosen = WaitPolicy.SPIN if wish in host.isolated else WaitPolicy.HYBRID
+        if wishes.wait != "auto":
+            why += f"; wait policy {wishes.wait} as configured"
+        places.append(Place(name, shard, core, chosen, why))
+    return places
