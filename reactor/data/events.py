@@ -74,8 +74,13 @@ def correct_local_timestamp(events: EventArray, base_latency_ns: int = 0) -> int
     if smallest >= 0:
         return 0
     shift = int(base_latency_ns - smallest)
-    lib.events_shift_local(rows, len(events), shift)
+    shift_local_timestamp(events, shift)
     return shift
+
+
+def shift_local_timestamp(events: EventArray, shift_ns: int) -> None:
+    """Adds `shift_ns` to every `local_ts`, in place."""
+    lib.events_shift_local(rows_pointer(events), len(events), shift_ns)
 
 
 def correct_event_order(events: EventArray) -> EventArray:
