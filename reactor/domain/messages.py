@@ -4,6 +4,7 @@ Reach one message through a prebuilt cffi view (`signal_view(address)`, a field 
 (`SIGNAL_DTYPE`). What each field means stands in the header.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from reactor._native import ffi, lib
@@ -68,6 +69,7 @@ _STRUCTS = MESSAGE_STRUCTS | SEGMENT_STRUCTS
 VIEW = {name: view_maker(ffi, struct) for name, struct in _STRUCTS.items()}
 SIZE = {name: size_of(ffi, struct) for name, struct in _STRUCTS.items()}
 DTYPE = {name: dtype_of(ffi, struct) for name, struct in _STRUCTS.items()}
+HEADER_SIZE = size_of(ffi, "message_header_t")  # every message begins with it
 
 
 def new(name: str) -> Any:
@@ -78,6 +80,17 @@ def new(name: str) -> Any:
 def copy(target: Any, source: Any, name: str) -> None:
     """Copies a whole message of layout `name` between two views."""
     ffi.memmove(target, source, SIZE[name])
+
+
+def copier(name: str) -> Callable[[Any, Any], None]:
+    """`copy` with the layout chosen once, at start: `copy_signal(target, source)`."""
+    size, move = SIZE[name], ffi.memmove
+    return lambda target, source: move(target, source, size)
+
+
+def copy_header(target: Any, source: Any) -> None:
+    """Copies the header of one message to another of any layout: who continues a decision starts with this."""
+    ffi.memmove(target, source, HEADER_SIZE)
 
 
 def clear(target: Any, name: str) -> None:
