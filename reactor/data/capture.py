@@ -44,7 +44,7 @@ class LineBlocks:
                 if end == 0:
                     tail += block
                     if len(tail) > LINE_BYTES_MAX:
-                        raise DataError(str(self.path), f"a line longer than {LINE_BYTES_MAX >> 20} MiB: not a text of messages")
+                        raise DataError(str(self.path), f"a line beyond {LINE_BYTES_MAX >> 20} MiB: not a text of messages")
                     continue
                 yield tail + block[:end] if tail else block[:end]
                 tail = block[end:]
@@ -59,7 +59,8 @@ class LineBlocks:
             raise DataError(str(self.path), f"cannot be read: {error.strerror}") from None
         if magic == _GZIP_MAGIC:
             plain.close()
-            return cast(IO[bytes], igzip_threaded.open(str(self.path), "rb", threads=1, block_size=BLOCK_BYTES))
+            opened: Any = igzip_threaded
+            return cast(IO[bytes], opened.open(str(self.path), "rb", threads=1, block_size=BLOCK_BYTES))
         plain.seek(0)
         return plain
 

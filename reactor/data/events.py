@@ -4,6 +4,7 @@ A row says what happened (`ev`: kind and flags), when at the exchange and when h
 This is the Python face of cffi_build/include/events.h.
 """
 
+import mmap
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,8 @@ BUY_EVENT: int = lib.EVENT_BUY
 SELL_EVENT: int = lib.EVENT_SELL
 
 _EXCH, _LOCAL = 0, 1
-ROWS_AT_FIRST = 1 << 20  # 64 MB of address space; pages are touched only as rows come.
+_MAP_NORESERVE = 0x4000  # Linux; the mmap module names it from Python 3.13 on.
+ROWS_MAX = 1 << 31  # 128 GiB of address space, no memory: more rows than any machine's day of one symbol.
 
 
 def rows_pointer(events: EventArray, first: int = 0) -> Any:
@@ -35,10 +37,12 @@ def rows_pointer(events: EventArray, first: int = 0) -> Any:
 
 
 class Rows:
-    """An event array that grows: rows are written in place behind `count`."""
+    """An event array that is written behind its end: reserved as address space, paid for only where rows come."""
 
-    def __init__(self, room: int = ROWS_AT_FIRST) -> None:
-        self._events: EventArray = np.empty(room, EVENT_DTYPE)
+    def __init__(self, room: int = ROWS_MAX) -> None:
+        self._memory = mmap.mmap(-1, room * EVENT_DTYPE.itemsize, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE)
+        self._memory.madvise(mmap.MADV_HUGEPAGE)
+        self._events: EventArray = np.frombuffer(self._memory, EVENT_DTYPE)
         self.count = 0
 
     @property
@@ -51,17 +55,9 @@ class Rows:
         """Where C writes next."""
         return rows_pointer(self._events, self.count)
 
-    def reserve(self, wanted: int) -> None:
-        """Makes room for at least `wanted` more rows (the kernel moves pages, not bytes)."""
-        if self.room < wanted:
-            self._events.resize(max(2 * len(self._events), self.count + wanted), refcheck=False)
-
     def take_array(self) -> EventArray:
-        """Everything written so far; the object is empty afterwards."""
-        events = self._events
-        events.resize(self.count, refcheck=False)
-        self._events, self.count = np.empty(0, EVENT_DTYPE), 0
-        return events
+        """Everything written so far; nothing may be written afterwards."""
+        return self._events[: self.count]
 
 
 def correct_local_timestamp(events: EventArray, base_latency_ns: int = 0) -> int:
@@ -92,16 +88,9 @@ def correct_event_order(events: EventArray) -> EventArray:
     by_exch = _order(rows, count, _EXCH)
     by_local = _order(rows, count, _LOCAL)
     cursor = ffi.new("uint64_t[2]")
-    merged = Rows(count + count // 8 + 64)
-    while True:
-        room = merged.room
-        written = lib.events_merge(
-            rows, count, _pointer(by_exch), _pointer(by_local), cursor, merged.next_row, room
-        )
-        merged.count += written
-        if written < room:
-            return merged.take_array()
-        merged.reserve(count // 4 + 64)
+    merged = Rows(2 * count + 1)
+    merged.count = lib.events_merge(rows, count, _pointer(by_exch), _pointer(by_local), cursor, merged.next_row, merged.room)
+    return merged.take_array()
 
 
 def _order(rows: Any, count: int, field: int) -> NDArray[np.uint32] | None:

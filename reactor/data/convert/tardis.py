@@ -48,7 +48,7 @@ _PROBLEM: Final = {
     lib.SCAN_PROBLEM_MISSING_FIELD: "has neither 'true' nor 'false' as is_snapshot",
     lib.SCAN_PROBLEM_MIXED_SYMBOLS: "is of another exchange or symbol than the first row",
 }
-SNAPSHOT_ROWS_AT_FIRST = 4096  # A Tardis snapshot has a thousand levels a side; the buffers grow when one has more.
+SNAPSHOT_ROWS_MAX = 1 << 24  # Address space only. A Tardis snapshot has a thousand levels a side.
 HFTBACKTEST_SNAPSHOT_ROWS = 1_000_000  # Its ss_buffer_size.
 
 
@@ -145,7 +145,8 @@ def read_csv(
     scan.bid_limit = scan.ask_limit = HFTBACKTEST_SNAPSHOT_ROWS if compat == "hftbacktest" else -1
     if statistics.symbol:
         scan.symbol = statistics.symbol.encode()
-    bids, asks = _SnapshotSide(), _SnapshotSide()
+    bids, asks = Rows(SNAPSHOT_ROWS_MAX), Rows(SNAPSHOT_ROWS_MAX)
+    scan.bid_room = scan.ask_room = SNAPSHOT_ROWS_MAX
     blocks = LineBlocks(path)
     skip = True
     for block in blocks:
@@ -153,40 +154,16 @@ def read_csv(
         skip = False
         _scan_block(path, scan, block, offset, rows, bids, asks)
     if compat != "hftbacktest":
-        rows.reserve(scan.bid_rows + scan.ask_rows + 2)
-        rows.count += lib.events_finish_csv(scan, rows.next_row, bids.pointer, asks.pointer)
+        rows.count += lib.events_finish_csv(scan, rows.next_row, bids.next_row, asks.next_row)
     if blocks.damage:
         statistics.damages.append(blocks.damage)
     _count(statistics, scan, path)
 
 
-class _SnapshotSide:
-    """Snapshot rows of one side, collected until the snapshot ends."""
-
-    def __init__(self) -> None:
-        self._rows = Rows(SNAPSHOT_ROWS_AT_FIRST)
-
-    @property
-    def room(self) -> int:
-        return self._rows.room
-
-    @property
-    def pointer(self) -> Any:
-        return self._rows.next_row
-
-    def grow(self) -> None:
-        self._rows.reserve(2 * self._rows.room)
-
-
-def _scan_block(
-    path: str | Path, scan: Any, block: bytes, offset: int, rows: Rows, bids: _SnapshotSide, asks: _SnapshotSide
-) -> None:
+def _scan_block(path: str | Path, scan: Any, block: bytes, offset: int, rows: Rows, bids: Rows, asks: Rows) -> None:
     base = ffi.from_buffer(block)
     while True:
-        scan.bid_room, scan.ask_room = bids.room, asks.room
-        lib.events_scan_csv(
-            scan, base + offset, len(block) - offset, rows.next_row, rows.room, bids.pointer, asks.pointer
-        )
+        lib.events_scan_csv(scan, base + offset, len(block) - offset, rows.next_row, rows.room, bids.next_row, asks.next_row)
         offset += scan.consumed
         rows.count += scan.rows
         if scan.stop == lib.SCAN_NEED_BYTES:
@@ -195,11 +172,7 @@ def _scan_block(
             end = block.find(b"\n", offset)
             line = block[offset : min(end, offset + 120)].decode("utf-8", "replace")
             raise DataError(f"{path}:{scan.line + 1}", f"the row {_PROBLEM[scan.problem]}: {line!r}")
-        if scan.bid_rows >= bids.room:
-            bids.grow()
-        if scan.ask_rows >= asks.room:
-            asks.grow()
-        rows.reserve(scan.bid_rows + scan.ask_rows + (1 << 16))
+        raise DataError(f"{path}:{scan.line + 1}", "more rows than fit into one event array: convert fewer days at once")
 
 
 def _count(statistics: TardisStatistics, scan: Any, path: str | Path) -> None:
