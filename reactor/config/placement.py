@@ -65,9 +65,9 @@ def shards_of(roles: Sequence[str], colocate: Sequence[Sequence[str]]) -> list[t
     for role in roles:
         if role in placed:
             continue
-        group = next((tuple(each) for each in colocate if role in each), (role,))
-        shards.append(group)
-        placed.update(group)
+        together = next((tuple(each) for each in colocate if role in each), (role,))
+        shards.append(together)
+        placed.update(together)
     return shards
 
 
@@ -93,7 +93,11 @@ def place(roles: Sequence[tuple[str, str]], host: Host, wishes: PlacementParamet
     elif len(isolated) >= len(hot):
         pool, policy, reason = isolated, WaitPolicy.SPIN, f"an isolated core for each of {len(hot)} hot shards"
     elif len(shared) > len(hot):
-        pool, policy, reason = shared, WaitPolicy.HYBRID, f"a core for each of {len(hot)} hot shards, not isolated: spin briefly, then sleep"
+        pool, policy, reason = (
+            shared,
+            WaitPolicy.HYBRID,
+            f"a core for each of {len(hot)} hot shards, not isolated: spin a little, then sleep",
+        )
     else:
         pool, policy = [], WaitPolicy.BLOCK
         reason = f"{len(host.cores)} cores for {len(hot)} hot shards: shared, so nobody is pinned and nobody spins"
@@ -105,7 +109,7 @@ def place(roles: Sequence[tuple[str, str]], host: Host, wishes: PlacementParamet
             places.append(Place(name, shard, None, WaitPolicy.BLOCK, "not between tick and order"))
             continue
         wish = next((wishes.cores[each] for each in (name, *shard) if each in wishes.cores), None)
-        core = wish if wish is not None else (free.pop(0) if free else None)
+        chosen_core = wish if wish is not None else (free.pop(0) if free else None)
         chosen = policy if wishes.wait == "auto" else WaitPolicy[wishes.wait.upper()]
         why = reason
         if wish is not None:
@@ -114,5 +118,5 @@ def place(roles: Sequence[tuple[str, str]], host: Host, wishes: PlacementParamet
                 chosen = WaitPolicy.SPIN if wish in host.isolated else WaitPolicy.HYBRID
         if wishes.wait != "auto":
             why += f"; wait policy {wishes.wait} as configured"
-        places.append(Place(name, shard, core, chosen, why))
+        places.append(Place(name, shard, chosen_core, chosen, why))
     return places

@@ -55,7 +55,7 @@ def test_a_wish_for_a_core_is_obeyed():
     ids=["unknown role", "role twice", "unknown shard", "core that is not ours"],
 )
 def test_an_impossible_wish_is_refused_with_a_sentence(wishes: PlacementParameters):
-    with pytest.raises(ValueError, match="engine|ghost"):
+    with pytest.raises(ValueError, match=r"engine|ghost"):
         place(ROLES, Host((0, 1)), wishes)
 
 
