@@ -98,6 +98,7 @@ typedef struct csv_scan {
     uint64_t update_rows;
     uint64_t skipped_rows;
     char     symbol[64];           /* exchange,symbol of the first row */
+    uint64_t symbol_length;
     uint64_t bid_room;             /* rows that fit into the snapshot buffers below */
     uint64_t ask_room;
     uint64_t bid_rows;             /* snapshot rows collected and not yet written */

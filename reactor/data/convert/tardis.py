@@ -145,6 +145,7 @@ def read_csv(
     scan.bid_limit = scan.ask_limit = HFTBACKTEST_SNAPSHOT_ROWS if compat == "hftbacktest" else -1
     if statistics.symbol:
         scan.symbol = statistics.symbol.encode()
+        scan.symbol_length = len(statistics.symbol)
     bids, asks = Rows(SNAPSHOT_ROWS_MAX), Rows(SNAPSHOT_ROWS_MAX)
     scan.bid_room = scan.ask_room = SNAPSHOT_ROWS_MAX
     blocks = LineBlocks(path)
