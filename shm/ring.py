@@ -1,0 +1,453 @@
+"""A bounded queue between one producer and one consumer, in place: no copy, no allocation, no C call per message.
+
+What crosses the border and how the two sides meet is drawn in cffi_build/include/ring.h. This face hands out prebuilt views of
+the slots, one after another, from grants: C is asked for up to GRANT_MAX slots at once, and most claims and peeks are answered
+from what is left of the last grant.
+
+    producer   view = ring.try_claim(lane)   fill every field   ring.commit(lane)
+    consumer   view = ring.try_peek(lane)    use it             ring.release(lane)
+
+Claimed slots are published by the next commit of their lane, peeked ones returned by the next release; until then their bytes
+stay as they are. A message that its reader did not release is seen again by the reader's successor.
+"""
+
+from collections.abc import Callable, Iterator
+from itertools import cycle
+from typing import Any, Final, Protocol
+
+from shm._native import ffi, lib
+from shm.segment import HeapSegment, SegmentError, next_epoch
+
+NORMAL: Final = 0
+URGENT: Final = 1
+GRANT_MAX: Final = 64  # Below 257: Python has these integers ready, so counting down allocates nothing.
+
+MakeView = Callable[[int], Any]
+
+_COMPLAINTS = {
+    lib.RING_BAD_MAGIC: "is not a ring of this system",
+    lib.RING_BAD_VERSION: "was laid out by another version; stop every process of this instance, then start again",
+    lib.RING_BAD_SLOT_SIZE: "has slots of another size: the two sides were built from different message layouts",
+    lib.RING_BAD_CAPACITY: "has another capacity, or one that is not a power of two",
+    lib.RING_BAD_LANES: "has another number of lanes",
+    lib.RING_BAD_SIZE: "is smaller than its header claims",
+    lib.RING_BAD_CURSOR: "holds impossible cursors: its memory is damaged",
+    lib.RING_REPLACED: "works with a later opening of this side: two processes play the same role",
+}
+
+
+class RingError(SegmentError):
+    """The other side of a ring cannot be worked with. The sentence says why."""
+
+    def __init__(self, name: str, result: int) -> None:
+        self.result = result
+        super().__init__(f"ring {name}: the segment {_COMPLAINTS.get(result, f'was refused ({result})')}")
+
+
+class OwnSegment(Protocol):
+    """Memory that this side writes and the other maps read-only."""
+
+    address: int
+    size: int
+
+    def refresh(self) -> None:
+        """Lets late partners find it."""
+
+    def close(self) -> None:
+        """Takes it back."""
+
+
+class PartnerSegments(Protocol):
+    """What the other side has announced."""
+
+    def newest(self) -> "MappedSegment | None":
+        """The segment with the greatest epoch seen so far; None: nobody yet."""
+
+    def close(self) -> None:
+        """Stops listening."""
+
+
+class MappedSegment(Protocol):
+    """Somebody else's memory. Stays mapped while this object lives, also when its owner is dead."""
+
+    address: int
+    size: int
+
+
+class Producer:
+    """The writing side of a ring. Made by `heap_ring()` or `open_producer()`."""
+
+    __slots__ = (
+        "_announced",
+        "_body",
+        "_claimed",
+        "_granted",
+        "_handle",
+        "_handles",
+        "_left",
+        "_meet",
+        "_next",
+        "_own",
+        "_partner",
+        "_views",
+        "capacity",
+        "name",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        own: OwnSegment,
+        capacity: int,
+        slot_size: int,
+        make_view: MakeView,
+        lanes: int,
+        wake_fd: int,
+        announced: PartnerSegments | None,
+    ) -> None:
+        self.name = name
+        self.capacity = capacity
+        self._own = own
+        self._announced = announced
+        self._partner: MappedSegment | None = None
+        self._handle = HeapSegment(lib.ring_producer_size())
+        producer = self._handle.pointer("ring_producer_t *")
+        result = lib.ring_producer_open(
+            producer, ffi.cast("void *", own.address), own.size, lanes, capacity, slot_size, next_epoch(), wake_fd
+        )
+        if result != lib.RING_OK:
+            raise RingError(name, result)
+        self._body = producer
+        self._handles = [lib.ring_producer_lane(producer, lane) for lane in range(lanes)]
+        self._views = [_views(lib.ring_producer_slot, handle, capacity, make_view) for handle in self._handles]
+        self._next: list[Callable[[], Any]] = [_nothing] * lanes
+        self._left = [0] * lanes  # Granted by C and not yet handed out.
+        self._granted = [0] * lanes  # Granted by C and not yet committed.
+        self._claimed = [0] * lanes  # Number of the last slot granted.
+
+    # -- every message
+
+    def try_claim(self, lane: int = NORMAL) -> Any:
+        """The view of the next free slot; None: full, or nobody is attached. Fill every field, then `commit()`."""
+        left = self._left[lane]
+        if not left:
+            left = self._grant(lane)
+            if not left:
+                return None
+        self._left[lane] = left - 1
+        return self._next[lane]()
+
+    def commit(self, lane: int = NORMAL) -> None:
+        """Publishes everything claimed on that lane and wakes the consumer if it sleeps."""
+        left = self._left[lane]
+        lib.ring_commit(self._handles[lane], self._granted[lane] - left)
+        self._granted[lane] = left
+
+    def sequence(self, lane: int = NORMAL) -> int:
+        """The number of the slot claimed last: what belongs into its header."""
+        return self._claimed[lane] - self._left[lane]
+
+    def free(self, lane: int = NORMAL) -> int:
+        """How many claims would succeed now."""
+        return self._left[lane] + int(lib.ring_free(self._handles[lane]))
+
+    def _grant(self, lane: int) -> int:
+        handle = self._handles[lane]
+        granted: int = lib.ring_claim(handle, GRANT_MAX)
+        self._granted[lane] += granted
+        self._claimed[lane] = lib.ring_claimed(handle)
+        return granted
+
+    # -- timer
+
+    def refresh(self, now_ns: int) -> None:
+        """Lets a late or restarted consumer in. Cheap; call it about every 10 ms.
+
+        Raises:
+            RingError: what claims to be our consumer is not one.
+        """
+        if self._announced is None:
+            return
+        self._own.refresh()
+        candidate = self._announced.newest()
+        if candidate is not None and candidate is not self._partner:
+            self.meet(candidate)
+
+    def meet(self, segment: MappedSegment) -> bool:
+        """Step 2 of the meeting. True: attached to the consumer of `segment`.
+
+        Raises:
+            RingError: the segment is not our consumer's.
+        """
+        was_settled = lib.ring_producer_state(self._body) != lib.RING_WAIT
+        result = lib.ring_producer_meet(self._body, ffi.cast("void *", segment.address), segment.size)
+        if result == lib.RING_WAIT:
+            return False
+        if result != lib.RING_OK:
+            raise RingError(self.name, result)
+        self._partner = segment
+        if not was_settled:
+            for lane, handle in enumerate(self._handles):
+                self._claimed[lane] = lib.ring_claimed(handle)
+                self._next[lane] = _from_next(self._views[lane], self._claimed[lane])
+        return True
+
+    @property
+    def is_connected(self) -> bool:
+        """A consumer is attached, and works with this opening."""
+        return bool(lib.ring_producer_state(self._body) == lib.RING_OK)
+
+    @property
+    def state(self) -> int:
+        """lib.RING_OK, RING_WAIT (nobody attached), RING_REPLACED (stop: a later process plays this role), RING_BAD_CURSOR."""
+        return int(lib.ring_producer_state(self._body))
+
+    @property
+    def own_segment(self) -> OwnSegment:
+        """What the consumer maps."""
+        return self._own
+
+    def close(self) -> None:
+        """Takes the segment back. No view may be used after this."""
+        if self._announced is not None:
+            self._announced.close()
+        self._own.close()
+
+
+class Consumer:
+    """The reading side of a ring. Made by `heap_ring()` or `open_consumer()`."""
+
+    __slots__ = (
+        "_announced",
+        "_body",
+        "_draining",
+        "_grant_max",
+        "_handle",
+        "_handles",
+        "_left",
+        "_make_view",
+        "_next",
+        "_open",
+        "_own",
+        "_partner",
+        "_peeked",
+        "capacity",
+        "name",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        own: OwnSegment,
+        capacity: int,
+        slot_size: int,
+        make_view: MakeView,
+        lanes: int,
+        announced: PartnerSegments | None,
+        grant_max: int = GRANT_MAX,
+    ) -> None:
+        self.name = name
+        self.capacity = capacity
+        self._own = own
+        self._announced = announced
+        self._make_view = make_view
+        self._grant_max = grant_max
+        self._partner: MappedSegment | None = None
+        self._draining: MappedSegment | None = None  # Keeps the dead producer's memory mapped.
+        self._handle = HeapSegment(lib.ring_consumer_size())
+        consumer = self._handle.pointer("ring_consumer_t *")
+        result = lib.ring_consumer_open(
+            consumer, ffi.cast("void *", own.address), own.size, lanes, capacity, slot_size, next_epoch()
+        )
+        if result != lib.RING_OK:
+            raise RingError(name, result)
+        self._body = consumer
+        self._handles = [lib.ring_consumer_lane(consumer, lane) for lane in range(lanes)]
+        self._next: list[Callable[[], Any]] = [_nothing] * lanes
+        self._left = [0] * lanes  # Peeked by C and not yet handed out.
+        self._open = [0] * lanes  # Peeked by C and not yet released.
+        self._peeked = [0] * lanes  # Number of the last message peeked by C.
+
+    # -- every message
+
+    def try_peek(self, lane: int = NORMAL) -> Any:
+        """The view of the next unread message, in place; None: nothing there. Its bytes stay until `release()`."""
+        left = self._left[lane]
+        if not left:
+            left = self._grant(lane)
+            if not left:
+                return None
+        self._left[lane] = left - 1
+        return self._next[lane]()
+
+    def release(self, lane: int = NORMAL) -> None:
+        """Gives everything handed out on that lane back to the producer: it will not be seen again."""
+        left = self._left[lane]
+        lib.ring_release(self._handles[lane], self._open[lane] - left)
+        self._open[lane] = left
+
+    def sequence(self, lane: int = NORMAL) -> int:
+        """The number of the message handed out last."""
+        return self._peeked[lane] - self._left[lane]
+
+    def pending(self, lane: int = NORMAL) -> int:
+        """How many peeks would succeed now."""
+        return self._left[lane] + int(lib.ring_pending(self._handles[lane]))
+
+    def _grant(self, lane: int) -> int:
+        handle = self._handles[lane]
+        count: int = lib.ring_peek(handle, self._grant_max)
+        if count:
+            self._open[lane] += count
+            self._peeked[lane] = lib.ring_peeked(handle)
+            return count
+        if self._draining is not None and self._switch(lane):
+            return self._grant(lane)
+        return 0
+
+    # -- waiting
+
+    def prepare_sleep(self) -> bool:
+        """Raises the sleep flag, then looks again. True: sleep, the bell will ring. False: there is something to read."""
+        if any(self._left):
+            return False
+        return bool(lib.ring_prepare_sleep(self._body))
+
+    def cancel_sleep(self) -> None:
+        """Lowers the sleep flag. Call it after every wake-up, whatever woke us."""
+        lib.ring_cancel_sleep(self._body)
+
+    # -- timer
+
+    def refresh(self, now_ns: int) -> None:
+        """Finds a late or restarted producer. Cheap; call it about every 10 ms.
+
+        Raises:
+            RingError: what claims to be our producer is not one.
+        """
+        if self._announced is None:
+            return
+        self._own.refresh()
+        candidate = self._announced.newest()
+        if candidate is not None and candidate is not self._partner:
+            self.offer(candidate)
+            self.meet(candidate)
+
+    def offer(self, segment: MappedSegment) -> None:
+        """Step 1 of the meeting.
+
+        Raises:
+            RingError: the segment is not our producer's.
+        """
+        result = lib.ring_consumer_offer(self._body, ffi.cast("void *", segment.address), segment.size)
+        if result != lib.RING_OK:
+            raise RingError(self.name, result)
+
+    def meet(self, segment: MappedSegment) -> bool:
+        """Step 3 of the meeting. True: the producer of `segment` has confirmed; lanes go over to it as they run dry.
+
+        Raises:
+            RingError: the segment is not our producer's.
+        """
+        result = lib.ring_consumer_meet(self._body, ffi.cast("void *", segment.address), segment.size)
+        if result == lib.RING_WAIT:
+            return False
+        if result != lib.RING_OK:
+            raise RingError(self.name, result)
+        self._draining, self._partner = self._partner or segment, segment
+        for lane in range(len(self._handles)):
+            self._switch(lane)
+        return True
+
+    def _switch(self, lane: int) -> bool:
+        """Moves a dry lane to the confirmed producer's segment."""
+        handle = self._handles[lane]
+        if not lib.ring_switch(handle):
+            return False
+        self._peeked[lane] = lib.ring_peeked(handle)
+        views = _views(lib.ring_consumer_slot, handle, self.capacity, self._make_view)
+        self._next[lane] = _from_next(views, self._peeked[lane])
+        return True
+
+    def recovered(self, lane: int = NORMAL) -> tuple[int, int, int]:
+        """(released, peeked, published) as the producer knew them when we attached; (0, 0, 0) before that or when all is new.
+
+        Our reading starts at message released + 1. Up to `peeked` our predecessor has seen them and may have acted;
+        up to `published` they were queued before we came.
+        """
+        recovery = ffi.new("ring_recovery_t *")
+        lib.ring_recovered(self._handles[lane], recovery)
+        return recovery.released, recovery.peeked, recovery.published
+
+    @property
+    def is_connected(self) -> bool:
+        """A producer has confirmed us, and works with this opening."""
+        return bool(lib.ring_consumer_state(self._body) == lib.RING_OK)
+
+    @property
+    def state(self) -> int:
+        """lib.RING_OK, RING_WAIT (nobody attached), RING_REPLACED (stop: a later process plays this role), RING_BAD_CURSOR."""
+        return int(lib.ring_consumer_state(self._body))
+
+    @property
+    def own_segment(self) -> OwnSegment:
+        """What the producer maps."""
+        return self._own
+
+    def close(self) -> None:
+        """Takes the segment back. No view may be used after this."""
+        if self._announced is not None:
+            self._announced.close()
+        self._own.close()
+
+
+def _nothing() -> Any:
+    """Stands for a slot while nobody is attached; never called, because nothing is granted before."""
+    raise AssertionError("a slot was handed out before the two sides met")
+
+
+def _views(slot: Callable[[Any, int], Any], handle: Any, capacity: int, make_view: MakeView) -> list[Any]:
+    """One view per slot, in slot order."""
+    return [make_view(int(ffi.cast("uintptr_t", slot(handle, sequence)))) for sequence in range(1, capacity + 1)]
+
+
+def _from_next(views: list[Any], sequence: int) -> Callable[[], Any]:
+    """Hands out the views for ever, beginning with the slot of message `sequence` + 1."""
+    start = sequence % len(views)
+    endless: Iterator[Any] = cycle(views[start:] + views[:start])
+    return endless.__next__
+
+
+class _HeapOwn(HeapSegment):
+    """Private memory in the role of a shared segment."""
+
+    def refresh(self) -> None:
+        """Nobody comes late."""
+
+    def close(self) -> None:
+        """It goes with this object."""
+
+
+def heap_ring(
+    capacity: int, slot_size: int, make_view: MakeView, lanes: int = 2, wake_fd: int = -1, name: str = "heap"
+) -> tuple[Producer, Consumer]:
+    """A ring in the memory of this process: for roles that share a shard, for the world and for tests. Same code.
+
+    Raises:
+        RingError: the capacity is not a power of two, or the slot size not a multiple of 64.
+    """
+    own = _HeapOwn(lib.ring_producer_segment_size(lanes, capacity, slot_size))
+    producer = Producer(name, own, capacity, slot_size, make_view, lanes, wake_fd, None)
+    theirs = _HeapOwn(lib.ring_consumer_segment_size())
+    consumer = Consumer(name, theirs, capacity, slot_size, make_view, lanes, None)
+    join(producer, consumer)
+    return producer, consumer
+
+
+def join(producer: Producer, consumer: Consumer) -> None:
+    """Lets both sides meet at once, where both are at hand."""
+    consumer.offer(producer.own_segment)
+    attached = producer.meet(consumer.own_segment)
+    confirmed = consumer.meet(producer.own_segment)
+    assert attached, "an offer was made, so the producer attaches"
+    assert confirmed, "the producer attached, so the consumer is confirmed"

@@ -1,0 +1,174 @@
+"""Rows that one process writes and anyone reads: book tops, positions, risk, life signs. Watching costs the writer nothing.
+
+writer   row = rows.edit(i)   change fields   rows.done(i)
+reader   row = rows.read(i)   a consistent private copy, overwritten by the next read of the same row
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from shm._native import ffi, lib
+from shm.ring import MakeView, MappedSegment, OwnSegment, PartnerSegments
+from shm.segment import HeapSegment, SegmentError, next_epoch
+
+ATTEMPTS_MAX: Final = 1_000  # About 40 µs: longer than any write; a writer stopped inside a row costs no more than that.
+
+_COMPLAINTS = {
+    lib.SEQLOCK_BAD_MAGIC: "is not a row segment of this system",
+    lib.SEQLOCK_BAD_VERSION: "was laid out by another version; stop every process of this instance, then start again",
+    lib.SEQLOCK_BAD_ROW_SIZE: "has rows of another size: the two sides were built from different layouts",
+    lib.SEQLOCK_BAD_ROW_COUNT: "has another number of rows",
+    lib.SEQLOCK_BAD_SIZE: "is smaller than its header claims",
+}
+
+
+class RowsError(SegmentError):
+    """A row segment cannot be worked with. The sentence says why."""
+
+    def __init__(self, name: str, result: int) -> None:
+        super().__init__(f"rows {name}: the segment {_COMPLAINTS.get(result, f'was refused ({result})')}")
+
+
+class RowsWriter:
+    """The one writer of a row segment. Made by `heap_rows()` or `open_rows_writer()`."""
+
+    __slots__ = ("_copies", "_own", "_pointers", "_segment", "_views", "_write", "count", "name")
+
+    def __init__(self, name: str, own: OwnSegment, count: int, row_size: int, make_view: MakeView) -> None:
+        self.name = name
+        self.count = count
+        self._own = own
+        self._segment = ffi.cast("void *", own.address)
+        result = lib.seqlock_open(self._segment, own.size, count, row_size, next_epoch())
+        if result != lib.SEQLOCK_OK:
+            raise RowsError(name, result)
+        self._copies = HeapSegment(count * row_size)
+        addresses = [self._copies.address + i * row_size for i in range(count)]
+        self._views = [make_view(address) for address in addresses]
+        self._pointers = [ffi.cast("void *", address) for address in addresses]
+        self._write: Callable[[Any, int, Any], None] = lib.seqlock_write
+
+    def edit(self, index: int) -> Any:
+        """The writer's own copy of a row, as it was left. Readers see changes after `done()`."""
+        return self._views[index]
+
+    def done(self, index: int) -> None:
+        """Shows the row to the readers."""
+        self._write(self._segment, index, self._pointers[index])
+
+    def refresh(self, now_ns: int) -> None:
+        """Lets late readers find it. Cheap; call it about every 10 ms."""
+        self._own.refresh()
+
+    @property
+    def own_segment(self) -> OwnSegment:
+        """What readers map."""
+        return self._own
+
+    def close(self) -> None:
+        """Takes the segment back."""
+        self._own.close()
+
+
+class RowsReader:
+    """Reads rows that somebody else writes. Made by `heap_rows()` or `open_rows_reader()`.
+
+    Before a writer is found, and for rows never written, a row is all zeros. A successor's segment replaces its predecessor's
+    at the first refresh that finds it.
+    """
+
+    __slots__ = (
+        "_announced",
+        "_copies",
+        "_mapped",
+        "_pointers",
+        "_read",
+        "_row_size",
+        "_segment",
+        "_views",
+        "count",
+        "name",
+        "torn",
+    )
+
+    def __init__(self, name: str, count: int, row_size: int, make_view: MakeView, announced: PartnerSegments | None) -> None:
+        self.name = name
+        self.count = count
+        self.torn = 0  # Reads that kept the copy before, because the writer stopped inside the row.
+        self._row_size = row_size
+        self._announced = announced
+        self._mapped: MappedSegment | None = None
+        self._segment: Any = None
+        self._copies = HeapSegment(count * row_size)
+        addresses = [self._copies.address + i * row_size for i in range(count)]
+        self._views = [make_view(address) for address in addresses]
+        self._pointers = [ffi.cast("void *", address) for address in addresses]
+        self._read: Callable[[Any, int, Any, int], int] = lib.seqlock_read
+
+    def read(self, index: int) -> Any:
+        """A consistent copy of the row; the same view every time."""
+        segment = self._segment
+        if segment is not None and self._read(segment, index, self._pointers[index], ATTEMPTS_MAX):
+            self.torn += 1
+        return self._views[index]
+
+    def writes(self, index: int) -> int:
+        """How often the row has been written: equal to last time means that nothing is new."""
+        return int(lib.seqlock_writes(self._segment, index)) if self._segment is not None else 0
+
+    def refresh(self, now_ns: int) -> None:
+        """Finds a late or restarted writer. Cheap; call it about every 10 ms.
+
+        Raises:
+            RowsError: what claims to be our rows is something else.
+        """
+        if self._announced is None:
+            return
+        candidate = self._announced.newest()
+        if candidate is not None and candidate is not self._mapped:
+            self.attach(candidate)
+
+    def attach(self, segment: MappedSegment) -> None:
+        """Reads from `segment` from now on.
+
+        Raises:
+            RowsError: it holds something else.
+        """
+        pointer = ffi.cast("void *", segment.address)
+        result = lib.seqlock_check(pointer, segment.size, self.count, self._row_size)
+        if result != lib.SEQLOCK_OK:
+            raise RowsError(self.name, result)
+        self._mapped = segment
+        self._segment = pointer
+
+    @property
+    def is_connected(self) -> bool:
+        """A writer's segment has been found."""
+        return self._segment is not None
+
+    def close(self) -> None:
+        """Stops listening for writers."""
+        if self._announced is not None:
+            self._announced.close()
+
+
+class _HeapOwn(HeapSegment):
+    """Private memory in the role of a shared segment."""
+
+    def refresh(self) -> None:
+        """Nobody comes late."""
+
+    def close(self) -> None:
+        """It goes with this object."""
+
+
+def heap_rows(count: int, row_size: int, make_view: MakeView, name: str = "heap") -> tuple[RowsWriter, RowsReader]:
+    """Rows in the memory of this process: for roles that share a shard, for the world and for tests. Same code.
+
+    Raises:
+        RowsError: the row size is not a multiple of 64 (at most 4096).
+    """
+    writer = RowsWriter(name, _HeapOwn(lib.seqlock_segment_size(count, row_size)), count, row_size, make_view)
+    reader = RowsReader(name, count, row_size, make_view, None)
+    reader.attach(writer.own_segment)
+    return writer, reader
