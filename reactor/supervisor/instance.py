@@ -115,7 +115,7 @@ class Instance:
         scratch.replace(self.directory / "pids")
 
     def release(self) -> None:
-        """Gives the name back. The lock file stays (removing it would race with the next start), and so does what roles said."""
+        """Gives the name back. The lock file stays (removing it would race with the next start), as does what roles said."""
         if self._lock_fd < 0:
             return
         for path in self.directory.iterdir():

@@ -30,6 +30,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum, auto
 from typing import Final
 
+from reactor.config.system import RestartParameters, StopParameters
+
 MS = 1_000_000
 SECOND_NS = 1_000_000_000
 
@@ -93,20 +95,6 @@ class Consequence(IntEnum):
     NOTHING = auto()
     CANCEL_OURS = auto()  # over REST, at once, by itself
     END_SESSION = auto()
-
-
-@dataclass(frozen=True)
-class RestartParameters:
-    """How often a role may die."""
-
-    backoff_ms: int = 100  # A restart takes about half a second itself; waiting longer gains nothing the first time.
-    backoff_ms_max: int = 5_000
-    deaths_max: int = 5  # Within `window_s`: more is a fault that a restart does not cure.
-    window_s: int = 60
-    start_time_max_s: int = (
-        30  # Without readiness until then it is stuck: exchange info, sessions and reconciliation are in it.
-    )
-    heartbeat_age_ms_max: int = 3_000  # A pass takes microseconds; three seconds without one is hung, also on a busy host.
 
 
 @dataclass
@@ -216,7 +204,7 @@ class Lifecycle:
         return any(life.state == RoleState.READY for life in self._of_kind(kind))
 
     def stop_order(self) -> list[str]:
-        """Names in the order of leaving, the simulated exchange excepted. Call `on_stop` for each: then its death is asked for."""
+        """Names in the order of leaving, the simulated exchange excepted. `on_stop` makes each death one that was asked for."""
         return [life.name for kind in STOP_ORDER for life in self._of_kind(kind)]
 
     def on_stop(self, name: str, now_ns: int) -> None:
@@ -232,15 +220,6 @@ class StopStep(IntEnum):
     LEAVING = auto()
     CLOSING = auto()
     STOPPED = auto()
-
-
-@dataclass(frozen=True)
-class StopParameters:
-    """How long each step may take."""
-
-    drain_ms: int = 3_000  # Cancels and hedges take round trips; the promise is 5 s in all.
-    flatten_ms: int = 15_000  # Closing both legs of every pair takes fills.
-    leave_ms: int = 1_000  # After that SIGKILL: nothing is lost, the journal is a log.
 
 
 @dataclass

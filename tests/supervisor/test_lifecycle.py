@@ -4,15 +4,14 @@ import itertools
 
 import pytest
 
+from reactor.config.system import RestartParameters, StopParameters
 from reactor.supervisor.lifecycle import (
     TRANSITIONS,
     Consequence,
     Lifecycle,
-    RestartParameters,
     RoleEvent,
     RoleLife,
     RoleState,
-    StopParameters,
     StopSequence,
     StopStep,
 )

@@ -1,0 +1,154 @@
+"""The whole config as types: four sections, every key known, every unit in its name.
+
+    exchanges      where the venues are, who we are there, how many sessions
+    risk_control   what must not happen
+    strategy       what to trade, which signals and triggers, when to open and close a pair
+    system         the house itself: instance, placement, restarts, log, files
+
+The rooms' own parameter dataclasses are composed here; nobody left of this file has heard of a config file. Unknown keys
+and wrong types are refused by pydantic, impossible combinations by `contradictions`.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from reactor.collector.external import ExternalParameters
+from reactor.collector.triggers.registry import TriggersParameters
+from reactor.config.placement import PlacementParameters
+from reactor.config.system import LogParameters, MetricsParameters, RestartParameters, SimulatedParameters, StopParameters
+from reactor.domain.instrument import VENUE_NAMES
+
+Environment = Literal["simulated", "paper", "live", "demo", "testnet"]
+
+
+class Strict(BaseModel):
+    """Nothing is converted, nothing is ignored, nothing changes afterwards."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class VenueAddresses(Strict):
+    """Where one venue is reached, without trailing slashes."""
+
+    rest_url: str
+    orders_url: str
+    public_url: str
+    market_url: str
+    private_url: str = ""
+
+
+class Credentials(Strict):
+    """Where the key is found. Never the key itself: a config file is copied, mailed and committed."""
+
+    api_key_variable: str = "CRYPTO_TRADE_BINANCE_API_KEY"
+    secret_variable: str = "CRYPTO_TRADE_BINANCE_SECRET"  # HMAC secret, or a private Ed25519 key in PEM
+    file: str = ""  # instead: a file of mode 0600 with the two lines api_key: … and secret: …
+
+
+class Exchange(Strict):
+    """One company with its venues."""
+
+    environment: Environment = "simulated"
+    venues: tuple[str, ...] = ("binance_spot", "binance_usdm")
+    addresses: dict[str, VenueAddresses] = Field(default_factory=dict)  # empty: what the environment means
+    credentials: Credentials = Credentials()
+    simulated: SimulatedParameters = SimulatedParameters()
+    dedicated_account: bool = False  # True: nobody else trades there, so account-wide cancels may be used
+
+
+class Exchanges(Strict):
+    """The companies."""
+
+    binance: Exchange = Exchange()
+
+
+class ArbitragePair(Strict):
+    """Two legs: what is opened first, and what hedges it."""
+
+    open: str  # binance_spot:BTCUSDT
+    hedge: str  # binance_usdm:BTCUSDT
+
+
+class Strategy(Strict):
+    """What to trade and when."""
+
+    pairs: tuple[ArbitragePair, ...] = ()
+    triggers: TriggersParameters = TriggersParameters()
+    external: ExternalParameters = ExternalParameters()
+
+
+class System(Strict):
+    """The house itself."""
+
+    instance: str = Field("default", pattern=r"^[a-z0-9][a-z0-9_-]{0,30}$")
+    order_id_prefix: str = Field("ct", pattern=r"^[A-Za-z0-9]{2,6}$")
+    directory: str = "runs"  # journal, log and reports of the instance are in a directory of its name below this one
+    duration_s: float = Field(0, ge=0)  # 0: until told to stop
+    feeds: tuple[tuple[str, ...], ...] = ()  # instruments by feed; empty: one feed per pair
+    placement: PlacementParameters = PlacementParameters()
+    restart: RestartParameters = RestartParameters()
+    stop: StopParameters = StopParameters()
+    log: LogParameters = LogParameters()
+    metrics: MetricsParameters = MetricsParameters()
+
+    @property
+    def home(self) -> Path:
+        """Where this instance keeps its files."""
+        return Path(self.directory) / self.instance
+
+
+class Config(Strict):
+    """Everything."""
+
+    profile: str = "generated"
+    exchanges: Exchanges = Exchanges()
+    strategy: Strategy
+    system: System = System()
+
+
+def contradictions(config: Config) -> list[str]:
+    """What each value allows and all together do not. One sentence each, with the remedy."""
+    problems: list[str] = []
+    binance = config.exchanges.binance
+    for number, pair in enumerate(config.strategy.pairs):
+        for leg, name in (("open", pair.open), ("hedge", pair.hedge)):
+            path = f"strategy.pairs.{number}.{leg}"
+            venue, colon, symbol = name.partition(":")
+            if not colon or not symbol:
+                problems.append(f"{path}: {name!r} is no instrument; write venue:SYMBOL, for example binance_spot:BTCUSDT")
+            elif venue not in VENUE_NAMES:
+                problems.append(f"{path}: no venue is called {venue!r}; there are {', '.join(VENUE_NAMES)}")
+            elif venue not in binance.venues:
+                problems.append(f"{path}: {venue} is not in exchanges.binance.venues; add it there")
+        if pair.open == pair.hedge:
+            problems.append(f"strategy.pairs.{number}: a leg cannot hedge itself; give two instruments")
+    for name in binance.venues:
+        if name not in VENUE_NAMES:
+            problems.append(f"exchanges.binance.venues: no venue is called {name!r}; there are {', '.join(VENUE_NAMES)}")
+    for name in binance.addresses:
+        if name not in VENUE_NAMES:
+            problems.append(f"exchanges.binance.addresses: no venue is called {name!r}; there are {', '.join(VENUE_NAMES)}")
+    simulated = binance.simulated
+    if simulated.source not in ("generator", "replay", "live"):
+        problems.append(f"exchanges.binance.simulated.source: {simulated.source!r}; use generator, replay or live")
+    if simulated.source == "replay" and not simulated.replay_paths and binance.environment == "simulated":
+        problems.append("exchanges.binance.simulated.replay_paths: empty; name capture files (or run with --replay PATH)")
+    if not simulated.speed > 0:
+        problems.append("exchanges.binance.simulated.speed: must be greater than 0")
+    if config.system.log.level not in ("debug", "info", "warning", "error"):
+        problems.append(f"system.log.level: {config.system.log.level!r}; use debug, info, warning or error")
+    if config.system.placement.wait not in ("auto", "block", "hybrid", "spin"):
+        problems.append(f"system.placement.wait: {config.system.placement.wait!r}; use auto, block, hybrid or spin")
+    legs = {name for pair in config.strategy.pairs for name in (pair.open, pair.hedge)}
+    fed = [name for group in config.system.feeds for name in group]
+    for name in sorted({name for name in fed if fed.count(name) > 1}):
+        problems.append(f"system.feeds: {name} is in two feeds; one feed owns a book")
+    if config.system.feeds:
+        for name in sorted(legs - set(fed)):
+            problems.append(f"system.feeds: no feed has {name}, which a pair needs; add it")
+        for pair in config.strategy.pairs:
+            if not any(pair.open in group and pair.hedge in group for group in config.system.feeds):
+                problems.append(f"system.feeds: {pair.open} and {pair.hedge} are one pair; put them into the same feed")
+    return problems
