@@ -1,0 +1,77 @@
+/* intake.h — what several sessions of one venue bring, made into one stream: each thing once, newest state per symbol.
+ *
+ *     session 0 ──┐
+ *                 ├──▶ intake_take() ──▶ bits: what is new, for which symbol
+ *     session 1 ──┘         └─ state_t per symbol: book top, last ids, last trade, mark price
+ *
+ * One call per frame. Book tickers, trades and mark prices are finished here; a depth update that is not a duplicate is
+ * decoded into the arrays and handed to the synchronisation (reactor/market/sync.py), which decides.
+ */
+#ifndef CRYPTO_TRADE_INTAKE_H
+#define CRYPTO_TRADE_INTAKE_H
+
+#include <stdint.h>
+
+#include "book.h"
+#include "frames.h"
+#include "messages.h"
+
+/* cffi: begin */
+/* Result of intake_take: bits below, slot of the symbol << 16 (NO_SLOT: none). */
+#define INTAKE_TOP_PRICE 1         /* best bid or ask moved */
+#define INTAKE_TOP 2               /* anything of the book top moved */
+#define INTAKE_TRADE 4
+#define INTAKE_MARK 8
+#define INTAKE_DEPTH 16            /* frame, bids, asks hold a delta: ask the synchronisation */
+#define INTAKE_DUPLICATE 32        /* the other session was first */
+#define INTAKE_REFUSED 64          /* malformed, unknown or of a foreign symbol: frame.kind and frame.error say which */
+#define INTAKE_CONTROL 128         /* an answer or a shutdown notice: frame.kind says which */
+#define INTAKE_QUIET 256           /* new, and nothing to do: older than the book, off-book, without a scale */
+
+#define STREAM_KINDS_MAX 16
+
+/* One connection's share. */
+typedef struct session {
+    uint64_t frames;
+    uint64_t bytes;
+    uint64_t duplicates;
+    uint64_t refused;
+    int64_t  last_receive_ns;
+    uint16_t seen[1024];           /* INSTRUMENTS_MAX: by slot, bit 1 << frame_kind_e of what came in */
+} session_t;
+
+/* The newest state of one symbol. */
+typedef struct state {
+    book_top_t top;
+    int64_t  ticker_id;            /* last bookTicker u */
+    int64_t  trade_id;
+    int64_t  aggregate_id;
+    int64_t  mark_ms;
+    int64_t  trade_receive_ns;
+    uint64_t trades;
+    uint64_t depth_updates;
+    uint64_t off_grid;
+} state_t;
+
+typedef struct intake {
+    symbols_t symbols;
+    state_t  *states;
+    level_t  *bids;
+    level_t  *asks;
+    uint32_t level_capacity;
+    uint32_t reserved;
+    int64_t  exchange_minus_monotonic_ns;  /* the venue's wall clock − our CLOCK_MONOTONIC: dates frames that carry no time */
+    frame_t  frame;
+} intake_t;
+
+/* Takes one frame of one session. Returns INTAKE_ bits | slot << 16. Counts into the session and the state. */
+uint32_t intake_take(intake_t *intake, session_t *session, const char *payload, uint64_t size, int64_t receive_ns);
+
+/* Takes the best levels of a book into the top of its symbol, unless the top is newer. Returns INTAKE_ bits. */
+uint32_t intake_take_book(intake_t *intake, uint16_t slot, const book_t *book, int64_t receive_ns, int64_t exchange_ns);
+
+/* Forgets the ids seen of one symbol: the venue may begin anew, lower. */
+void intake_forget(intake_t *intake, uint16_t slot);
+/* cffi: end */
+
+#endif

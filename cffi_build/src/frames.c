@@ -1,0 +1,526 @@
+#include "frames.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "scan.h"
+
+/* ---- symbols ----------------------------------------------------------------------------------------------- */
+
+static uint32_t hash_of(const char *name, uint32_t size)
+{
+    uint32_t hash = 2166136261u;  /* FNV-1a: names are short */
+    for (uint32_t index = 0; index < size; index++)
+        hash = (hash ^ (unsigned char)name[index]) * 16777619u;
+    return hash;
+}
+
+void symbols_init(symbols_t *symbols, symbol_t *slots, uint32_t capacity, uint16_t *buckets, uint32_t bucket_count)
+{
+    assert(bucket_count > capacity && (bucket_count & (bucket_count - 1)) == 0 && "a power of two that leaves free buckets");
+    assert(capacity < NO_SLOT && "a slot number fits 16 bits");
+    *symbols = (symbols_t){.slots = slots, .buckets = buckets, .capacity = capacity, .bucket_count = bucket_count};
+    for (uint32_t index = 0; index < bucket_count; index++)
+        buckets[index] = NO_SLOT;
+}
+
+/* Returns the bucket that holds the name, or the free one where it belongs. */
+static uint32_t bucket_of(const symbols_t *symbols, const char *name, uint32_t size)
+{
+    uint32_t mask = symbols->bucket_count - 1, bucket = hash_of(name, size) & mask;
+    for (;; bucket = (bucket + 1) & mask) {
+        uint16_t slot = symbols->buckets[bucket];
+        if (slot == NO_SLOT)
+            return bucket;
+        const symbol_t *symbol = &symbols->slots[slot];
+        if (symbol->size == size && memcmp(symbol->name, name, size) == 0)
+            return bucket;
+    }
+}
+
+int32_t symbols_find(const symbols_t *symbols, const char *name, uint32_t size)
+{
+    uint16_t slot = symbols->buckets[bucket_of(symbols, name, size)];
+    return slot == NO_SLOT ? -1 : slot;
+}
+
+int32_t symbols_add(symbols_t *symbols, const char *name, uint32_t size, uint16_t instrument_index, uint8_t price_decimals,
+                    int64_t tick_size, uint8_t quantity_decimals, int64_t lot_size)
+{
+    if (size == 0 || size >= SYMBOL_SIZE)
+        return -1;
+    uint32_t bucket = bucket_of(symbols, name, size);
+    if (symbols->buckets[bucket] != NO_SLOT)
+        return symbols->buckets[bucket];
+    if (symbols->count == symbols->capacity)
+        return -1;
+    assert(tick_size > 0 && lot_size > 0 && "a tick and a lot are positive");
+    assert(price_decimals <= SCAN_DECIMALS_MAX && quantity_decimals <= SCAN_DECIMALS_MAX && "decimals fit 64 bits");
+    for (; price_decimals > 0 && tick_size % 10 == 0; price_decimals--)
+        tick_size /= 10;
+    for (; quantity_decimals > 0 && lot_size % 10 == 0; quantity_decimals--)
+        lot_size /= 10;
+    uint16_t slot = (uint16_t)symbols->count++;
+    symbol_t *symbol = &symbols->slots[slot];
+    *symbol = (symbol_t){.size = size, .instrument_index = instrument_index, .price_decimals = price_decimals,
+                         .quantity_decimals = quantity_decimals, .tick_size = tick_size, .lot_size = lot_size};
+    memcpy(symbol->name, name, size);
+    symbols->buckets[bucket] = slot;
+    return slot;
+}
+
+/* ---- one frame --------------------------------------------------------------------------------------------- */
+
+/* Everything the object of the event said, by letter: what it means depends on the kind, which may come last. */
+typedef struct decoder {
+    const char *payload;
+    const symbols_t *symbols;
+    const symbol_t *symbol;
+    frame_t *frame;
+    level_t *bids;
+    level_t *asks;
+    uint32_t capacity;
+    uint64_t present[2];           /* letters that have a value */
+    text_t field[128];
+    text_t previous_id, last_update_id, bids_text, asks_text;
+    text_t stream, result, id, error, code, message;
+    bool are_bids_parsed, are_asks_parsed;
+} decoder_t;
+
+static inline bool has(const decoder_t *decoder, char letter)
+{
+    return decoder->present[(unsigned char)letter >> 6] >> ((unsigned char)letter & 63) & 1;
+}
+
+static inline bool is_word(const text_t *text, const char *word, uint32_t size)
+{
+    return text->kind == TEXT_STRING && text->size == size && !text->has_escape && memcmp(text->at, word, size) == 0;
+}
+#define IS(text, word) is_word((text), (word), sizeof(word) - 1)
+
+static int fail(frame_t *frame, int error)
+{
+    frame->kind = FRAME_MALFORMED;
+    frame->error = (uint16_t)error;
+    return FRAME_MALFORMED;
+}
+
+/* `value` in ticks or lots. Returns false if it lies between two of them. */
+static inline bool on_grid(int64_t *value, int64_t step)
+{
+    if (step == 1)
+        return true;
+    int64_t units = *value / step;
+    if (units * step != *value)
+        return false;
+    *value = units;
+    return true;
+}
+
+/* One "quoted decimal" of a level: the fast walk first, the careful one where that gives up. Returns a scan_result_e. */
+static inline int level_number(scan_t *scan, int decimals, int64_t *value)
+{
+    int result = scan_quoted_fixed(scan, decimals, value);
+    if (result == SCAN_OK || result == SCAN_TOO_PRECISE)
+        return result;
+    text_t text;
+    if (!scan_value(scan, &text) || (text.kind != TEXT_STRING && text.kind != TEXT_NUMBER))
+        return SCAN_NOT_A_NUMBER;
+    return scan_fixed(text.at, text.size, decimals, value);
+}
+
+/* [["61800.20","2.507"], …] → levels. Returns a frame_error_e. */
+static int parse_levels(scan_t *scan, const symbol_t *symbol, level_t *out, uint32_t capacity, uint32_t *count, uint32_t *off_grid)
+{
+    uint32_t used = 0;
+    *count = 0;
+    if (!scan_take(scan, '['))
+        return FRAME_NOT_JSON;
+    if (scan_take(scan, ']'))
+        return FRAME_OK;
+    do {
+        int64_t price = 0, quantity = 0;
+        if (!scan_take(scan, '['))
+            return FRAME_NOT_JSON;
+        scan_space(scan);
+        int price_result = level_number(scan, symbol->price_decimals, &price);
+        if (!scan_take(scan, ','))
+            return FRAME_NOT_JSON;
+        scan_space(scan);
+        int quantity_result = level_number(scan, symbol->quantity_decimals, &quantity);
+        while (scan_take(scan, ',')) {  /* Older payloads carried a third, empty element. */
+            text_t skipped;
+            if (!scan_value(scan, &skipped))
+                return FRAME_NOT_JSON;
+        }
+        if (!scan_take(scan, ']'))
+            return FRAME_NOT_JSON;
+        if (price_result == SCAN_NOT_A_NUMBER || price_result == SCAN_OVERFLOW || quantity_result == SCAN_NOT_A_NUMBER ||
+            quantity_result == SCAN_OVERFLOW || price <= 0 || quantity < 0)
+            return FRAME_BAD_NUMBER;
+        if (price_result != SCAN_OK || quantity_result != SCAN_OK || !on_grid(&price, symbol->tick_size) ||
+            !on_grid(&quantity, symbol->lot_size)) {
+            ++*off_grid;
+            continue;
+        }
+        if (used == capacity)
+            return FRAME_TOO_MANY_LEVELS;
+        out[used++] = (level_t){price, quantity};
+    } while (scan_take(scan, ','));
+    if (!scan_take(scan, ']'))
+        return FRAME_NOT_JSON;
+    *count = used;
+    return FRAME_OK;
+}
+
+/* The levels of one side: now if the symbol is known and the delta is new, else as a slice for later. */
+static int take_side(decoder_t *decoder, scan_t *scan, bool are_bids)
+{
+    frame_t *frame = decoder->frame;
+    const symbol_t *symbol = decoder->symbol;
+    bool is_new = true;
+    if (symbol && has(decoder, 'u') && symbol->depth_id) {
+        int64_t final_id;
+        const text_t *text = &decoder->field['u'];
+        is_new = scan_fixed(text->at, text->size, 0, &final_id) != SCAN_OK || final_id > symbol->depth_id;
+    }
+    bool is_parsed = symbol && symbol->instrument_index != 0xffff && is_new;
+    if (are_bids)
+        decoder->are_bids_parsed = is_parsed;
+    else
+        decoder->are_asks_parsed = is_parsed;
+    if (!is_parsed)
+        return scan_value(scan, are_bids ? &decoder->bids_text : &decoder->asks_text) ? FRAME_OK : FRAME_NOT_JSON;
+    return are_bids ? parse_levels(scan, symbol, decoder->bids, decoder->capacity, &frame->bid_count, &frame->off_grid_count)
+                    : parse_levels(scan, symbol, decoder->asks, decoder->capacity, &frame->ask_count, &frame->off_grid_count);
+}
+
+/* The object's fields into the decoder; `data` of an envelope is walked in its turn. Returns a frame_error_e. */
+static int take_object(decoder_t *decoder, scan_t *scan, bool is_outer)
+{
+    bool is_first = true, had_data = false;
+    text_t key, skipped;
+    if (!scan_take(scan, '{'))
+        return FRAME_NOT_JSON;
+    for (;;) {
+        int step = scan_key(scan, &is_first, &key);
+        if (step == SCAN_END)
+            return FRAME_OK;
+        if (step == SCAN_MALFORMED)
+            return FRAME_NOT_JSON;
+        text_t *place = &skipped;
+        scan_space(scan);
+        if (scan->at >= scan->end)
+            return FRAME_NOT_JSON;
+        if (key.size == 1 && !had_data) {
+            unsigned char letter = (unsigned char)key.at[0];
+            if ((letter == 'b' || letter == 'a') && *scan->at == '[') {
+                int error = take_side(decoder, scan, letter == 'b');
+                if (error)
+                    return error;
+                continue;
+            }
+            if (letter < 128) {
+                place = &decoder->field[letter];
+                decoder->present[letter >> 6] |= 1ull << (letter & 63);
+            }
+        } else if (had_data && !IS(&key, "stream")) {
+            place = &skipped;
+        } else if (IS(&key, "pu")) {
+            place = &decoder->previous_id;
+        } else if (is_outer && IS(&key, "data")) {
+            if (*scan->at == '{') {
+                decoder->present[0] = decoder->present[1] = 0;
+                int error = take_object(decoder, scan, false);
+                if (error)
+                    return error;
+                had_data = true;
+                decoder->frame->flags |= FRAME_COMBINED;
+                continue;
+            }
+        } else if (is_outer && IS(&key, "stream")) {
+            place = &decoder->stream;
+        } else if (IS(&key, "lastUpdateId")) {
+            place = &decoder->last_update_id;
+        } else if (IS(&key, "bids") || IS(&key, "asks")) {
+            if (*scan->at == '[') {
+                int error = take_side(decoder, scan, key.at[0] == 'b');
+                if (error)
+                    return error;
+                continue;
+            }
+        } else if (is_outer && IS(&key, "result")) {
+            place = &decoder->result;
+        } else if (is_outer && IS(&key, "id")) {
+            place = &decoder->id;
+        } else if (is_outer && IS(&key, "error")) {
+            place = &decoder->error;
+        } else if (IS(&key, "code")) {
+            place = &decoder->code;
+        } else if (IS(&key, "msg")) {
+            place = &decoder->message;
+        }
+        if (!scan_value(scan, place))
+            return FRAME_NOT_JSON;
+        if (place == &decoder->field['s'] && place->kind == TEXT_STRING) {
+            int32_t slot = symbols_find(decoder->symbols, place->at, place->size);
+            decoder->symbol = slot < 0 ? 0 : &decoder->symbols->slots[slot];
+        }
+    }
+}
+
+/* A whole number under a letter. Returns false if it is there and no number; *value stays where it is absent. */
+static bool whole(const decoder_t *decoder, char letter, int64_t *value)
+{
+    if (!has(decoder, letter))
+        return true;
+    const text_t *text = &decoder->field[(unsigned char)letter];
+    return text->kind == TEXT_NUMBER && scan_fixed(text->at, text->size, 0, value) == SCAN_OK;
+}
+
+/* A price or a quantity under a letter, in ticks or lots. Returns a frame_error_e. */
+static int scaled(const decoder_t *decoder, char letter, int decimals, int64_t step, int64_t *value)
+{
+    if (!has(decoder, letter))
+        return FRAME_FIELD_MISSING;
+    const text_t *text = &decoder->field[(unsigned char)letter];
+    if (text->kind != TEXT_STRING && text->kind != TEXT_NUMBER)
+        return FRAME_BAD_NUMBER;
+    int result = scan_fixed(text->at, text->size, decimals, value);
+    if (result == SCAN_TOO_PRECISE || (result == SCAN_OK && !on_grid(value, step)))
+        return FRAME_OFF_GRID;
+    return result == SCAN_OK && *value >= 0 ? FRAME_OK : FRAME_BAD_NUMBER;
+}
+
+static int scaled_level(const decoder_t *decoder, char price, char quantity, level_t *level)
+{
+    const symbol_t *symbol = decoder->symbol;
+    int error = scaled(decoder, price, symbol->price_decimals, symbol->tick_size, &level->price_ticks);
+    return error ? error : scaled(decoder, quantity, symbol->quantity_decimals, symbol->lot_size, &level->quantity_lots);
+}
+
+/* A rate or an index price: absent and empty are 0. Returns false if it is no number. */
+static bool ratio(const decoder_t *decoder, char letter, double *value)
+{
+    if (!has(decoder, letter) || decoder->field[(unsigned char)letter].size == 0)
+        return true;
+    const text_t *text = &decoder->field[(unsigned char)letter];
+    return (text->kind == TEXT_STRING || text->kind == TEXT_NUMBER) && scan_double(text->at, text->size, value) == SCAN_OK;
+}
+
+/* Levels that had to wait for the symbol. Returns a frame_error_e. */
+static int take_late_sides(decoder_t *decoder)
+{
+    frame_t *frame = decoder->frame;
+    if (frame->flags & FRAME_SEEN) {
+        frame->bid_count = frame->ask_count = 0;
+        return FRAME_OK;
+    }
+    for (int side = 0; side < 2; side++) {
+        bool are_bids = side == 0;
+        const text_t *text = are_bids ? &decoder->bids_text : &decoder->asks_text;
+        if (are_bids ? decoder->are_bids_parsed : decoder->are_asks_parsed)
+            continue;
+        if (text->kind != TEXT_ARRAY)
+            return FRAME_FIELD_MISSING;
+        scan_t scan = {text->at, text->at + text->size};
+        int error = are_bids
+            ? parse_levels(&scan, decoder->symbol, decoder->bids, decoder->capacity, &frame->bid_count, &frame->off_grid_count)
+            : parse_levels(&scan, decoder->symbol, decoder->asks, decoder->capacity, &frame->ask_count, &frame->off_grid_count);
+        if (error)
+            return error;
+        if (!scan_is_done(&scan))
+            return FRAME_NOT_JSON;
+    }
+    return FRAME_OK;
+}
+
+/* The symbol of a partial-depth frame stands only in the name of its stream, in lower case. */
+static const symbol_t *symbol_of_stream(const decoder_t *decoder)
+{
+    char name[SYMBOL_SIZE];
+    uint32_t size = 0;
+    const text_t *stream = &decoder->stream;
+    while (size < stream->size && size < SYMBOL_SIZE && stream->at[size] != '@') {
+        char letter = stream->at[size];
+        name[size++] = letter >= 'a' && letter <= 'z' ? (char)(letter - 'a' + 'A') : letter;
+    }
+    if (size == SYMBOL_SIZE)
+        return 0;
+    int32_t slot = symbols_find(decoder->symbols, name, size);
+    return slot < 0 ? 0 : &decoder->symbols->slots[slot];
+}
+
+static int finish_depth(decoder_t *decoder)
+{
+    frame_t *frame = decoder->frame;
+    bool is_snapshot = frame->kind == FRAME_SNAPSHOT;
+    const text_t *final_id = is_snapshot ? &decoder->last_update_id : &decoder->field['u'];
+    if (!is_snapshot && !(has(decoder, 'u') && has(decoder, 'U')))
+        return FRAME_FIELD_MISSING;
+    if (final_id->kind != TEXT_NUMBER || scan_fixed(final_id->at, final_id->size, 0, &frame->final_id) != SCAN_OK)
+        return FRAME_BAD_NUMBER;
+    if (!is_snapshot && !whole(decoder, 'U', &frame->first_id))
+        return FRAME_BAD_NUMBER;
+    if (decoder->previous_id.kind != TEXT_NONE &&
+        (decoder->previous_id.kind != TEXT_NUMBER ||
+         scan_fixed(decoder->previous_id.at, decoder->previous_id.size, 0, &frame->previous_id) != SCAN_OK))
+        return FRAME_BAD_NUMBER;
+    if (!decoder->symbol)
+        decoder->symbol = symbol_of_stream(decoder);
+    if (!decoder->symbol)
+        return FRAME_FOREIGN_SYMBOL;
+    if (!is_snapshot && decoder->symbol->depth_id && frame->final_id <= decoder->symbol->depth_id)
+        frame->flags |= FRAME_SEEN;
+    if (decoder->symbol->instrument_index == 0xffff)
+        return FRAME_OK;
+    return take_late_sides(decoder);
+}
+
+static int finish_trade(decoder_t *decoder, char id_letter)
+{
+    frame_t *frame = decoder->frame;
+    if (!has(decoder, id_letter))
+        return FRAME_FIELD_MISSING;
+    if (!whole(decoder, id_letter, &frame->trade_id))
+        return FRAME_BAD_NUMBER;
+    if (has(decoder, 'm') && decoder->field['m'].kind == TEXT_TRUE)
+        frame->flags |= FRAME_BUYER_IS_MAKER;
+    if (!decoder->symbol)
+        return FRAME_FOREIGN_SYMBOL;
+    if (decoder->symbol->instrument_index == 0xffff)
+        return FRAME_OK;
+    int error = scaled_level(decoder, 'p', 'q', &frame->trade);
+    if (error)
+        return error;
+    if ((has(decoder, 'X') && !IS(&decoder->field['X'], "MARKET")) || !frame->trade.price_ticks || !frame->trade.quantity_lots)
+        frame->flags |= FRAME_OFF_BOOK;
+    return FRAME_OK;
+}
+
+static int finish_ticker(decoder_t *decoder)
+{
+    frame_t *frame = decoder->frame;
+    if (!has(decoder, 'u'))
+        return FRAME_FIELD_MISSING;
+    if (!whole(decoder, 'u', &frame->final_id))
+        return FRAME_BAD_NUMBER;
+    if (!decoder->symbol)
+        return FRAME_FOREIGN_SYMBOL;
+    if (decoder->symbol->instrument_index == 0xffff)
+        return FRAME_OK;
+    int error = scaled_level(decoder, 'b', 'B', &frame->bid);
+    return error ? error : scaled_level(decoder, 'a', 'A', &frame->ask);
+}
+
+static int finish_mark(decoder_t *decoder)
+{
+    frame_t *frame = decoder->frame;
+    if (!has(decoder, 'p'))
+        return FRAME_FIELD_MISSING;
+    frame->next_funding_ms = frame->transaction_ms;
+    frame->transaction_ms = 0;
+    if (!ratio(decoder, 'p', &frame->mark_price) || !ratio(decoder, 'i', &frame->index_price) ||
+        !ratio(decoder, 'r', &frame->funding_rate))
+        return FRAME_BAD_NUMBER;
+    return decoder->symbol ? FRAME_OK : FRAME_FOREIGN_SYMBOL;
+}
+
+static int finish_answer(decoder_t *decoder)
+{
+    frame_t *frame = decoder->frame;
+    frame->answer_id = -1;
+    if (decoder->id.kind == TEXT_NUMBER)
+        (void)scan_fixed(decoder->id.at, decoder->id.size, 0, &frame->answer_id);
+    if (decoder->error.kind == TEXT_OBJECT) {  /* {"error":{"code":2,"msg":"…"},"id":1} */
+        scan_t scan = {decoder->error.at + 1, decoder->error.at + decoder->error.size};
+        bool is_first = true;
+        text_t key, value;
+        int step;
+        while ((step = scan_key(&scan, &is_first, &key)) == SCAN_KEY && scan_value(&scan, &value)) {
+            if (IS(&key, "code"))
+                decoder->code = value;
+            else if (IS(&key, "msg"))
+                decoder->message = value;
+        }
+    }
+    int64_t code = 0;
+    if (decoder->code.kind == TEXT_NUMBER && scan_fixed(decoder->code.at, decoder->code.size, 0, &code) == SCAN_OK)
+        frame->code = code >= INT32_MIN && code <= INT32_MAX ? (int32_t)code : -1;
+    else if (decoder->error.kind != TEXT_NONE && decoder->error.kind != TEXT_NULL)
+        frame->code = -1;
+    if (decoder->message.kind == TEXT_STRING) {
+        frame->text_offset = (uint32_t)(decoder->message.at - decoder->payload);
+        frame->text_size = decoder->message.size;
+        if (frame->code == 0)
+            frame->code = -1;  /* Code 0 is the venue's "unknown property": an error all the same. */
+    }
+    return FRAME_OK;
+}
+
+int frame_decode(const char *payload, uint64_t size, const symbols_t *symbols, int32_t slot_hint, frame_t *frame, level_t *bids,
+                 level_t *asks, uint32_t capacity)
+{
+    memset(frame, 0, sizeof *frame);
+    frame->slot = NO_SLOT;
+    frame->previous_id = -1;
+    if (size == 0 || size > UINT32_MAX / 2)
+        return fail(frame, FRAME_NOT_JSON);
+    decoder_t decoder;  /* The big array of fields stays unwritten: `present` says what counts. */
+    decoder.payload = payload;
+    decoder.symbols = symbols;
+    decoder.symbol = slot_hint >= 0 && (uint32_t)slot_hint < symbols->count ? &symbols->slots[slot_hint] : 0;
+    decoder.frame = frame;
+    decoder.bids = bids;
+    decoder.asks = asks;
+    decoder.capacity = capacity;
+    decoder.present[0] = decoder.present[1] = 0;
+    decoder.previous_id = decoder.last_update_id = decoder.bids_text = decoder.asks_text = (text_t){0};
+    decoder.stream = decoder.result = decoder.id = decoder.error = decoder.code = decoder.message = (text_t){0};
+    decoder.are_bids_parsed = decoder.are_asks_parsed = false;
+
+    scan_t scan = {payload, payload + size};
+    int error = take_object(&decoder, &scan, true);
+    if (error == FRAME_OK && !scan_is_done(&scan))
+        error = FRAME_NOT_JSON;
+    if (error)
+        return fail(frame, error);
+    if (decoder.stream.kind == TEXT_STRING) {
+        frame->text_offset = (uint32_t)(decoder.stream.at - payload);
+        frame->text_size = decoder.stream.size;
+    }
+    if (!whole(&decoder, 'E', &frame->event_ms) || !whole(&decoder, 'T', &frame->transaction_ms))
+        return fail(frame, FRAME_BAD_NUMBER);
+
+    const text_t *event = has(&decoder, 'e') ? &decoder.field['e'] : 0;
+    if (event ? IS(event, "bookTicker") : has(&decoder, 'u') && has(&decoder, 'B') && has(&decoder, 'A')) {
+        frame->kind = FRAME_BOOK_TICKER;
+        error = finish_ticker(&decoder);
+    } else if (event ? IS(event, "depthUpdate") : decoder.last_update_id.kind != TEXT_NONE) {
+        frame->kind = event ? FRAME_DEPTH_UPDATE : FRAME_SNAPSHOT;
+        error = finish_depth(&decoder);
+    } else if (event && IS(event, "trade")) {
+        frame->kind = FRAME_TRADE;
+        error = finish_trade(&decoder, 't');
+    } else if (event && IS(event, "aggTrade")) {
+        frame->kind = FRAME_AGGREGATE_TRADE;
+        error = finish_trade(&decoder, 'a');
+    } else if (event && IS(event, "markPriceUpdate")) {
+        frame->kind = FRAME_MARK_PRICE;
+        error = finish_mark(&decoder);
+    } else if ((event && IS(event, "serverShutdown")) || IS(&decoder.stream, "!serverShutdown")) {
+        frame->kind = FRAME_SERVER_SHUTDOWN;
+    } else if (!event && (decoder.result.kind != TEXT_NONE || decoder.error.kind != TEXT_NONE || decoder.code.kind == TEXT_NUMBER)) {
+        frame->kind = FRAME_ANSWER;
+        error = finish_answer(&decoder);
+    } else {
+        frame->kind = FRAME_UNKNOWN;
+    }
+    if (decoder.symbol)
+        frame->slot = (uint16_t)(decoder.symbol - symbols->slots);
+    if (error == FRAME_FOREIGN_SYMBOL)
+        frame->error = FRAME_FOREIGN_SYMBOL;
+    else if (error)
+        return fail(frame, error);
+    return frame->kind;
+}

@@ -1,0 +1,150 @@
+#include "intake.h"
+
+#include <assert.h>
+
+#define MILLISECOND_NS 1000000
+
+/* Bits of what changed when the top becomes (bid, ask). */
+static uint32_t change_top(book_top_t *top, const level_t *bid, const level_t *ask)
+{
+    uint32_t bits = 0;
+    if (top->bid_ticks != bid->price_ticks || top->ask_ticks != ask->price_ticks)
+        bits = INTAKE_TOP_PRICE | INTAKE_TOP;
+    else if (top->bid_lots != bid->quantity_lots || top->ask_lots != ask->quantity_lots)
+        bits = INTAKE_TOP;
+    top->bid_ticks = bid->price_ticks;
+    top->ask_ticks = ask->price_ticks;
+    top->bid_lots = bid->quantity_lots;
+    top->ask_lots = ask->quantity_lots;
+    return bits;
+}
+
+static int64_t exchange_ns_of(const intake_t *intake, const frame_t *frame, int64_t receive_ns)
+{
+    int64_t ms = frame->transaction_ms ? frame->transaction_ms : frame->event_ms;
+    int64_t ns;
+    if (ms && !__builtin_mul_overflow(ms, MILLISECOND_NS, &ns))
+        return ns;
+    return receive_ns + intake->exchange_minus_monotonic_ns;
+}
+
+static uint32_t duplicate(session_t *session, state_t *state)
+{
+    session->duplicates++;
+    state->top.duplicates++;
+    return INTAKE_DUPLICATE;
+}
+
+static uint32_t take_ticker(intake_t *intake, session_t *session, state_t *state, int64_t receive_ns)
+{
+    const frame_t *frame = &intake->frame;
+    book_top_t *top = &state->top;
+    if (frame->final_id <= state->ticker_id)
+        return duplicate(session, state);
+    state->ticker_id = frame->final_id;
+    if ((uint64_t)frame->final_id < top->update_id)
+        return INTAKE_QUIET;  /* The depth stream was faster. */
+    top->update_id = (uint64_t)frame->final_id;
+    top->receive_ns = receive_ns;
+    top->exchange_ns = exchange_ns_of(intake, frame, receive_ns);
+    uint32_t bits = change_top(top, &frame->bid, &frame->ask);
+    return bits ? bits : INTAKE_QUIET;
+}
+
+static uint32_t take_trade(intake_t *intake, session_t *session, state_t *state, int64_t receive_ns)
+{
+    const frame_t *frame = &intake->frame;
+    int64_t *last = frame->kind == FRAME_TRADE ? &state->trade_id : &state->aggregate_id;
+    if (frame->trade_id <= *last)
+        return duplicate(session, state);
+    *last = frame->trade_id;
+    if (frame->flags & FRAME_OFF_BOOK)
+        return INTAKE_QUIET;
+    state->trades++;
+    state->trade_receive_ns = receive_ns;
+    state->top.last_trade_ticks = frame->trade.price_ticks;
+    state->top.last_trade_lots =
+        frame->flags & FRAME_BUYER_IS_MAKER ? -frame->trade.quantity_lots : frame->trade.quantity_lots;
+    return INTAKE_TRADE;
+}
+
+static uint32_t take_mark(intake_t *intake, session_t *session, state_t *state)
+{
+    const frame_t *frame = &intake->frame;
+    if (frame->event_ms <= state->mark_ms)
+        return duplicate(session, state);
+    state->mark_ms = frame->event_ms;
+    state->top.mark_price = frame->mark_price;
+    state->top.index_price = frame->index_price;
+    state->top.funding_rate = frame->funding_rate;
+    state->top.next_funding_ms = frame->next_funding_ms;
+    return INTAKE_MARK;
+}
+
+uint32_t intake_take(intake_t *intake, session_t *session, const char *payload, uint64_t size, int64_t receive_ns)
+{
+    frame_t *frame = &intake->frame;
+    session->frames++;
+    session->bytes += size;
+    session->last_receive_ns = receive_ns;
+    int kind = frame_decode(payload, size, &intake->symbols, -1, frame, intake->bids, intake->asks, intake->level_capacity);
+    if (kind == FRAME_SERVER_SHUTDOWN || kind == FRAME_ANSWER)
+        return INTAKE_CONTROL | (uint32_t)NO_SLOT << 16;
+    if (kind == FRAME_MALFORMED || kind == FRAME_UNKNOWN || frame->error || frame->slot == NO_SLOT) {
+        session->refused++;
+        return INTAKE_REFUSED | (uint32_t)frame->slot << 16;
+    }
+    assert(frame->slot < intake->symbols.count && "a decoded slot stands in the table");
+    state_t *state = &intake->states[frame->slot];
+    session->seen[frame->slot] |= (uint16_t)(1u << kind);
+    uint32_t bits;
+    switch (kind) {
+    case FRAME_BOOK_TICKER:
+        bits = take_ticker(intake, session, state, receive_ns);
+        break;
+    case FRAME_DEPTH_UPDATE:
+        state->off_grid += frame->off_grid_count;
+        if (frame->flags & FRAME_SEEN) {
+            bits = duplicate(session, state);
+        } else {
+            state->depth_updates++;
+            bits = INTAKE_DEPTH;
+        }
+        break;
+    case FRAME_TRADE:
+    case FRAME_AGGREGATE_TRADE:
+        bits = take_trade(intake, session, state, receive_ns);
+        break;
+    case FRAME_MARK_PRICE:
+        bits = take_mark(intake, session, state);
+        break;
+    default:
+        bits = INTAKE_QUIET;
+    }
+    if (intake->symbols.slots[frame->slot].instrument_index == 0xffff && !(bits & INTAKE_DUPLICATE))
+        bits = bits & INTAKE_DEPTH ? INTAKE_DEPTH : INTAKE_QUIET;
+    return bits | (uint32_t)frame->slot << 16;
+}
+
+uint32_t intake_take_book(intake_t *intake, uint16_t slot, const book_t *book, int64_t receive_ns, int64_t exchange_ns)
+{
+    assert(slot < intake->symbols.count && "a slot stands in the table");
+    book_top_t *top = &intake->states[slot].top;
+    if ((uint64_t)book->update_id < top->update_id)
+        return 0;
+    level_t bid, ask;
+    book_best(book, &bid, &ask);
+    top->update_id = (uint64_t)book->update_id;
+    top->receive_ns = receive_ns;
+    top->exchange_ns = exchange_ns;
+    return change_top(top, &bid, &ask);
+}
+
+void intake_forget(intake_t *intake, uint16_t slot)
+{
+    assert(slot < intake->symbols.count && "a slot stands in the table");
+    state_t *state = &intake->states[slot];
+    state->ticker_id = state->trade_id = state->aggregate_id = state->mark_ms = 0;
+    state->top.update_id = 0;
+    intake->symbols.slots[slot].depth_id = 0;
+}

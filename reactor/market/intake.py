@@ -1,0 +1,160 @@
+"""One venue's frames from several sessions, decoded and de-duplicated: the Python face of cffi_build/include/intake.h.
+
+    bits = intake.take(session, payload, receive_ns)      bits & TOP_PRICE, slot = bits >> 16
+
+The newest state of every symbol (book top, last trade, mark price) stands in `intake.top(slot)`; the frame just decoded in
+`intake.frame`, its levels in `intake.buffer`.
+"""
+
+from typing import Any, Final
+
+from reactor._native import ffi, lib
+from reactor.domain.instrument import Instrument
+from reactor.domain.messages import INSTRUMENTS_MAX, NO_INSTRUMENT
+from reactor.market.book import Book, LevelBuffer
+from shm.layout import enum_of
+
+FrameKind: Any = enum_of(ffi, "frame_kind_e", "FRAME_")
+FrameError: Any = enum_of(ffi, "frame_error_e", "FRAME_")
+
+TOP_PRICE: Final[int] = lib.INTAKE_TOP_PRICE
+TOP: Final[int] = lib.INTAKE_TOP
+TRADE: Final[int] = lib.INTAKE_TRADE
+MARK: Final[int] = lib.INTAKE_MARK
+DEPTH: Final[int] = lib.INTAKE_DEPTH
+DUPLICATE: Final[int] = lib.INTAKE_DUPLICATE
+REFUSED: Final[int] = lib.INTAKE_REFUSED
+CONTROL: Final[int] = lib.INTAKE_CONTROL
+QUIET: Final[int] = lib.INTAKE_QUIET
+NO_SLOT: Final[int] = lib.NO_SLOT
+
+FLAG_BUYER_IS_MAKER: Final[int] = lib.FRAME_BUYER_IS_MAKER
+FLAG_OFF_BOOK: Final[int] = lib.FRAME_OFF_BOOK
+FLAG_COMBINED: Final[int] = lib.FRAME_COMBINED
+FLAG_SEEN: Final[int] = lib.FRAME_SEEN
+
+_BUCKETS = 4 * INSTRUMENTS_MAX  # A sparse hash: a look-up compares one name.
+
+
+class Symbols:
+    """The symbols of one venue that a decoder can read."""
+
+    __slots__ = ("_arrays", "native")
+
+    def __init__(self) -> None:
+        self.native = ffi.new("symbols_t *")
+        self._arrays = (ffi.new("symbol_t[]", INSTRUMENTS_MAX), ffi.new("uint16_t[]", _BUCKETS))
+        lib.symbols_init(self.native, self._arrays[0], INSTRUMENTS_MAX, self._arrays[1], _BUCKETS)
+
+    def add(self, instrument: Instrument) -> int:
+        """Adds an instrument of the table. Returns its slot (the old one if it is there).
+
+        Raises:
+            ValueError: there is no room, or the symbol is too long.
+        """
+        return add_symbol(self.native, instrument)
+
+    def find(self, symbol: str) -> int:
+        """The slot of a symbol, -1 if it is not there."""
+        name = symbol.encode()
+        return int(lib.symbols_find(self.native, name, len(name)))
+
+
+def add_symbol(symbols: Any, instrument: Instrument | str) -> int:
+    """Adds an instrument, or a bare symbol whose prices nobody can read (ids only), to a native table."""
+    if isinstance(instrument, str):
+        name = instrument.encode()
+        slot = lib.symbols_add(symbols, name, len(name), NO_INSTRUMENT, 0, 1, 0, 1)
+    else:
+        name = instrument.symbol.encode()
+        slot = lib.symbols_add(
+            symbols, name, len(name), instrument.instrument_index, instrument.price_decimals, instrument.tick_size,
+            instrument.quantity_decimals, instrument.lot_size,
+        )  # fmt: skip
+    if slot < 0:
+        limits = f"at most {INSTRUMENTS_MAX}, each shorter than {lib.SYMBOL_SIZE} bytes"
+        raise ValueError(f"no room for symbol {name.decode()!r}: {limits}")
+    return int(slot)
+
+
+class FrameDecoder:
+    """Decodes single frames: for the recorder, for replays and for REST bodies. It de-duplicates nothing."""
+
+    __slots__ = ("buffer", "frame", "symbols")
+
+    def __init__(self, symbols: Symbols, capacity: int = 8192) -> None:
+        self.symbols = symbols
+        self.buffer = LevelBuffer(capacity)
+        self.frame = ffi.new("frame_t *")
+
+    def decode(self, payload: bytes | memoryview, slot_hint: int = -1) -> int:
+        """Fills `frame` and `buffer`. Returns the FrameKind; FrameKind.MALFORMED with the reason in `frame.error`."""
+        buffer = self.buffer
+        levels = (buffer.bids, buffer.asks, buffer.capacity)
+        symbols = self.symbols.native
+        return int(lib.frame_decode(ffi.from_buffer(payload), len(payload), symbols, slot_hint, self.frame, *levels))
+
+
+class Session:
+    """What one connection brought: counters that the intake writes."""
+
+    __slots__ = ("native",)
+
+    def __init__(self) -> None:
+        self.native = ffi.new("session_t *")
+
+    def has_seen(self, slot: int, kind: int) -> bool:
+        """True once a frame of `kind` came for the symbol."""
+        return bool(self.native.seen[slot] >> kind & 1)
+
+
+class Intake:
+    """One stream out of the sessions of one venue."""
+
+    __slots__ = ("_arrays", "_states", "_symbols", "buffer", "frame", "native")
+
+    def __init__(self) -> None:
+        self.buffer = LevelBuffer()
+        self._states = ffi.new("state_t[]", INSTRUMENTS_MAX)
+        self.native = ffi.new("intake_t *")
+        self._symbols = ffi.addressof(self.native, "symbols")
+        self._arrays = (ffi.new("symbol_t[]", INSTRUMENTS_MAX), ffi.new("uint16_t[]", _BUCKETS))
+        lib.symbols_init(self._symbols, self._arrays[0], INSTRUMENTS_MAX, self._arrays[1], _BUCKETS)
+        self.native.states = self._states
+        self.native.bids = self.buffer.bids
+        self.native.asks = self.buffer.asks
+        self.native.level_capacity = self.buffer.capacity
+        self.frame = ffi.addressof(self.native, "frame")
+
+    def add(self, instrument: Instrument | str) -> int:
+        """Adds a symbol (a bare string: ids only, no prices). Returns its slot."""
+        return add_symbol(self._symbols, instrument)
+
+    def find(self, symbol: str) -> int:
+        """The slot of a symbol, -1 if it is not there."""
+        name = symbol.encode()
+        return int(lib.symbols_find(self._symbols, name, len(name)))
+
+    def take(self, session: Session, payload: bytes | memoryview, receive_ns: int) -> int:
+        """Takes one frame. Returns the bits above | slot << 16."""
+        return int(lib.intake_take(self.native, session.native, ffi.from_buffer(payload), len(payload), receive_ns))
+
+    def take_book(self, slot: int, book: Book, receive_ns: int, exchange_ns: int) -> int:
+        """Takes the best levels of a book into the top, unless the top is newer. Returns TOP bits."""
+        return int(lib.intake_take_book(self.native, slot, book.native, receive_ns, exchange_ns))
+
+    def forget(self, slot: int) -> None:
+        """Forgets the ids seen of one symbol: the venue may begin anew, lower."""
+        lib.intake_forget(self.native, slot)
+
+    def top(self, slot: int) -> Any:
+        """The `book_top_t` of a symbol, in place."""
+        return ffi.addressof(self._states[slot], "top")
+
+    def state(self, slot: int) -> Any:
+        """The `state_t` of a symbol, in place."""
+        return ffi.addressof(self._states, slot)
+
+    def set_depth_id(self, slot: int, depth_id: int) -> None:
+        """Deltas of the symbol up to this id are duplicates from now on."""
+        self.native.symbols.slots[slot].depth_id = depth_id
