@@ -1,0 +1,83 @@
+"""MTCloseTrigger: a close signal or a funding risk → close both legs of the pair at once. One object per pair.
+
+Whether there is anything to close, and how much, is prepost's knowledge: a close of a pair that is flat is refused there.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from reactor.collector.triggers.trigger import (
+    Binding,
+    Event,
+    Priority,
+    Rearm,
+    Signal,
+    Trigger,
+    copy_tops,
+    set_leg,
+)
+from reactor.domain.messages import FLAG_CLOSE, EventKind, SignalType
+
+CLOSE_SIGNAL, FUNDING_RISK = 0, 1  # order of the bindings
+REASON_FUNDING_TURNED = 4  # event.reason, continuing POSITION_CLOSE's 1 take profit, 2 stop loss, 3 age
+POSITION_CLOSE: int = SignalType.POSITION_CLOSE
+REAL_TIME_FUNDING_RISK: int = SignalType.REAL_TIME_FUNDING_RISK
+CLOSE: int = EventKind.CLOSE
+
+
+@dataclass(frozen=True)
+class MTCloseParameters:
+    """How old a reason to close may be, and how stubbornly it is repeated."""
+
+    close_age_ms_max: int = 2_000  # made from both book tops: older than two seconds it may be over
+    funding_age_ms_max: int = 90_000  # like the funding rate itself
+    rearm_after_ms: int = 1_000  # a close that was lost or refused is asked for again while the reason stands
+
+
+class MTCloseTrigger(Trigger):
+    """Closes one pair."""
+
+    name = "mt_close"
+    priority = Priority.URGENT
+
+    def __init__(self, parameters: MTCloseParameters, pair_id: int, open_index: int, hedge_index: int) -> None:
+        self.pair_id = pair_id
+        self.rearm = Rearm(after_ms=parameters.rearm_after_ms)
+        self._parameters = parameters
+        self._open_index = open_index
+        self._hedge_index = hedge_index
+        self._reason = 0
+
+    def bindings(self) -> Sequence[Binding]:
+        parameters = self._parameters
+        return (
+            Binding(POSITION_CLOSE, self._open_index, parameters.close_age_ms_max, is_required=False),
+            Binding(REAL_TIME_FUNDING_RISK, self._open_index, parameters.funding_age_ms_max, is_required=False),
+        )
+
+    def evaluate(self, signals: Sequence[Signal], now_ns: int) -> int | None:
+        reason = 0
+        signal = signals[CLOSE_SIGNAL]
+        if signal is not None and signal.header.hedge_instrument_index == self._hedge_index:
+            reason = int(signal.values[0])
+        if not reason:
+            signal = signals[FUNDING_RISK]
+            if signal is not None and signal.header.hedge_instrument_index == self._hedge_index and signal.values[0] > 0:
+                reason = REASON_FUNDING_TURNED
+        self._reason = reason
+        return reason
+
+    def write(self, event: Event, signals: Sequence[Signal]) -> None:
+        header = event.header
+        header.kind = CLOSE
+        header.pair_id = self.pair_id
+        header.flags = FLAG_CLOSE
+        set_leg(event, self._open_index, self._hedge_index)
+        event.reason = self._reason
+        is_funding = self._reason == REASON_FUNDING_TURNED
+        cause = signals[FUNDING_RISK if is_funding else CLOSE_SIGNAL]
+        copy_tops(event, cause)
+        values, seen = event.values, cause.values
+        values[0], values[1], values[2] = seen[0], seen[1], seen[2]
+        if is_funding:
+            event.direction = int(seen[2])

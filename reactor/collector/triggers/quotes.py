@@ -1,0 +1,99 @@
+"""What a strategy wants: its grid, its single orders, its cancels, its halts. Passed on as they come, every time.
+
+A cancel is urgent and overtakes. An order of the same strategy that still waits on the NORMAL lane would be placed after
+the cancel that was meant for it; so a cancel goes down both lanes: the urgent one acts now, the other catches what was
+overtaken. Cancelling twice changes nothing.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from reactor.collector.triggers.trigger import EVERY, Binding, Event, Priority, Signal, Trigger, copy_tops
+from reactor.domain.messages import FLAG_LAST_PART, FLAG_REDUCE_ONLY, EventKind, SignalType
+
+PASSED_FLAGS = FLAG_LAST_PART | FLAG_REDUCE_ONLY  # A strategy may not claim the hedges' fast path for itself.
+
+
+class _Wish(Trigger):
+    """What the four have in common: one binding, every message counts, instrument and strategy come with the signal."""
+
+    rearm = EVERY
+    signal_type: ClassVar[int]
+
+    def bindings(self) -> Sequence[Binding]:
+        return (Binding(self.signal_type),)
+
+    def evaluate(self, signals: Sequence[Signal], now_ns: int) -> int | None:
+        return 1
+
+
+class QuoteTrigger(_Wish):
+    """One part of a wanted grid → EVENT_QUOTES."""
+
+    name = "quotes"
+    signal_type = SignalType.STRATEGY_QUOTES
+    _kind: int = EventKind.QUOTES
+
+    def write(self, event: Event, signals: Sequence[Signal]) -> None:
+        signal = signals[0]
+        header = event.header
+        header.kind = self._kind
+        header.flags = signal.header.flags & PASSED_FLAGS
+        event.strategy_index = signal.strategy_index
+        event.quote_count = signal.quote_count
+        event.quotes = signal.quotes
+        copy_tops(event, signal)
+
+
+class StrategyOrderTrigger(_Wish):
+    """One order exactly as written → EVENT_ORDER."""
+
+    name = "strategy_order"
+    signal_type = SignalType.STRATEGY_ORDER
+    _kind: int = EventKind.ORDER
+
+    def write(self, event: Event, signals: Sequence[Signal]) -> None:
+        signal = signals[0]
+        header = event.header
+        header.kind = self._kind
+        header.flags = signal.header.flags & PASSED_FLAGS
+        event.strategy_index = signal.strategy_index
+        event.order_type = signal.order_type
+        event.time_in_force = signal.time_in_force
+        quote = signal.quotes[0]
+        event.price_ticks = quote.price_ticks
+        event.side = 1 if quote.quantity_lots > 0 else -1
+        event.quantity_lots = abs(quote.quantity_lots)
+        copy_tops(event, signal)
+
+
+class StrategyCancelTrigger(_Wish):
+    """An order id, or 0 for all of the instrument → EVENT_CANCEL."""
+
+    name = "strategy_cancel"
+    signal_type = SignalType.STRATEGY_CANCEL
+    _kind: int = EventKind.CANCEL
+
+    def __init__(self, priority: Priority = Priority.URGENT) -> None:
+        self.priority = priority
+
+    def write(self, event: Event, signals: Sequence[Signal]) -> None:
+        signal = signals[0]
+        event.header.kind = self._kind
+        event.strategy_index = signal.strategy_index
+        event.target_order_id = signal.header.order_id
+
+
+class StrategyHaltTrigger(_Wish):
+    """A strategy has lost its faith → EVENT_HALT for its instrument."""
+
+    name = "strategy_halt"
+    priority = Priority.URGENT
+    signal_type = SignalType.STRATEGY_HALT
+    _kind: int = EventKind.HALT
+
+    def write(self, event: Event, signals: Sequence[Signal]) -> None:
+        signal = signals[0]
+        event.header.kind = self._kind
+        event.strategy_index = signal.strategy_index
+        event.reason = int(signal.values[0])
