@@ -13,16 +13,18 @@ stay as they are. A message that its reader did not release is seen again by the
 
 from collections.abc import Callable, Iterator
 from itertools import cycle
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from shm._native import ffi, lib
-from shm.segment import HeapSegment, SegmentError, next_epoch
+from shm.segment import FollowedSegments, HeapSegment, MappedSegment, Memory, OwnSegment, SegmentError, next_epoch
 
 NORMAL: Final = 0
 URGENT: Final = 1
 GRANT_MAX: Final = 64  # Below 257: Python has these integers ready, so counting down allocates nothing.
 
 MakeView = Callable[[int], Any]
+Own = OwnSegment | HeapSegment
+Partner = MappedSegment | OwnSegment | HeapSegment
 
 _COMPLAINTS = {
     lib.RING_BAD_MAGIC: "is not a ring of this system",
@@ -44,36 +46,6 @@ class RingError(SegmentError):
         super().__init__(f"ring {name}: the segment {_COMPLAINTS.get(result, f'was refused ({result})')}")
 
 
-class OwnSegment(Protocol):
-    """Memory that this side writes and the other maps read-only."""
-
-    address: int
-    size: int
-
-    def refresh(self) -> None:
-        """Lets late partners find it."""
-
-    def close(self) -> None:
-        """Takes it back."""
-
-
-class PartnerSegments(Protocol):
-    """What the other side has announced."""
-
-    def newest(self) -> "MappedSegment | None":
-        """The segment with the greatest epoch seen so far; None: nobody yet."""
-
-    def close(self) -> None:
-        """Stops listening."""
-
-
-class MappedSegment(Protocol):
-    """Somebody else's memory. Stays mapped while this object lives, also when its owner is dead."""
-
-    address: int
-    size: int
-
-
 class Producer:
     """The writing side of a ring. Made by `heap_ring()` or `open_producer()`."""
 
@@ -84,6 +56,7 @@ class Producer:
         "_granted",
         "_handle",
         "_handles",
+        "_is_closed",
         "_left",
         "_meet",
         "_next",
@@ -97,19 +70,20 @@ class Producer:
     def __init__(
         self,
         name: str,
-        own: OwnSegment,
+        own: Own,
         capacity: int,
         slot_size: int,
         make_view: MakeView,
         lanes: int,
         wake_fd: int,
-        announced: PartnerSegments | None,
+        announced: FollowedSegments | None,
     ) -> None:
         self.name = name
         self.capacity = capacity
         self._own = own
         self._announced = announced
-        self._partner: MappedSegment | None = None
+        self._is_closed = False
+        self._partner: Partner | None = None
         self._handle = HeapSegment(lib.ring_producer_size())
         producer = self._handle.pointer("ring_producer_t *")
         result = lib.ring_producer_open(
@@ -173,7 +147,7 @@ class Producer:
         if candidate is not None and candidate is not self._partner:
             self.meet(candidate)
 
-    def meet(self, segment: MappedSegment) -> bool:
+    def meet(self, segment: Partner) -> bool:
         """Step 2 of the meeting. True: attached to the consumer of `segment`.
 
         Raises:
@@ -195,22 +169,25 @@ class Producer:
     @property
     def is_connected(self) -> bool:
         """A consumer is attached, and works with this opening."""
-        return bool(lib.ring_producer_state(self._body) == lib.RING_OK)
+        return bool(self.state == lib.RING_OK)
 
     @property
     def state(self) -> int:
         """lib.RING_OK, RING_WAIT (nobody attached), RING_REPLACED (stop: a later process plays this role), RING_BAD_CURSOR."""
-        return int(lib.ring_producer_state(self._body))
+        return int(lib.RING_WAIT) if self._is_closed else int(lib.ring_producer_state(self._body))
 
     @property
-    def own_segment(self) -> OwnSegment:
+    def own_segment(self) -> Own:
         """What the consumer maps."""
         return self._own
 
     def close(self) -> None:
         """Takes the segment back. No view may be used after this."""
+        self._is_closed = True
+        self._handles = []
         if self._announced is not None:
             self._announced.close()
+        self._partner = None
         self._own.close()
 
 
@@ -224,6 +201,7 @@ class Consumer:
         "_grant_max",
         "_handle",
         "_handles",
+        "_is_closed",
         "_left",
         "_make_view",
         "_next",
@@ -231,6 +209,7 @@ class Consumer:
         "_own",
         "_partner",
         "_peeked",
+        "_undrained",
         "capacity",
         "name",
     )
@@ -238,12 +217,12 @@ class Consumer:
     def __init__(
         self,
         name: str,
-        own: OwnSegment,
+        own: Own,
         capacity: int,
         slot_size: int,
         make_view: MakeView,
         lanes: int,
-        announced: PartnerSegments | None,
+        announced: FollowedSegments | None,
         grant_max: int = GRANT_MAX,
     ) -> None:
         self.name = name
@@ -252,8 +231,10 @@ class Consumer:
         self._announced = announced
         self._make_view = make_view
         self._grant_max = grant_max
-        self._partner: MappedSegment | None = None
-        self._draining: MappedSegment | None = None  # Keeps the dead producer's memory mapped.
+        self._is_closed = False
+        self._partner: Partner | None = None
+        self._draining: Partner | None = None  # Keeps the dead producer's memory mapped until no lane reads it.
+        self._undrained: set[int] = set()
         self._handle = HeapSegment(lib.ring_consumer_size())
         consumer = self._handle.pointer("ring_consumer_t *")
         result = lib.ring_consumer_open(
@@ -333,7 +314,7 @@ class Consumer:
             self.offer(candidate)
             self.meet(candidate)
 
-    def offer(self, segment: MappedSegment) -> None:
+    def offer(self, segment: Partner) -> None:
         """Step 1 of the meeting.
 
         Raises:
@@ -343,7 +324,7 @@ class Consumer:
         if result != lib.RING_OK:
             raise RingError(self.name, result)
 
-    def meet(self, segment: MappedSegment) -> bool:
+    def meet(self, segment: Partner) -> bool:
         """Step 3 of the meeting. True: the producer of `segment` has confirmed; lanes go over to it as they run dry.
 
         Raises:
@@ -355,6 +336,7 @@ class Consumer:
         if result != lib.RING_OK:
             raise RingError(self.name, result)
         self._draining, self._partner = self._partner or segment, segment
+        self._undrained = set(range(len(self._handles)))
         for lane in range(len(self._handles)):
             self._switch(lane)
         return True
@@ -367,6 +349,9 @@ class Consumer:
         self._peeked[lane] = lib.ring_peeked(handle)
         views = _views(lib.ring_consumer_slot, handle, self.capacity, self._make_view)
         self._next[lane] = _from_next(views, self._peeked[lane])
+        self._undrained.discard(lane)
+        if not self._undrained:
+            self._draining = None  # Nobody reads the dead producer's memory any more.
         return True
 
     def recovered(self, lane: int = NORMAL) -> tuple[int, int, int]:
@@ -382,22 +367,25 @@ class Consumer:
     @property
     def is_connected(self) -> bool:
         """A producer has confirmed us, and works with this opening."""
-        return bool(lib.ring_consumer_state(self._body) == lib.RING_OK)
+        return bool(self.state == lib.RING_OK)
 
     @property
     def state(self) -> int:
         """lib.RING_OK, RING_WAIT (nobody attached), RING_REPLACED (stop: a later process plays this role), RING_BAD_CURSOR."""
-        return int(lib.ring_consumer_state(self._body))
+        return int(lib.RING_WAIT) if self._is_closed else int(lib.ring_consumer_state(self._body))
 
     @property
-    def own_segment(self) -> OwnSegment:
+    def own_segment(self) -> Own:
         """What the producer maps."""
         return self._own
 
     def close(self) -> None:
         """Takes the segment back. No view may be used after this."""
+        self._is_closed = True
+        self._handles = []
         if self._announced is not None:
             self._announced.close()
+        self._partner = self._draining = None
         self._own.close()
 
 
@@ -418,16 +406,6 @@ def _from_next(views: list[Any], sequence: int) -> Callable[[], Any]:
     return endless.__next__
 
 
-class _HeapOwn(HeapSegment):
-    """Private memory in the role of a shared segment."""
-
-    def refresh(self) -> None:
-        """Nobody comes late."""
-
-    def close(self) -> None:
-        """It goes with this object."""
-
-
 def heap_ring(
     capacity: int, slot_size: int, make_view: MakeView, lanes: int = 2, wake_fd: int = -1, name: str = "heap"
 ) -> tuple[Producer, Consumer]:
@@ -436,9 +414,9 @@ def heap_ring(
     Raises:
         RingError: the capacity is not a power of two, or the slot size not a multiple of 64.
     """
-    own = _HeapOwn(lib.ring_producer_segment_size(lanes, capacity, slot_size))
+    own = HeapSegment(lib.ring_producer_segment_size(lanes, capacity, slot_size))
     producer = Producer(name, own, capacity, slot_size, make_view, lanes, wake_fd, None)
-    theirs = _HeapOwn(lib.ring_consumer_segment_size())
+    theirs = HeapSegment(lib.ring_consumer_segment_size())
     consumer = Consumer(name, theirs, capacity, slot_size, make_view, lanes, None)
     join(producer, consumer)
     return producer, consumer
@@ -451,3 +429,49 @@ def join(producer: Producer, consumer: Consumer) -> None:
     confirmed = consumer.meet(producer.own_segment)
     assert attached, "an offer was made, so the producer attaches"
     assert confirmed, "the producer attached, so the consumer is confirmed"
+
+
+def open_producer(
+    memory: Memory, name: str, capacity: int, slot_size: int, make_view: MakeView, wake_fd: int = -1, lanes: int = 2
+) -> Producer:
+    """The writing side of the link `name` of this instance, in shared memory. `refresh()` lets the consumer in.
+
+    `wake_fd` is the eventfd of the shard that reads (−1: it never sleeps).
+
+    Raises:
+        SegmentError: the memory cannot be had, or another living process writes this link.
+        RingError: the capacity is not a power of two, or the slot size not a multiple of 64.
+    """
+    own = memory.segment(f"{name}/slots", lib.ring_producer_segment_size(lanes, capacity, slot_size), followers_max=1)
+    producer = Producer(
+        name, own, capacity, slot_size, make_view, lanes, wake_fd, memory.follow(f"{name}/cursors", followers_max=1)
+    )
+    own.announce()
+    return producer
+
+
+def open_consumer(
+    memory: Memory,
+    name: str,
+    capacity: int,
+    slot_size: int,
+    make_view: MakeView,
+    lanes: int = 2,
+    grant_max: int = GRANT_MAX,
+) -> Consumer:
+    """The reading side of the link `name` of this instance, in shared memory. `refresh()` finds the producer.
+
+    `grant_max` bounds how far the peeked cursor runs ahead of what was handed out: what a successor must believe that we
+    have seen. 1 is exact and costs a C call per message.
+
+    Raises:
+        SegmentError: the memory cannot be had, or another living process reads this link.
+        RingError: the capacity is not a power of two, or the slot size not a multiple of 64.
+    """
+    assert 1 <= grant_max <= GRANT_MAX, "a grant holds 1 to GRANT_MAX messages"
+    own = memory.segment(f"{name}/cursors", lib.ring_consumer_segment_size(), followers_max=1)
+    consumer = Consumer(
+        name, own, capacity, slot_size, make_view, lanes, memory.follow(f"{name}/slots", followers_max=1), grant_max
+    )
+    own.announce()
+    return consumer

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from shm._native import ffi, lib
-from shm.ring import MakeView, MappedSegment, OwnSegment, PartnerSegments
-from shm.segment import HeapSegment, SegmentError, next_epoch
+from shm.segment import FollowedSegments, HeapSegment, MappedSegment, Memory, OwnSegment, SegmentError, next_epoch
+
+MakeView = Callable[[int], Any]
+Own = OwnSegment | HeapSegment
 
 ATTEMPTS_MAX: Final = 1_000  # About 40 µs: longer than any write; a writer stopped inside a row costs no more than that.
 
@@ -34,7 +36,7 @@ class RowsWriter:
 
     __slots__ = ("_copies", "_own", "_pointers", "_segment", "_views", "_write", "count", "name")
 
-    def __init__(self, name: str, own: OwnSegment, count: int, row_size: int, make_view: MakeView) -> None:
+    def __init__(self, name: str, own: Own, count: int, row_size: int, make_view: MakeView) -> None:
         self.name = name
         self.count = count
         self._own = own
@@ -61,7 +63,7 @@ class RowsWriter:
         self._own.refresh()
 
     @property
-    def own_segment(self) -> OwnSegment:
+    def own_segment(self) -> Own:
         """What readers map."""
         return self._own
 
@@ -91,13 +93,13 @@ class RowsReader:
         "torn",
     )
 
-    def __init__(self, name: str, count: int, row_size: int, make_view: MakeView, announced: PartnerSegments | None) -> None:
+    def __init__(self, name: str, count: int, row_size: int, make_view: MakeView, announced: FollowedSegments | None) -> None:
         self.name = name
         self.count = count
         self.torn = 0  # Reads that kept the copy before, because the writer stopped inside the row.
         self._row_size = row_size
         self._announced = announced
-        self._mapped: MappedSegment | None = None
+        self._mapped: MappedSegment | Own | None = None
         self._segment: Any = None
         self._copies = HeapSegment(count * row_size)
         addresses = [self._copies.address + i * row_size for i in range(count)]
@@ -128,7 +130,7 @@ class RowsReader:
         if candidate is not None and candidate is not self._mapped:
             self.attach(candidate)
 
-    def attach(self, segment: MappedSegment) -> None:
+    def attach(self, segment: MappedSegment | Own) -> None:
         """Reads from `segment` from now on.
 
         Raises:
@@ -147,19 +149,10 @@ class RowsReader:
         return self._segment is not None
 
     def close(self) -> None:
-        """Stops listening for writers."""
+        """Stops listening for writers; the copies stay as they are."""
+        self._segment = self._mapped = None
         if self._announced is not None:
             self._announced.close()
-
-
-class _HeapOwn(HeapSegment):
-    """Private memory in the role of a shared segment."""
-
-    def refresh(self) -> None:
-        """Nobody comes late."""
-
-    def close(self) -> None:
-        """It goes with this object."""
 
 
 def heap_rows(count: int, row_size: int, make_view: MakeView, name: str = "heap") -> tuple[RowsWriter, RowsReader]:
@@ -168,7 +161,29 @@ def heap_rows(count: int, row_size: int, make_view: MakeView, name: str = "heap"
     Raises:
         RowsError: the row size is not a multiple of 64 (at most 4096).
     """
-    writer = RowsWriter(name, _HeapOwn(lib.seqlock_segment_size(count, row_size)), count, row_size, make_view)
+    writer = RowsWriter(name, HeapSegment(lib.seqlock_segment_size(count, row_size)), count, row_size, make_view)
     reader = RowsReader(name, count, row_size, make_view, None)
     reader.attach(writer.own_segment)
     return writer, reader
+
+
+def open_rows_writer(memory: Memory, name: str, count: int, row_size: int, make_view: MakeView) -> RowsWriter:
+    """The rows `name` of this instance in shared memory, ours to write.
+
+    Raises:
+        SegmentError: the memory cannot be had, or another living process writes these rows.
+        RowsError: the row size is not a multiple of 64 (at most 4096).
+    """
+    own = memory.segment(name, lib.seqlock_segment_size(count, row_size))
+    writer = RowsWriter(name, own, count, row_size, make_view)
+    own.announce()
+    return writer
+
+
+def open_rows_reader(memory: Memory, name: str, count: int, row_size: int, make_view: MakeView) -> RowsReader:
+    """Reads the rows `name` of this instance. Zeros until `refresh()` finds a writer.
+
+    Raises:
+        SegmentError: the memory cannot be had.
+    """
+    return RowsReader(name, count, row_size, make_view, memory.follow(name))
