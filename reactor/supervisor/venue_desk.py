@@ -147,7 +147,7 @@ class VenueDesk:
             Rejected, OutcomeUnknown: it may still be open; ask again.
         """
         assert order.is_ours, "a foreign order is never touched"
-        parameters = {"symbol": order.symbol, "orderId": order.venue_order_id}
+        parameters: dict[str, str | int] = {"symbol": order.symbol, "orderId": order.venue_order_id}
         try:
             await self._signed("DELETE", f"{self.line.rest_root}/order", parameters)
         except Rejected as error:
