@@ -1,1 +1,1 @@
-"""exchanges/binance."""
+"""Binance: spot, USD-M and COIN-M futures as three product lines of one codec (rules.py)."""

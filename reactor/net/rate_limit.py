@@ -1,0 +1,103 @@
+"""Request budgets of one venue: fixed windows on the venue's clock, with a reserve that only cancels may touch.
+
+A venue counts weight per minute and orders per ten seconds and per day, in windows that begin on the full minute, ten
+seconds or day of *its* clock. We count what we send; what the venue reports (headers) corrects us upwards, because feeds,
+recorder and supervisor share the same address.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from reactor.exchanges.venue import RateLimit, RateLimitKind
+
+
+@dataclass(frozen=True)
+class RateBudgetParameters:
+    """How much of the venue's limits is ours."""
+
+    share: float = 0.7  # of the host's budget: feeds, recorder and the supervisor's emergency cancel live on the rest
+    reserve: float = 0.2  # of our share, kept for cancels, queries and hedges
+
+
+class RateWindow:
+    """One limit and what was used of it in its current window."""
+
+    __slots__ = ("_window", "interval_ms", "kind", "limit", "open_limit", "total", "total_limit", "used")
+
+    def __init__(self, limit: RateLimit, parameters: RateBudgetParameters) -> None:
+        self.kind = limit.kind
+        self.interval_ms = limit.interval_ms
+        self.limit = max(1, int(limit.limit * parameters.share))
+        self.open_limit = max(1, int(self.limit * (1.0 - parameters.reserve)))
+        self.total_limit = limit.limit
+        self.used = 0  # by this budget
+        self.total = 0  # by everybody on this address or account, as far as the venue told us
+        self._window = -1
+
+    def roll(self, venue_ms: int) -> None:
+        """Starts a new window if the venue's clock has entered one."""
+        window = venue_ms // self.interval_ms
+        if window > self._window:
+            self._window = window
+            self.used = 0
+            self.total = 0
+
+    def end_ms(self) -> int:
+        """When the current window ends, in venue time."""
+        return (self._window + 1) * self.interval_ms
+
+
+class RateBudget:
+    """Every limit of one venue. Times are the venue's wall clock in ms."""
+
+    def __init__(self, limits: Sequence[RateLimit], parameters: RateBudgetParameters | None = None) -> None:
+        self._windows = [RateWindow(limit, parameters or RateBudgetParameters()) for limit in limits]
+        self._blocked_until_ms = 0
+        self._is_banned = False
+
+    def try_spend(self, weight: int, orders: int, venue_ms: int, *, is_urgent: bool) -> bool:
+        """Counts a request and allows it, or refuses it and counts nothing.
+
+        Urgent requests (cancels, queries, hedges) may use the reserve; after a 429 nothing may go, as told.
+        """
+        if venue_ms < self._blocked_until_ms:
+            return False
+        windows = self._windows
+        for window in windows:
+            if venue_ms >= (window._window + 1) * window.interval_ms:
+                window.roll(venue_ms)
+            cost = orders if window.kind == 1 else weight if window.kind == 0 else 1
+            if cost and (
+                window.used + cost > (window.limit if is_urgent else window.open_limit)
+                or window.total + cost > window.total_limit
+            ):
+                return False
+        for window in windows:
+            cost = orders if window.kind == 1 else weight if window.kind == 0 else 1
+            window.used += cost
+            window.total += cost
+        return True
+
+    def observe(self, kind: RateLimitKind, interval_ms: int, used: int, venue_ms: int) -> None:
+        """The venue said how much is used, by everybody on this address or account: all of us together stay below its limit."""
+        for window in self._windows:
+            if window.kind == kind and window.interval_ms == interval_ms:
+                window.roll(venue_ms)
+                window.total = max(window.total, used)
+
+    def block_until(self, until_ms: int, *, is_ban: bool = False) -> None:
+        """The venue said to stop until then (429, 418)."""
+        self._blocked_until_ms = max(self._blocked_until_ms, until_ms)
+        self._is_banned = is_ban
+
+    def blocked_until_ms(self, venue_ms: int) -> int:
+        """When the venue's own stop order ends; 0 if there is none now."""
+        return self._blocked_until_ms if venue_ms < self._blocked_until_ms else 0
+
+    def is_banned(self, venue_ms: int) -> bool:
+        """True while an address ban lasts."""
+        return self._is_banned and venue_ms < self._blocked_until_ms
+
+    def next_window_ms(self, venue_ms: int) -> int:
+        """When something becomes available again at the earliest."""
+        return max(self._blocked_until_ms, min((window.end_ms() for window in self._windows), default=venue_ms))
