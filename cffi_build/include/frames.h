@@ -37,7 +37,7 @@ typedef enum frame_error {
     FRAME_NOT_JSON = 1,
     FRAME_FIELD_MISSING = 2,
     FRAME_BAD_NUMBER = 3,
-    FRAME_OFF_GRID = 4,            /* a price or quantity that is no multiple of the tick or the lot */
+    FRAME_OFF_GRID = 4,            /* a price that is no multiple of the tick */
     FRAME_TOO_MANY_LEVELS = 5,
     FRAME_FOREIGN_SYMBOL = 6       /* the kind is known, the symbol is not in the table */
 } frame_error_e;
@@ -65,7 +65,7 @@ typedef struct frame {
     level_t  trade;                /* price and quantity of a trade */
     uint32_t bid_count;            /* depth, snapshot: levels in the arrays */
     uint32_t ask_count;
-    uint32_t off_grid_count;       /* depth levels left out because they lie on a grid of the past */
+    uint32_t off_grid_count;       /* prices between two ticks (level left out), quantities between two lots (cut): orders of a past grid */
     int32_t  code;                 /* ANSWER: the venue's error code, 0: none */
     double   mark_price;
     double   index_price;

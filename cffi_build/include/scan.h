@@ -36,7 +36,7 @@ typedef enum scan_result {
 } scan_result_e;
 
 /* `at[0 .. size)` as a decimal number in units of 10^-decimals (0..18), exactly. Zeros beyond the decimals are fine.
- * Returns a scan_result_e; *result is written only with SCAN_OK. */
+ * Returns a scan_result_e; *result is written with SCAN_OK and, cut towards zero, with SCAN_TOO_PRECISE. */
 int scan_fixed(const char *at, uint64_t size, int decimals, int64_t *result);
 
 /* `at[0 .. size)` as a double; plain decimal notation only. Correctly rounded up to 15 digits, else within one unit in

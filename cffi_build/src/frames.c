@@ -105,16 +105,14 @@ static int fail(frame_t *frame, int error)
     return FRAME_MALFORMED;
 }
 
-/* `value` in ticks or lots. Returns false if it lies between two of them. */
-static inline bool on_grid(int64_t *value, int64_t step)
+/* `value` in whole ticks or lots, cut. Returns false if it lay between two of them. */
+static inline bool to_grid(int64_t *value, int64_t step)
 {
     if (step == 1)
         return true;
-    int64_t units = *value / step;
-    if (units * step != *value)
-        return false;
+    int64_t units = *value / step, rest = *value % step;
     *value = units;
-    return true;
+    return rest == 0;
 }
 
 /* One "quoted decimal" of a level: the fast walk first, the careful one where that gives up. Returns a scan_result_e. */
@@ -158,10 +156,12 @@ static int parse_levels(scan_t *scan, const symbol_t *symbol, level_t *out, uint
         if (price_result == SCAN_NOT_A_NUMBER || price_result == SCAN_OVERFLOW || quantity_result == SCAN_NOT_A_NUMBER ||
             quantity_result == SCAN_OVERFLOW || price <= 0 || quantity < 0)
             return FRAME_BAD_NUMBER;
-        if (price_result != SCAN_OK || quantity_result != SCAN_OK || !on_grid(&price, symbol->tick_size) ||
-            !on_grid(&quantity, symbol->lot_size)) {
+        bool is_price_on_grid = to_grid(&price, symbol->tick_size) && price_result == SCAN_OK;
+        bool is_quantity_on_grid = to_grid(&quantity, symbol->lot_size) && quantity_result == SCAN_OK;
+        if (!is_price_on_grid || !is_quantity_on_grid) {
             ++*off_grid;
-            continue;
+            if (!is_price_on_grid)
+                continue;  /* A quantity between two lots (old orders have such) counts as the whole lots in it. */
         }
         if (used == capacity)
             return FRAME_TOO_MANY_LEVELS;
@@ -278,7 +278,7 @@ static bool whole(const decoder_t *decoder, char letter, int64_t *value)
     return text->kind == TEXT_NUMBER && scan_fixed(text->at, text->size, 0, value) == SCAN_OK;
 }
 
-/* A price or a quantity under a letter, in ticks or lots. Returns a frame_error_e. */
+/* A price or a quantity under a letter, in ticks or lots, cut. Returns a frame_error_e; FRAME_OFF_GRID if something was cut. */
 static int scaled(const decoder_t *decoder, char letter, int decimals, int64_t step, int64_t *value)
 {
     if (!has(decoder, letter))
@@ -287,16 +287,22 @@ static int scaled(const decoder_t *decoder, char letter, int decimals, int64_t s
     if (text->kind != TEXT_STRING && text->kind != TEXT_NUMBER)
         return FRAME_BAD_NUMBER;
     int result = scan_fixed(text->at, text->size, decimals, value);
-    if (result == SCAN_TOO_PRECISE || (result == SCAN_OK && !on_grid(value, step)))
-        return FRAME_OFF_GRID;
-    return result == SCAN_OK && *value >= 0 ? FRAME_OK : FRAME_BAD_NUMBER;
+    if ((result != SCAN_OK && result != SCAN_TOO_PRECISE) || *value < 0)
+        return FRAME_BAD_NUMBER;
+    return to_grid(value, step) && result == SCAN_OK ? FRAME_OK : FRAME_OFF_GRID;
 }
 
 static int scaled_level(const decoder_t *decoder, char price, char quantity, level_t *level)
 {
     const symbol_t *symbol = decoder->symbol;
     int error = scaled(decoder, price, symbol->price_decimals, symbol->tick_size, &level->price_ticks);
-    return error ? error : scaled(decoder, quantity, symbol->quantity_decimals, symbol->lot_size, &level->quantity_lots);
+    if (error)
+        return error;
+    error = scaled(decoder, quantity, symbol->quantity_decimals, symbol->lot_size, &level->quantity_lots);
+    if (error != FRAME_OFF_GRID)
+        return error;
+    decoder->frame->off_grid_count++;
+    return FRAME_OK;
 }
 
 /* A rate or an index price: absent and empty are 0. Returns false if it is no number. */

@@ -31,6 +31,7 @@ int scan_fixed(const char *at, uint64_t size, int decimals, int64_t *result)
     if (at == start)
         return SCAN_NOT_A_NUMBER;
     int missing = decimals;
+    bool is_too_precise = false;
     if (at < end && *at == '.') {
         start = ++at;
         while (at < end && missing > 0 && is_digit(*at)) {
@@ -39,22 +40,19 @@ int scan_fixed(const char *at, uint64_t size, int decimals, int64_t *result)
             at++;
             missing--;
         }
-        bool is_too_precise = false;
         while (at < end && is_digit(*at)) {
             is_too_precise |= *at != '0';
             at++;
         }
         if (at == start || at != end)
             return SCAN_NOT_A_NUMBER;
-        if (is_too_precise)
-            return SCAN_TOO_PRECISE;
     }
     if (at != end)
         return SCAN_NOT_A_NUMBER;
     if (missing && __builtin_mul_overflow(value, SCAN_POWERS_OF_TEN[missing], &value))
         return SCAN_OVERFLOW;
     *result = is_negative ? -value : value;
-    return SCAN_OK;
+    return is_too_precise ? SCAN_TOO_PRECISE : SCAN_OK;
 }
 
 int scan_double(const char *at, uint64_t size, double *result)
