@@ -20,7 +20,7 @@ INCLUDE = HERE / "include"
 SOURCE = HERE / "src"
 ROOT = HERE.parent
 
-MEMORY_PARTS = ("ring", "pool", "seqlock", "wake", "clock", "histogram")
+MEMORY_PARTS = ("ring", "pool", "seqlock", "wake", "clock", "histogram", "topic")
 ARITHMETIC_PARTS = ("messages", "levels", "book", "window", "scan", "frames", "intake", "events")
 
 # -UNDEBUG: assertions stay on in production. No -march=native: a wheel may travel.

@@ -243,6 +243,27 @@ class Memory:
         except Exception as error:
             raise SegmentError(self.explain(f"cannot open {name!r}", error)) from error
 
+    def topic_service(
+        self, name: str, publishers_max: int, subscribers_max: int, nodes_max: int, queue: int, history: int
+    ) -> Any:
+        """The iceoryx2 service of a topic: many publishers, the oldest message of a full queue is lost."""
+        iox2 = self._iceoryx2
+        try:
+            return (
+                self.node.service_builder(iox2.ServiceName.new(self.service_name(name)))
+                .publish_subscribe(iox2.Slice[ctypes.c_uint8])
+                .max_publishers(publishers_max)
+                .max_subscribers(subscribers_max)
+                .max_nodes(nodes_max)
+                .history_size(history)
+                .subscriber_max_buffer_size(queue)
+                .subscriber_max_borrowed_samples(2)
+                .enable_safe_overflow(True)
+                .open_or_create()
+            )
+        except Exception as error:
+            raise SegmentError(self.explain(f"cannot open the topic {name!r}", error)) from error
+
     def explain(self, what: str, error: Exception) -> str:
         """One sentence for the user: cause and remedy."""
         cause = str(error)
