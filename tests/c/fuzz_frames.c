@@ -1,0 +1,198 @@
+/* fuzz_frames.c — throws damaged frames at the decoder, the books and the window.
+ *
+ * With clang:  clang -g -O1 -fsanitize=fuzzer,address,undefined -DLIBFUZZER -Icffi_build/include tests/c/fuzz_frames.c \
+ *                  cffi_build/src/{scan,frames,levels,book,intake}.c -o fuzz_frames && ./fuzz_frames
+ * With gcc:    the same without `fuzzer,` and -DLIBFUZZER: the driver below mutates the seeds by itself.
+ *                  ./fuzz_frames [inputs, default 1 000 000] [seed, default 1]
+ *
+ * Every input lies in a heap block of exactly its size, so that AddressSanitizer sees a read of one byte too many. What must
+ * hold for any input: a known kind, no more levels than there is room, positive prices, a slot that exists, texts inside
+ * the payload; and the same input gives the same answer when it is decoded again.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "intake.h"
+#include "scan.h"
+
+#define LEVELS 64
+#define SLOTS 8
+#define BUCKETS 32
+
+static symbol_t slots[SLOTS], intake_slots[SLOTS];
+static uint16_t buckets[BUCKETS], intake_buckets[BUCKETS];
+static symbols_t symbols;
+static level_t bids[LEVELS], asks[LEVELS], book_bids[LEVELS], book_asks[LEVELS];
+static state_t states[SLOTS];
+static session_t session;
+static intake_t intake;
+static book_t book;
+
+#define MUST(condition)                                                                        \
+    do {                                                                                       \
+        if (!(condition)) {                                                                    \
+            fprintf(stderr, "broken: %s\n", #condition);                                       \
+            abort();                                                                           \
+        }                                                                                      \
+    } while (0)
+
+static void add(symbols_t *table)
+{
+    symbols_add(table, "BTCUSDT", 7, 0, 2, 1, 8, 1000);
+    symbols_add(table, "ETHUSDT", 7, 1, 2, 25, 3, 7);   /* odd steps: division and its rest */
+    symbols_add(table, "BTCUSD_PERP", 11, 2, 1, 1, 0, 1);
+    symbols_add(table, "RAW", 3, 0xffff, 0, 1, 0, 1);
+}
+
+static void prepare(void)
+{
+    static int is_ready;
+    if (is_ready)
+        return;
+    is_ready = 1;
+    symbols_init(&symbols, slots, SLOTS, buckets, BUCKETS);
+    symbols_init(&intake.symbols, intake_slots, SLOTS, intake_buckets, BUCKETS);
+    add(&symbols);
+    add(&intake.symbols);
+    intake.states = states;
+    intake.bids = bids;
+    intake.asks = asks;
+    intake.level_capacity = LEVELS;
+    book_init(&book, book_bids, book_asks, LEVELS);
+}
+
+static void check_levels(const level_t *levels, uint32_t count)
+{
+    MUST(count <= LEVELS);
+    for (uint32_t index = 0; index < count; index++)
+        MUST(levels[index].price_ticks >= 0 && levels[index].quantity_lots >= 0);
+}
+
+static void check_side(const levels_t *side)
+{
+    for (uint32_t index = 1; index < side->count; index++)
+        MUST((side->at[index].price_ticks - side->at[index - 1].price_ticks) * side->direction > 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    prepare();
+    char *payload = malloc(size ? size : 1);
+    memcpy(payload, data, size);
+    frame_t frame, again;
+    int kind = frame_decode(payload, size, &symbols, -1, &frame, bids, asks, LEVELS);
+    MUST(kind == frame.kind && kind >= 0 && kind < FRAME_KINDS);
+    MUST(frame.slot == NO_SLOT || frame.slot < symbols.count);
+    MUST((uint64_t)frame.text_offset + frame.text_size <= size);
+    MUST((kind == FRAME_MALFORMED) <= (frame.error != FRAME_OK));
+    if (kind != FRAME_MALFORMED) {
+        check_levels(bids, frame.bid_count);
+        check_levels(asks, frame.ask_count);
+    }
+    frame_decode(payload, size, &symbols, -1, &again, bids, asks, LEVELS);
+    MUST(memcmp(&frame, &again, sizeof frame) == 0);
+    frame_decode(payload, size, &symbols, 1, &again, bids, asks, LEVELS);
+
+    uint32_t bits = intake_take(&intake, &session, payload, size, 1);
+    if (bits & INTAKE_DEPTH) {
+        book_apply_levels(&book, bids, intake.frame.bid_count, asks, intake.frame.ask_count, intake.frame.final_id);
+        intake_take_book(&intake, (uint16_t)(bits >> 16), &book, 1, 1);
+        check_side(&book.bids);
+        check_side(&book.asks);
+    }
+    int64_t number;
+    double ratio;
+    for (int decimals = -1; decimals < 20; decimals += 7)
+        (void)scan_fixed(payload, size, decimals, &number);
+    (void)scan_double(payload, size, &ratio);
+    free(payload);
+    return 0;
+}
+
+#ifndef LIBFUZZER
+static const char *const SEEDS[] = {
+    "{\"stream\":\"btcusdt@bookTicker\",\"data\":{\"u\":400900217,\"s\":\"BTCUSDT\",\"b\":\"25.35\",\"B\":\"31.21000000\",\"a\":\"25.36\",\"A\":\"40.66\"}}",
+    "{\"e\":\"bookTicker\",\"u\":7,\"E\":11,\"T\":10,\"s\":\"ETHUSDT\",\"b\":\"25.25\",\"B\":\"31.213\",\"a\":\"25.50\",\"A\":\"4\"}",
+    "{\"e\":\"depthUpdate\",\"E\":11,\"T\":10,\"s\":\"BTCUSDT\",\"U\":5,\"u\":9,\"pu\":4,\"b\":[[\"0.1\",\"10\"],[\"2.0\",\"0.000\"]],\"a\":[[\"0.6\",\"100.5\"]]}",
+    "{\"b\":[[\"61773.6\",\"1001\"]],\"a\":[],\"e\":\"depthUpdate\",\"U\":15,\"u\":19,\"s\":\"BTCUSD_PERP\"}",
+    "{\"stream\":\"btcusdt@depth5\",\"data\":{\"lastUpdateId\":160,\"bids\":[[\"0.24\",\"10\"]],\"asks\":[[\"0.26\",\"100\",[]]]}}",
+    "{\"e\":\"trade\",\"E\":11,\"T\":10,\"s\":\"BTCUSDT\",\"t\":52,\"p\":\"61800.30\",\"q\":\"0.006\",\"X\":\"MARKET\",\"m\":true}",
+    "{\"e\":\"aggTrade\",\"E\":1,\"s\":\"BTCUSDT\",\"a\":12345,\"p\":\"0.01\",\"q\":\"100\",\"f\":100,\"l\":105,\"T\":2,\"m\":true}",
+    "{\"e\":\"markPriceUpdate\",\"E\":156,\"s\":\"BTCUSDT\",\"p\":\"11794.15000000\",\"i\":\"11784.62659091\",\"r\":\"-0.00038167\",\"T\":1562306400000}",
+    "{\"error\":{\"code\":3,\"msg\":\"Invalid JSON\"},\"id\":4}",
+    "{\"result\":[\"btcusdt@aggTrade\",{\"x\":[1,2,{\"y\":\"]}\\\"\"}]}],\"id\":312}",
+    "{\"stream\":\"!serverShutdown\",\"data\":{\"E\":1}}",
+    "{\"u\":1,\"s\":\"RAW\",\"b\":\"25.35\",\"B\":\"31.21\",\"a\":\"25.36\",\"A\":\"40.66\"}",
+};
+static const char *const BITES[] = {"\"", "{", "}", "[", "]", ",", ":", "\\", "9", "-", ".", "0000000000000000000", "e", "null",
+                                    "\xff", " ", "\"b\":", "\"s\":\"ETHUSDT\",", "[[\"1\",\"2\"],", "99999999999999999999", "{\"data\":"};
+#define COUNT(array) (sizeof(array) / sizeof(array[0]))
+#define SIZE_MAX_INPUT 4096
+
+static uint64_t random_state;
+static uint32_t random_below(uint32_t limit)
+{
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return (uint32_t)((random_state * 0x2545f4914f6cdd1dull) >> 33) % limit;
+}
+
+int main(int argc, char **argv)
+{
+    uint64_t inputs = argc > 1 ? strtoull(argv[1], 0, 10) : 1000000;
+    random_state = (argc > 2 ? strtoull(argv[2], 0, 10) : 1) * 0x9e3779b97f4a7c15ull | 1;
+    static uint8_t input[SIZE_MAX_INPUT];
+    uint64_t kinds[FRAME_KINDS] = {0};
+    for (uint64_t number = 0; number < inputs; number++) {
+        const char *seed = SEEDS[random_below(COUNT(SEEDS))];
+        size_t size = strlen(seed);
+        memcpy(input, seed, size);
+        for (uint32_t change = random_below(5); change > 0 && size > 0; change--) {
+            uint32_t place = random_below((uint32_t)size);
+            switch (random_below(5)) {
+            case 0:
+                input[place] = (uint8_t)random_below(256);
+                break;
+            case 1:
+                size = place;
+                break;
+            case 2: {  /* Put a bite in. */
+                const char *bite = BITES[random_below(COUNT(BITES))];
+                size_t length = strlen(bite);
+                if (size + length < SIZE_MAX_INPUT) {
+                    memmove(input + place + length, input + place, size - place);
+                    memcpy(input + place, bite, length);
+                    size += length;
+                }
+                break;
+            }
+            case 3: {  /* Take a piece out. */
+                uint32_t length = 1 + random_below(12);
+                if (place + length < size) {
+                    memmove(input + place, input + place + length, size - place - length);
+                    size -= length;
+                }
+                break;
+            }
+            default: {  /* Repeat a piece. */
+                uint32_t length = 1 + random_below(64);
+                if (place + length <= size && size + length < SIZE_MAX_INPUT) {
+                    memmove(input + place + length, input + place, size - place);
+                    size += length;
+                }
+            }
+            }
+        }
+        LLVMFuzzerTestOneInput(input, size);
+        frame_t frame;
+        kinds[frame_decode((const char *)input, size, &symbols, -1, &frame, bids, asks, LEVELS)]++;
+    }
+    printf("%llu inputs, kinds:", (unsigned long long)inputs);
+    for (int kind = 0; kind < FRAME_KINDS; kind++)
+        printf(" %llu", (unsigned long long)kinds[kind]);
+    printf("\n");
+    return 0;
+}
+#endif
