@@ -93,6 +93,11 @@ def copy_header(target: Any, source: Any) -> None:
     ffi.memmove(target, source, HEADER_SIZE)
 
 
+def raw_bytes(view: Any, name: str) -> bytes:
+    """A whole message as it stands in memory."""
+    return bytes(ffi.buffer(view, SIZE[name]))
+
+
 def clear(target: Any, name: str) -> None:
     """Zeroes a whole message, so that no stale bytes travel."""
     lib.message_clear(target, SIZE[name])
