@@ -37,7 +37,16 @@ OnError = Callable[[BaseException, str], None]
 class UvloopConnection(WSListener):
     """One WebSocket. It is both what picows calls back and the `Connection` that the listener holds."""
 
-    def __init__(self, listener: Listener, loop: asyncio.AbstractEventLoop, on_error: OnError) -> None:
+    def __init__(
+        self,
+        listener: Listener,
+        loop: asyncio.AbstractEventLoop,
+        on_error: OnError,
+        on_activity: Callable[[], None],
+        on_gone: Callable[["UvloopConnection"], None],
+    ) -> None:
+        self._on_activity = on_activity
+        self._on_gone = on_gone
         self._listener = listener
         self._loop = loop
         self._on_error = on_error
@@ -93,6 +102,7 @@ class UvloopConnection(WSListener):
                     self._listener.on_frame(self, frame.get_payload_as_memoryview(), receive_ns)
                 except Exception as error:
                     self._on_error(error, "on_frame")
+                self._on_activity()
             else:
                 self._parts = bytearray(frame.get_payload_as_memoryview())
         elif kind == _CONTINUATION:
@@ -117,6 +127,7 @@ class UvloopConnection(WSListener):
             return
         self._is_closed = True
         self._parts = None
+        self._on_gone(self)
         self._call(self._listener.on_close, self, self._close_reason or reason, self._monotonic_ns())
 
     def _on_continuation(self, transport: WSTransport, frame: WSFrame, receive_ns: int) -> None:
@@ -136,6 +147,7 @@ class UvloopConnection(WSListener):
             callback(*arguments)
         except Exception as error:
             self._on_error(error, getattr(callback, "__name__", "callback"))
+        self._on_activity()
 
 
 class UvloopNetwork:
@@ -146,12 +158,15 @@ class UvloopNetwork:
         loop: asyncio.AbstractEventLoop | None = None,
         on_error: OnError | None = None,
         ssl_context: ssl.SSLContext | None = None,
+        on_activity: Callable[[], None] | None = None,
     ) -> None:
         """Args:
         loop: the shard's loop; the running one if omitted.
         on_error: see OnError; without it the loop's exception handler is told.
         ssl_context: for wss and https; the system's trust store if omitted.
+        on_activity: called after every callback to a listener, so that the shard runs a pass.
         """
+        self._on_activity = on_activity or _no_activity
         self._loop = loop or asyncio.get_running_loop()
         self._ssl_context = ssl_context
         self._on_error: OnError = on_error or self._tell_loop
@@ -161,7 +176,8 @@ class UvloopNetwork:
 
     def connect(self, url: str, listener: Listener, headers: Mapping[str, str] | None = None) -> None:
         """Starts a WebSocket; the listener hears on_open, or on_close with the reason why not."""
-        connection = UvloopConnection(listener, self._loop, self._on_error)
+        connection = UvloopConnection(listener, self._loop, self._on_error, self._on_activity, self._connections.discard)
+        self._connections.add(connection)
         self._start(self._connect(url, connection, headers))
 
     def request(self, request: Request, on_response: Callable[[Response], None]) -> None:
@@ -170,12 +186,14 @@ class UvloopNetwork:
 
     async def close(self) -> None:
         """Cuts every connection and pending request; listeners hear on_close, requests their failure."""
-        for connection in list(self._connections):
-            connection.close("the shard stops")
         for task in list(self._tasks):
             task.cancel()
-        if self._tasks:
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+        for connection in list(self._connections):
+            connection.close("the shard stops")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(2 * CLOSE_TIMEOUT_S):
+                while self._connections or self._tasks:
+                    await asyncio.sleep(0.005)
         await self._rest.close()
 
     def _start(self, work: Any) -> None:
@@ -201,17 +219,13 @@ class UvloopNetwork:
                 CONNECT_TIMEOUT_S,
             )
             if transport is not None and not transport.is_disconnected:
-                self._connections.add(connection)
-                with suppress(Exception):
-                    await transport.wait_disconnected()
+                return  # From here on picows calls on_ws_disconnected.
         except TimeoutError:
             reason = f"cannot connect: no answer within {CONNECT_TIMEOUT_S:g} s"
         except asyncio.CancelledError:
             reason = "the shard stops"
         except Exception as error:
             reason = f"cannot connect: {error or type(error).__name__}"
-        finally:
-            self._connections.discard(connection)
         connection.closed(reason)
 
     async def _request(self, request: Request, on_response: Callable[[Response], None]) -> None:
@@ -220,6 +234,11 @@ class UvloopNetwork:
             on_response(response)
         except Exception as error:
             self._on_error(error, "on_response")
+        self._on_activity()
 
     def _tell_loop(self, error: BaseException, where: str) -> None:
         self._loop.call_exception_handler({"message": f"a listener failed in {where}", "exception": error})
+
+
+def _no_activity() -> None:
+    """Nobody runs passes here."""
