@@ -1,0 +1,74 @@
+"""Several depth streams of one instrument fused into one: the Python face of cffi_build/include/fuse.h."""
+
+import numpy as np
+
+from reactor._native import ffi, lib
+from reactor.data.events import EventArray, Rows, rows_pointer
+
+_SLOTS_AT_FIRST = 1 << 14  # Room for eight thousand levels a side before the first growth.
+_FREE_RANK = -(1 << 63)
+
+
+class Fuse:
+    """Takes depth, snapshot, clear and best-level events; what remains to be said goes to `rows`.
+
+    Args:
+        tick_size: price step, as a float (events are rounded to it).
+        lot_size: quantity step; what rounds to zero lots deletes its level.
+        rows: where the fused events go.
+    """
+
+    def __init__(self, tick_size: float, lot_size: float, rows: Rows) -> None:
+        if not (tick_size > 0 and lot_size > 0):
+            raise ValueError(f"tick size {tick_size} and lot size {lot_size} must be positive")
+        self.rows = rows
+        self._fuse = ffi.new("fuse_t *")
+        self._fuse.tick_size, self._fuse.lot_size = tick_size, lot_size
+        self._taken = ffi.new("uint64_t *")
+        self._tables: dict[str, object] = {}
+        for name in ("bid", "ask"):
+            side = getattr(self._fuse, name)
+            side.levels = self._table(name, _SLOTS_AT_FIRST)
+            side.mask = _SLOTS_AT_FIRST - 1
+        lib.fuse_reset(self._fuse)
+
+    def take(self, events: EventArray, *, is_silent: bool = False) -> None:
+        """Takes events in order. `is_silent`: the books learn them, nothing is written.
+
+        Raises:
+            MemoryError: more fused events than one array holds.
+        """
+        done = 0
+        while done < len(events):
+            self._grow_if_needed()
+            written = lib.fuse_events(
+                self._fuse,
+                rows_pointer(events, done),
+                len(events) - done,
+                is_silent,
+                self.rows.next_row,
+                self.rows.room,
+                self._taken,
+            )
+            self.rows.count += written
+            if self._taken[0] == 0 and not self._needs_growth():
+                raise MemoryError("more fused events than fit into one event array: convert fewer days at once")
+            done += self._taken[0]
+
+    def _needs_growth(self) -> bool:
+        return any((side.count + 1) * 2 > side.mask + 1 for side in (self._fuse.bid, self._fuse.ask))
+
+    def _grow_if_needed(self) -> None:
+        for name in ("bid", "ask"):
+            side = getattr(self._fuse, name)
+            if (side.count + 1) * 2 > side.mask + 1:
+                slots = 2 * (side.mask + 1)
+                before = self._tables[name]  # Kept alive until its levels have moved.
+                lib.fuse_grow(ffi.addressof(self._fuse, name), self._table(name, slots), slots)
+                del before
+
+    def _table(self, name: str, slots: int) -> object:
+        table = ffi.new("fuse_level_t[]", slots)
+        np.frombuffer(ffi.buffer(table), np.int64)[0::3] = _FREE_RANK
+        self._tables[name] = table
+        return table
