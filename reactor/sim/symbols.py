@@ -12,7 +12,7 @@ from reactor.domain.units import E8
 Product = Literal["spot", "usdm"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False, eq=False)
 class SymbolRules:
     """One row of exchangeInfo. Zero switches a limit off, as the venue's own zero does."""
 
@@ -41,6 +41,9 @@ class SymbolRules:
     maintenance_margin_e6: int = 4_000  # 0.40 % of the notional: the first bracket, used for every size.
     liquidation_fee_e6: int = 12_500  # 1.25 % of the notional, charged when the venue closes a position.
     market_take_bound_e4: int = 500  # A market order must not reach further than 5 % from the mark: -4131.
+
+    def __repr__(self) -> str:
+        return f"<{self.product}:{self.symbol}>"
 
     @property
     def is_futures(self) -> bool:
@@ -80,7 +83,9 @@ def amount_text(value_e8: int, places: int = 8) -> str:
     return _text(value_e8, places)
 
 
-def _spot(symbol: str, base: str, tick_e8: int, lot_e8: int, lots_max: int, market_lots_max: int, price_max: int) -> SymbolRules:
+def _spot(
+    symbol: str, base: str, tick_e8: int, lot_e8: int, lots_max: int, market_lots_max: int, price_max: int
+) -> SymbolRules:
     return SymbolRules(
         symbol=symbol,
         product="spot",
