@@ -47,6 +47,14 @@ void fuse_reset(fuse_t *fuse);
 uint64_t fuse_events(fuse_t *fuse, const event_row_t *events, uint64_t count, int32_t is_silent, event_row_t *out,
                      uint64_t room, uint64_t *taken);
 
+typedef enum fuse_snapshots { FUSE_SNAPSHOTS_SAID = 0, FUSE_SNAPSHOTS_SILENT = 1, FUSE_FIRST_SNAPSHOT_SILENT = 2 } fuse_snapshots_e;
+
+/* Takes two streams by local_ts: a row of `top` (DEPTH_BBO) goes first only if it is strictly older; the rows of a snapshot
+ * (CLEAR, SNAPSHOT) are one unit. `snapshots` says which of them change the books only. cursor[0], cursor[1] are the
+ * positions in both streams, advanced; both at their end: done. Returns the rows written. */
+uint64_t fuse_two(fuse_t *fuse, const event_row_t *deep, uint64_t deep_count, const event_row_t *top, uint64_t top_count,
+                  uint64_t *cursor, int32_t snapshots, event_row_t *out, uint64_t room);
+
 /* Moves every level into a larger table (caller's memory, ranks INT64_MIN) of `slots` slots. */
 void fuse_grow(fuse_side_t *side, fuse_level_t *levels, uint64_t slots);
 /* cffi: end */

@@ -258,17 +258,48 @@ static void fuse_one(fuse_t *fuse, sink_t *sink, event_row_t event)
     }
 }
 
+static inline int has_room(const fuse_t *fuse, const sink_t *sink)
+{
+    return (sink->is_silent || sink->written + rows_max(fuse) <= sink->room) && has_space(&fuse->bid) && has_space(&fuse->ask);
+}
+
 uint64_t fuse_events(fuse_t *fuse, const event_row_t *events, uint64_t count, int32_t is_silent, event_row_t *out,
                      uint64_t room, uint64_t *taken)
 {
     sink_t sink = {.out = out, .room = room, .tick_size = fuse->tick_size, .is_silent = is_silent};
     uint64_t i = 0;
-    for (; i < count; i++) {
-        if ((!is_silent && sink.written + rows_max(fuse) > room) || !has_space(&fuse->bid) || !has_space(&fuse->ask))
-            break;
+    for (; i < count && has_room(fuse, &sink); i++)
         if (events[i].ev & (EVENT_BUY | EVENT_SELL))
             fuse_one(fuse, &sink, events[i]);
-    }
     *taken = i;
+    return sink.written;
+}
+
+static inline int is_snapshot_row(const event_row_t *row)
+{
+    return (row->ev & 0xff) == EVENT_DEPTH_CLEAR || (row->ev & 0xff) == EVENT_DEPTH_SNAPSHOT;
+}
+
+uint64_t fuse_two(fuse_t *fuse, const event_row_t *deep, uint64_t deep_count, const event_row_t *top, uint64_t top_count,
+                  uint64_t *cursor, int32_t snapshots, event_row_t *out, uint64_t room)
+{
+    sink_t sink = {.out = out, .room = room, .tick_size = fuse->tick_size};
+    while ((cursor[0] < deep_count || cursor[1] < top_count) && has_room(fuse, &sink)) {
+        const event_row_t *row = &deep[cursor[0]];
+        int is_inside = cursor[0] > 0 && cursor[0] < deep_count && is_snapshot_row(row) && is_snapshot_row(row - 1);
+        int is_top = !is_inside && cursor[1] < top_count &&
+                     (cursor[0] >= deep_count || top[cursor[1]].local_ts < row->local_ts);
+        if (is_top) {
+            fuse_one(fuse, &sink, top[cursor[1]++]);
+            continue;
+        }
+        int is_first = snapshots == FUSE_FIRST_SNAPSHOT_SILENT && is_snapshot_row(row);
+        for (uint64_t i = 0; is_first && i < cursor[0]; i++)
+            is_first = is_snapshot_row(&deep[i]);
+        sink.is_silent = is_snapshot_row(row) && (snapshots == FUSE_SNAPSHOTS_SILENT || is_first);
+        fuse_one(fuse, &sink, *row);
+        sink.is_silent = 0;
+        cursor[0]++;
+    }
     return sink.written;
 }

@@ -55,6 +55,23 @@ class Fuse:
                 raise MemoryError("more fused events than fit into one event array: convert fewer days at once")
             done += self._taken[0]
 
+    def take_two(self, deep: EventArray, top: EventArray, snapshots: int) -> None:
+        """Takes a deep and a top stream by local time; `snapshots` is a fuse_snapshots_e.
+
+        Raises:
+            MemoryError: more fused events than one array holds.
+        """
+        cursor = ffi.new("uint64_t[2]")
+        while cursor[0] < len(deep) or cursor[1] < len(top):
+            self._grow_if_needed()
+            before = cursor[0] + cursor[1]
+            self.rows.count += lib.fuse_two(
+                self._fuse, rows_pointer(deep), len(deep), rows_pointer(top), len(top), cursor, snapshots,
+                self.rows.next_row, self.rows.room,
+            )  # fmt: skip
+            if cursor[0] + cursor[1] == before and not self._needs_growth():
+                raise MemoryError("more fused events than fit into one event array: convert fewer days at once")
+
     def _needs_growth(self) -> bool:
         return any((side.count + 1) * 2 > side.mask + 1 for side in (self._fuse.bid, self._fuse.ask))
 

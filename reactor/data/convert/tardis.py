@@ -25,6 +25,7 @@ from reactor.data.events import (
     shift_local_timestamp,
     validate_event_order,
 )
+from reactor.data.fuse import Fuse
 from reactor.domain.errors import DataError
 
 SnapshotMode = Literal["process", "ignore", "ignore-sod"]
@@ -93,8 +94,13 @@ def convert_tardis(
     snapshot_mode: SnapshotMode = "process",
     base_latency_ns: int = 0,
     compat: Compat = "",
+    tick_size: float = 0.0,
+    lot_size: float = 0.0,
 ) -> tuple[EventArray, TardisStatistics]:
     """Converts trades and book files of one symbol (any number of days) into one ordered event array.
+
+    With a book_ticker file among them the two depth streams are fused (reactor/data/fuse.py), which needs the steps of
+    price and quantity.
 
     Returns:
         The events (EVENT_DTYPE, flagged EXCH/LOCAL, in order) and the statistics of the conversion.
@@ -104,14 +110,49 @@ def convert_tardis(
     """
     statistics = TardisStatistics()
     kinds = [(csv_kind(path), path) for path in paths]
-    if any(kind == lib.CSV_BOOK_TICKER for kind, _ in kinds):
-        raise DataError(str(paths[-1]), "book_ticker rows are fused with the book: give --tick-size and --lot-size")
+    tickers = [path for kind, path in kinds if kind == lib.CSV_BOOK_TICKER]
+    if tickers:
+        if not (tick_size > 0 and lot_size > 0):
+            raise DataError(str(tickers[0]), "book_ticker rows are fused with the book: give the tick size and the lot size")
+        return _convert_fused(kinds, statistics, tick_size, lot_size, snapshot_mode, base_latency_ns, compat), statistics
     if compat != "hftbacktest":
         kinds.sort(key=lambda item: item[0] != lib.CSV_TRADES)
     rows = Rows()
     for kind, path in kinds:
-        read_csv(path, kind, rows, statistics, snapshot_mode=snapshot_mode, compat=compat)
+        read_csv(
+            path,
+            kind,
+            rows,
+            statistics,
+            snapshot_mode=snapshot_mode,
+            keep_last_snapshot=compat != "hftbacktest",
+            is_cut_to_first=compat == "hftbacktest",
+        )
     return ordered(rows.take_array(), statistics, base_latency_ns, compat), statistics
+
+
+def _convert_fused(
+    kinds: Sequence[tuple[int, str | Path]],
+    statistics: TardisStatistics,
+    tick_size: float,
+    lot_size: float,
+    snapshot_mode: SnapshotMode,
+    base_latency_ns: int,
+    compat: Compat,
+) -> EventArray:
+    """Trades as they are; the book and the tickers fused. Snapshots always reach the books; the mode says which are told."""
+    rows, deep, top = Rows(), Rows(), Rows()
+    target = {lib.CSV_TRADES: rows, lib.CSV_DEPTH: deep, lib.CSV_BOOK_TICKER: top}
+    for kind, path in kinds:
+        read_csv(path, kind, target[kind], statistics, snapshot_mode="process", keep_last_snapshot=compat != "hftbacktest")
+    snapshots = {
+        "process": lib.FUSE_SNAPSHOTS_SAID,
+        "ignore": lib.FUSE_SNAPSHOTS_SILENT,
+        # hftbacktest forgets, snapshot by snapshot, that the day has begun: with it every snapshot is the first.
+        "ignore-sod": lib.FUSE_SNAPSHOTS_SILENT if compat == "hftbacktest" else lib.FUSE_FIRST_SNAPSHOT_SILENT,
+    }[snapshot_mode]
+    Fuse(tick_size, lot_size, rows).take_two(deep.take_array(), top.take_array(), snapshots)
+    return ordered(rows.take_array(), statistics, base_latency_ns, compat)
 
 
 def ordered(events: EventArray, statistics: TardisStatistics, base_latency_ns: int, compat: Compat) -> EventArray:
@@ -135,14 +176,15 @@ def read_csv(
     statistics: TardisStatistics,
     *,
     snapshot_mode: SnapshotMode,
-    compat: Compat,
+    keep_last_snapshot: bool = True,
+    is_cut_to_first: bool = False,
 ) -> None:
-    """Appends the rows of one file, in file order, uncorrected."""
+    """Appends the rows of one file, in file order, uncorrected. The two switches are hftbacktest's losses (see above)."""
     scan = ffi.new("csv_scan_t *")
     scan.kind = kind
     scan.snapshot_mode = _SNAPSHOT_MODE[snapshot_mode]
     scan.line = 1  # The header.
-    scan.bid_limit = scan.ask_limit = HFTBACKTEST_SNAPSHOT_ROWS if compat == "hftbacktest" else -1
+    scan.bid_limit = scan.ask_limit = HFTBACKTEST_SNAPSHOT_ROWS if is_cut_to_first else -1
     if statistics.symbol:
         scan.symbol = statistics.symbol.encode()
         scan.symbol_length = len(statistics.symbol)
@@ -154,7 +196,7 @@ def read_csv(
         offset = block.index(b"\n") + 1 if skip else 0
         skip = False
         _scan_block(path, scan, block, offset, rows, bids, asks)
-    if compat != "hftbacktest":
+    if keep_last_snapshot:
         rows.count += lib.events_finish_csv(scan, rows.next_row, bids.next_row, asks.next_row)
     if blocks.damage:
         statistics.damages.append(blocks.damage)
