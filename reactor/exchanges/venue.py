@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Protocol
 
+from reactor.market.sync import SyncRule
+
 
 class KeyKind(IntEnum):
     """How a key signs."""
@@ -202,6 +204,55 @@ class UserCodec(Protocol):
     answer: Answer | None
 
     def read(self, payload: bytes | memoryview, sink: ReportSink) -> UserEvent: ...
+
+
+@dataclass(frozen=True)
+class StreamOptions:
+    """Which public streams of an instrument to take."""
+
+    has_tickers: bool = True  # best bid and ask, in real time
+    has_depth: bool = True
+    has_trades: bool = True
+    has_marks: bool = True  # mark price and funding rate, where the venue has them
+    depth_interval_ms: int = 100  # how often the venue sends deltas; 0: in real time where it offers that
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One public stream of one symbol."""
+
+    name: str  # the venue's: btcusdt@bookTicker
+    symbol: str
+    frame_kind: int  # what comes on it: market.intake.FrameKind
+    is_derived: bool = False  # lives on `market_url` instead of `public_url`
+
+
+class MarketCodec(Protocol):
+    """Public market data of one venue: what to ask for, and in which words. Frames themselves are read in C (market/intake)."""
+
+    venue: int
+    sync_rule: SyncRule
+    messages_per_second_max: int  # of ours, on one connection, pings included
+    streams_max: int  # on one connection
+    connection_life_ns: int  # the venue cuts after this
+
+    def streams(self, symbol: str, options: StreamOptions) -> tuple[Stream, ...]: ...
+
+    def stream_url(self, endpoints: Endpoints, is_derived: bool) -> str: ...
+
+    def subscribe_frame(self, number: int, names: Sequence[str]) -> bytes: ...
+
+    def unsubscribe_frame(self, number: int, names: Sequence[str]) -> bytes: ...
+
+    def snapshot_call(self, endpoints: Endpoints, symbol: str, depth: int) -> RestCall: ...
+
+    def time_call(self, endpoints: Endpoints) -> RestCall: ...
+
+    def read_time(self, body: bytes) -> int:
+        """The venue's time in ms. Raises RemoteProtocolError."""
+
+    def wait_after(self, status: int, headers: Mapping[str, str]) -> int:
+        """How long to ask nothing after such an answer, in ns; 0: it was no limit."""
 
 
 def secrets_of(credentials: Sequence[Credentials]) -> frozenset[str]:
