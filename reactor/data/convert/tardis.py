@@ -11,25 +11,17 @@ asked for `compat="hftbacktest"`:
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from reactor._native import ffi, lib
 from reactor.data.capture import LineBlocks, first_line
-from reactor.data.events import (
-    EventArray,
-    Rows,
-    correct_event_order,
-    correct_local_timestamp,
-    shift_local_timestamp,
-    validate_event_order,
-)
+from reactor.data.convert.finish import Compat, ConversionStatistics, ordered
+from reactor.data.events import EventArray, Rows
 from reactor.data.fuse import Fuse
 from reactor.domain.errors import DataError
 
 SnapshotMode = Literal["process", "ignore", "ignore-sod"]
-Compat = Literal["", "hftbacktest"]
 
 _PREFIX = "exchange,symbol,timestamp,local_timestamp,"
 _KIND_OF_HEADER: Final = {
@@ -51,24 +43,6 @@ _PROBLEM: Final = {
 }
 SNAPSHOT_ROWS_MAX = 1 << 24  # Address space only. A Tardis snapshot has a thousand levels a side.
 HFTBACKTEST_SNAPSHOT_ROWS = 1_000_000  # Its ss_buffer_size.
-
-
-@dataclass
-class TardisStatistics:
-    """What one conversion read and did. Counts are rows of the CSV files; times are ns."""
-
-    files: list[str] = field(default_factory=list)
-    symbol: str = ""
-    trade_rows: int = 0
-    depth_rows: int = 0
-    snapshot_rows: int = 0
-    ticker_rows: int = 0
-    skipped_snapshot_rows: int = 0
-    truncated_snapshot_rows: int = 0
-    events: int = 0
-    reordered_events: int = 0
-    local_shift_ns: int = 0
-    damages: list[str] = field(default_factory=list)
 
 
 def csv_kind(path: str | Path) -> int:
@@ -96,7 +70,7 @@ def convert_tardis(
     compat: Compat = "",
     tick_size: float = 0.0,
     lot_size: float = 0.0,
-) -> tuple[EventArray, TardisStatistics]:
+) -> tuple[EventArray, ConversionStatistics]:
     """Converts trades and book files of one symbol (any number of days) into one ordered event array.
 
     With a book_ticker file among them the two depth streams are fused (reactor/data/fuse.py), which needs the steps of
@@ -108,7 +82,7 @@ def convert_tardis(
     Raises:
         DataError: a file that cannot be read, has other columns, a damaged row (file:line), or several symbols.
     """
-    statistics = TardisStatistics()
+    statistics = ConversionStatistics()
     kinds = [(csv_kind(path), path) for path in paths]
     tickers = [path for kind, path in kinds if kind == lib.CSV_BOOK_TICKER]
     if tickers:
@@ -133,7 +107,7 @@ def convert_tardis(
 
 def _convert_fused(
     kinds: Sequence[tuple[int, str | Path]],
-    statistics: TardisStatistics,
+    statistics: ConversionStatistics,
     tick_size: float,
     lot_size: float,
     snapshot_mode: SnapshotMode,
@@ -155,25 +129,11 @@ def _convert_fused(
     return ordered(rows.take_array(), statistics, base_latency_ns, compat)
 
 
-def ordered(events: EventArray, statistics: TardisStatistics, base_latency_ns: int, compat: Compat) -> EventArray:
-    """The last steps of every conversion: latency, order, validation."""
-    statistics.local_shift_ns = correct_local_timestamp(events, base_latency_ns)
-    if statistics.local_shift_ns == 0 and base_latency_ns and compat != "hftbacktest":
-        shift_local_timestamp(events, base_latency_ns)
-        statistics.local_shift_ns = base_latency_ns
-    read = len(events)
-    events = correct_event_order(events)
-    validate_event_order(events)
-    statistics.events = len(events)
-    statistics.reordered_events = len(events) - read
-    return events
-
-
 def read_csv(
     path: str | Path,
     kind: int,
     rows: Rows,
-    statistics: TardisStatistics,
+    statistics: ConversionStatistics,
     *,
     snapshot_mode: SnapshotMode,
     keep_last_snapshot: bool = True,
@@ -218,15 +178,16 @@ def _scan_block(path: str | Path, scan: Any, block: bytes, offset: int, rows: Ro
         raise DataError(f"{path}:{scan.line + 1}", "more rows than fit into one event array: convert fewer days at once")
 
 
-def _count(statistics: TardisStatistics, scan: Any, path: str | Path) -> None:
+def _count(statistics: ConversionStatistics, scan: Any, path: str | Path) -> None:
     statistics.files.append(str(path))
     statistics.symbol = ffi.string(scan.symbol).decode() or statistics.symbol
+    statistics.lines += scan.line
     if scan.kind == lib.CSV_TRADES:
-        statistics.trade_rows += scan.update_rows
+        statistics.trades += scan.update_rows
     elif scan.kind == lib.CSV_DEPTH:
-        statistics.depth_rows += scan.update_rows
+        statistics.depth_updates += scan.update_rows
     else:
-        statistics.ticker_rows += scan.update_rows
-    statistics.snapshot_rows += scan.snapshot_rows
+        statistics.book_tickers += scan.update_rows
+    statistics.snapshots += scan.snapshot_rows
     statistics.skipped_snapshot_rows += scan.skipped_rows
     statistics.truncated_snapshot_rows += scan.truncated_rows
