@@ -37,8 +37,12 @@ from reactor.sim.faces.request import HttpRequest, split_pairs
 from reactor.sim.faces.spot import SpotFace
 from reactor.sim.faces.usdm import UsdmFace
 from reactor.sim.faults import FaultParameters, FaultPlan
+from reactor.sim.funding import FundingParameters
+from reactor.sim.generator import Generator, GeneratorParameters
+from reactor.sim.replay import Replay
 from reactor.sim.sockets import Sender, SharedFrame
-from reactor.sim.venue import AccountParameters
+from reactor.sim.updates import MarketSource
+from reactor.sim.venue import USDM_PARAMETERS, AccountParameters, VenueParameters
 
 PORT_DEFAULT: Final = 9080
 BODY_BYTES_MAX: Final = 1 << 20
@@ -59,9 +63,11 @@ class SimParameters:
     host: str = "127.0.0.1"
     port: int = PORT_DEFAULT  # 0: any free pair; the server tells which
     replay: tuple[Path, ...] = ()  # captures; none: the generator
-    symbols: tuple[str, ...] = ("BTCUSDT", "ETHUSDT")
-    seed: int = 1
+    generator: GeneratorParameters = field(default_factory=GeneratorParameters)  # its seed, symbols, density …
     speed: float = 1.0  # of the market only
+    spot: VenueParameters = field(default_factory=VenueParameters)
+    usdm: VenueParameters = USDM_PARAMETERS
+    funding: FundingParameters = field(default_factory=FundingParameters)
     duration_s: float = 0.0  # wall time; 0: until told to stop
     accounts: tuple[AccountParameters, ...] = FIRST_ACCOUNTS
     keys_file: Path | None = None  # more keys; see `keys_of_file`
@@ -69,6 +75,16 @@ class SimParameters:
     faults: FaultParameters | None = None
     connection_life_s: float = 86_400.0  # "24 h": tests cut sooner
     ping_s: float = 0.0  # 0: the venue's own (20 s, 3 min)
+
+    def source(self) -> MarketSource:
+        """Where the market comes from.
+
+        Raises:
+            DataError: a capture is missing or not what it claims to be.
+        """
+        if self.replay:
+            return Replay(self.replay, speed=self.speed)
+        return Generator(replace(self.generator, speed=self.speed))
 
 
 @dataclass
@@ -153,9 +169,7 @@ def open_exchange(parameters: SimParameters, now_ns: int) -> tuple[SimulatedExch
     Raises:
         ConfigError, DataError: a key, an account name or a capture is wrong.
     """
-    exchange = SimulatedExchange.open(
-        now_ns, symbols=parameters.symbols, replay=parameters.replay, seed=parameters.seed, speed=parameters.speed
-    )
+    exchange = SimulatedExchange(parameters.source(), now_ns, parameters.spot, parameters.usdm, parameters.funding)
     numbers: dict[str, int] = {}
     keys: list[ApiKey] = []
     for account in parameters.accounts:

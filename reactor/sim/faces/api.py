@@ -24,7 +24,7 @@ HTML: Final = "text/html"
 NS_PER_MS: Final = 1_000_000
 NS_PER_US: Final = 1_000
 
-Handler = Callable[["Call"], Any]
+Handler = Callable[["Call"], Any]  # JSON-able, or bytes that are JSON already; a Refusal; or raises VenueError
 
 
 class Security(Enum):
@@ -67,10 +67,6 @@ class Endpoint:
     is_order: bool = False  # places, changes or cancels: order headers, and the faults of the order path
     is_exempt: bool = False  # cancels: the system-level protection lets them pass
     is_free_on_success: bool = False  # "successful place/cancel/cancelReplace requests cost 0 weight"
-
-
-class Encoded(bytes):
-    """An answer that is JSON already."""
 
 
 def refuse(refusal: Refusal) -> VenueError:

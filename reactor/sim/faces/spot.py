@@ -18,7 +18,7 @@ from reactor.sim.events import (
     SpotBalanceEvent,
 )
 from reactor.sim.faces import spot_render as render
-from reactor.sim.faces.api import HTML, Api, Call, Encoded, Endpoint, Security, refuse
+from reactor.sim.faces.api import HTML, Api, Call, Endpoint, Security, refuse
 from reactor.sim.faces.face import FaceParameters, Heartbeat
 from reactor.sim.faces.history import History
 from reactor.sim.faces.keys import Keyring
@@ -268,7 +268,7 @@ class SpotFace:
             if self._info is None:
                 text = orjson.dumps(exchange_info(call.params, self.core.symbols, self.limits.rows(), 0))
                 self._info = (0, text)
-            return Encoded(self._info[1].replace(b'"serverTime":0', b'"serverTime":%d' % call.time(call.now_ns), 1))
+            return self._info[1].replace(b'"serverTime":0', b'"serverTime":%d' % call.time(call.now_ns), 1)
         return exchange_info(call.params, self.core.symbols, self.limits.rows(), call.time(call.now_ns))
 
     def _symbol(self, call: Call) -> str:
@@ -285,7 +285,7 @@ class SpotFace:
         view = self.core.depth(symbol, self._limit(call, 100, 5000))
         if isinstance(view, Refusal):
             return view
-        return Encoded(render.depth(view, self.core.symbols[symbol]))
+        return render.depth(view, self.core.symbols[symbol])
 
     def _trades(self, call: Call) -> Any:
         symbol = self._symbol(call)

@@ -19,7 +19,7 @@ from reactor.sim.events import (
 )
 from reactor.sim.faces import usdm_render as render
 from reactor.sim.faces.algo_orders import AlgoOrders
-from reactor.sim.faces.api import Api, Call, Encoded, Endpoint, Security, refuse
+from reactor.sim.faces.api import Api, Call, Endpoint, Security, refuse
 from reactor.sim.faces.face import FaceParameters, Heartbeat
 from reactor.sim.faces.history import History
 from reactor.sim.faces.keys import Keyring
@@ -294,7 +294,7 @@ class UsdmFace:
     def _exchange_info(self, call: Call) -> Any:
         if self._info is None:
             self._info = orjson.dumps(exchange_info(self.core.symbols, self.limits.rows(), 0))
-        return Encoded(self._info.replace(b'"serverTime":0', b'"serverTime":%d' % call.time(call.now_ns), 1))
+        return self._info.replace(b'"serverTime":0', b'"serverTime":%d' % call.time(call.now_ns), 1)
 
     def _rules(self, call: Call) -> SymbolRules:
         name = call.params.text("symbol") if "pair" not in call.params else call.params.text("pair")
@@ -322,7 +322,7 @@ class UsdmFace:
         view = self.core.depth(rules.symbol, limit)
         if isinstance(view, Refusal):
             return view
-        return Encoded(render.depth(view, rules, call.time(call.now_ns), call.time(view.transaction_ns)))
+        return render.depth(view, rules, call.time(call.now_ns), call.time(view.transaction_ns))
 
     def _trades(self, call: Call) -> Any:
         rules = self._rules(call)
