@@ -305,6 +305,13 @@ class Memory:
         """Removes what dead processes left behind, of whichever instance; the living are not touched. How many were removed."""
         return int(self.node.try_cleanup_dead_nodes().cleanups)
 
+    def names_in_use(self) -> list[str]:
+        """What exists on the host under the name of this instance, ours or anybody's: segments and topics."""
+        iox2 = self._iceoryx2
+        prefix = self.service_name("")
+        names = [str(service.name) for service in iox2.Service.list(self.node.config, iox2.ServiceType.Ipc)]
+        return sorted(name.removeprefix(prefix) for name in names if name.startswith(prefix))
+
     def close(self) -> None:
         """Takes everything of this process back."""
         for owned in self._owned:
