@@ -24,7 +24,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -44,6 +44,7 @@ REFRESH_NS = 10_000_000  # update_connections of every link; contract of shm/rin
 ORPHAN_TIME_MAX_NS = 4_500_000_000  # The promise is 5 s from the supervisor's death to "none of ours is open".
 GC_FREEZE_AFTER_NS = 3_000_000_000  # After the first sessions are up and the caches are filled.
 EXIT_FAILED = 3
+CLOSE_TIME_S = 0.5  # For close frames and half-finished requests; nothing that matters waits until here.
 PR_SET_PDEATHSIG = 1
 
 
@@ -109,6 +110,7 @@ class Shard:
         self._is_asleep = False
         self._is_leaving = False
         self._has_ended = False
+        self._closers: list[Callable[[], Awaitable[object]]] = []
         self._orphaned_ns = 0
         self._parent = os.getppid()
         self._exit_code = 0
@@ -116,6 +118,10 @@ class Shard:
         self._heartbeat_due_ns = 0
         self._refresh_due_ns = 0
         self._is_frozen = not parameters.freeze_garbage
+
+    def on_close(self, closer: Callable[[], Awaitable[object]]) -> None:
+        """Something asynchronous to be closed after the roles' on_stop (a network)."""
+        self._closers.append(closer)
 
     def plug(self, cells: Sequence[Cell], inputs: Sequence[Input], links: Sequence[Link]) -> None:
         """What wiring built. `inputs` are consumers that wake this shard, `links` everything that wants `refresh`."""
@@ -149,8 +155,9 @@ class Shard:
         self.request_pass()
         await done.wait()
         self._stop()
-        # One more turn, so that close frames handed to the loop in on_stop leave the host.
-        await asyncio.sleep(0.02)
+        for closer in self._closers:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(closer(), CLOSE_TIME_S)
         return self._exit_code
 
     def leave(self) -> None:
