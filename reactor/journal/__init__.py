@@ -1,0 +1,33 @@
+"""The journal: what happened, in SQLite. Append, replay, look it up.
+
+    prepost ── journal ring ──▶ role.py ── rows.py ──▶ a batch ──▶ committer ──▶ store.py ──▶ journal.sqlite (WAL)
+                 ▲                 │  (message → row)    (thread)                                │
+                 └── released only after the commit ◀───┘                                        ▼
+                                                                     history.py: prepost's start, `crypto-trade history`
+
+Owns    the SQLite file of one instance, and its lock.
+Reads   the journal rings of the hot roles.
+Writes  tables orders, fills, pairs, funding, quota, operator_actions, epochs, balances (schema.py).
+
+    schema.py    tables, version, where the file is, who may open it
+    rows.py      one journal message → one row, names and decimal text included
+    store.py     batches into transactions; what a disk can do wrong
+    role.py      the door: rings in, batches out, the alarm
+    history.py   what is remembered: for prepost at its start, for people
+
+Invariants
+  - A message is released only after the transaction that holds it was committed. A writer that dies is followed by one that
+    sees it again; what is seen twice is written once (unique keys). A transaction is there whole, or not at all.
+  - The hot path never waits for the disk. SQLite works in a thread of its own, so a slow disk is no missing heartbeat either.
+  - A disk that is full or slow is an alarm in the metrics (prepost reads it and opens nothing more), never a loss: rows wait in
+    the batch and in the ring, and are tried again.
+  - The epoch is on the disk (fsync) before the first order of that epoch can be made.
+
+fsync, by name (`JournalParameters.fsync`)
+    checkpoint  a commit hands its rows to the operating system within `delay_ms_max`; the disk has them at the next checkpoint,
+                a second later. The death of any process loses nothing. A power cut may lose that second: never part of a
+                transaction, and reconciliation gets it back from the venue. The default.
+    commit      every commit waits (in its thread) until the disk has it: a power cut loses nothing that was committed.
+
+When it dies, the ring fills and is read by the successor. Meanwhile prepost sees no heartbeat and reduces only.
+"""

@@ -1,0 +1,305 @@
+"""The journal's door: entries come down rings, are gathered for a moment, written in one transaction, and only then released.
+
+    idle ── entry ──▶ gathering ── delay over, or enough ──▶ writing ── written ──▶ released, idle
+                                                               │
+                                                               └─ failed ──▶ waiting ── backoff over ──▶ writing again
+
+While a batch is being written nothing is read: the rings hold what comes. What the alarm says is in the metrics; prepost
+reads it there and opens nothing while it is not OK.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+from typing import Any, Literal
+
+from reactor.domain.errors import ConfigError
+from reactor.domain.instrument import Instruments
+from reactor.journal.rows import Row, RowMaker
+from reactor.journal.schema import NO_WORDS, JournalLock, Words
+from reactor.journal.store import Committer, InlineCommitter, Outcome, Result, Store, StoreParameters, ThreadCommitter
+from reactor.loop.clock import Clock
+from reactor.loop.counters import Metrics
+from reactor.loop.log import Log
+from shm.ring import NORMAL, Consumer
+
+MS = 1_000_000
+POLL_NS = 200_000  # How often a running transaction is asked whether it is done.
+IDLE_NS = 1_000_000_000
+STOP_NS_MAX = 3_000_000_000  # A stop waits this long for a disk that fails.
+
+
+class JournalState(IntEnum):
+    """The alarm. Anything but OK means: open nothing more (REDUCE_ONLY)."""
+
+    OK = 0
+    SLOW = 1  # a commit took too long, or the ring is half full
+    DISK_LOW = 2  # the disk is nearly full
+    FAILING = 3  # the last commit failed; its rows wait
+
+
+class Counter(IntEnum):
+    """The journal writer's counters."""
+
+    STATE = 0  # JournalState
+    ROWS = 1
+    COMMITS = 2
+    FAILURES = 3  # commits that failed and were tried again
+    DAMAGED = 4  # entries kept as bytes, because they made no sense
+    BACKLOG = 5  # entries not yet committed
+    BACKLOG_MAX = 6
+    COMMIT_US_LAST = 7
+    COMMIT_US_MAX = 8
+    DELAY_US_MAX = 9  # from the first entry of a batch to its commit
+    FREE_MB = 10
+    SLOW_COMMITS = 11
+
+
+@dataclass(frozen=True)
+class JournalParameters:
+    """How the journal is written."""
+
+    fsync: Literal["checkpoint", "commit"] = "checkpoint"  # see reactor/journal/__init__.py
+    delay_ms_max: float = 5.0  # an entry is with the operating system after this, on a disk that is not slow
+    batch_rows_max: int = 512  # about 5 ms of work
+    checkpoint_ms: int = 1_000
+    commit_slow_ms: int = 250  # a commit that takes longer is an alarm
+    alarm_hold_ms: int = 5_000  # an alarm stays for this long after its last cause
+    retry_ms: int = 200  # between two tries of a batch that failed
+    free_mb_min: int = 64  # below this the alarm is given while everything can still be written
+    lock_wait_ms: int = 6_000  # a predecessor without supervisor needs up to 5 s to leave
+    is_threaded: bool = True  # False: in the simulated world
+    pages_max: int = 0  # limit of the file in pages of 4 kB; 0: none
+
+
+@dataclass
+class JournalPorts:
+    """What the journal writer is plugged into."""
+
+    journal: Sequence[Consumer]  # journal_message_t of each hot role
+    path: Path
+    instruments: Instruments
+    clock: Clock
+    metrics: Metrics
+    log: Log
+    words: Words = NO_WORDS
+    open_committer: Callable[[], Committer] | None = None  # tests
+
+
+class JournalRole:
+    """Writes what the hot roles say."""
+
+    name = "journal"
+
+    def __init__(self, parameters: JournalParameters, ports: JournalPorts) -> None:
+        self._parameters = parameters
+        self._ports = ports
+        self._metrics = ports.metrics
+        self._log = ports.log
+        self._rings = tuple(ports.journal)
+        self._rows = RowMaker(ports.instruments, ports.words)
+        self._lock = JournalLock(ports.path)
+        self._lock_until_ns = 0
+        self._committer: Committer | None = None
+        # Half of the promised delay for gathering, the other half for the commit itself.
+        self._gather_ns = int(parameters.delay_ms_max * MS / 2)
+        self._batch: list[Row] = []
+        self._since_ns = 0  # when the first entry of the batch was read
+        self._is_writing = False
+        self._started_ns = 0
+        self._retry_ns = 0
+        self._slow_until_ns = 0
+        self._is_low = False
+        self._is_failing = False
+        self._state = JournalState.OK
+
+    # -- life ------------------------------------------------------------------------------------------------
+
+    def on_start(self, now_ns: int) -> None:
+        """Takes the lock and opens the file; a lock that a dying predecessor still holds is waited for, in do_work.
+
+        Raises:
+            ConfigError, DataError: the file cannot be used.
+        """
+        self._lock_until_ns = now_ns + self._parameters.lock_wait_ms * MS
+        self._try_open(now_ns)
+
+    def is_ready(self) -> bool:
+        return self._committer is not None
+
+    def deadline_ns(self, now_ns: int) -> int:
+        if self._is_writing:
+            return now_ns + POLL_NS
+        if self._batch:
+            return max(self._since_ns + self._gather_ns, self._retry_ns)
+        return now_ns + IDLE_NS
+
+    def do_work(self, now_ns: int) -> int:
+        """One pass: an outcome, new entries, perhaps a new transaction."""
+        if self._committer is None:
+            self._try_open(now_ns)
+            return 0
+        work = 0
+        if self._is_writing:
+            outcome = self._committer.poll()
+            if outcome is None:
+                if now_ns - self._started_ns > self._parameters.commit_slow_ms * MS:
+                    self._on_slow(now_ns)
+            else:
+                work += 1
+                self._on_outcome(outcome, now_ns)
+        if not self._is_writing:
+            if not self._is_failing:
+                work += self._gather(now_ns)
+            if self._batch and self._is_due(now_ns):
+                self._start(now_ns)
+        self._tell(now_ns)
+        return work
+
+    def on_stop(self, now_ns: int) -> None:
+        """Writes what is there, for at most STOP_NS_MAX; what a failing disk does not take stays in the ring."""
+        if self._committer is None:
+            return
+        clock = self._ports.clock
+        until_ns = clock.monotonic_ns() + STOP_NS_MAX
+        while clock.monotonic_ns() < until_ns:
+            if self._is_writing:
+                outcome = self._committer.poll(timeout_s=0.05)
+                if outcome is None:
+                    continue
+                self._on_outcome(outcome, clock.monotonic_ns())
+                if self._is_failing:
+                    break
+                continue
+            self._gather(clock.monotonic_ns())
+            if not self._batch:
+                break
+            self._start(clock.monotonic_ns())
+            if self._is_failing:
+                break
+        if self._batch:
+            self._log.error("the journal could not be written at the stop; entries stay in the ring", rows=len(self._batch))
+        self._committer.close()
+        self._committer = None
+        self._lock.release()
+
+    # -- the file --------------------------------------------------------------------------------------------
+
+    def _try_open(self, now_ns: int) -> None:
+        if not self._lock.try_take():
+            if now_ns >= self._lock_until_ns:
+                raise ConfigError(
+                    f"journal: {self._ports.path} is in use by process {self._lock.holder()}; two systems cannot share one "
+                    "journal: stop the other one, or give this one another instance name"
+                )
+            return
+        if self._ports.open_committer is not None:
+            self._committer = self._ports.open_committer()
+            return
+        parameters = self._parameters
+        store = Store(
+            self._ports.path,
+            StoreParameters(parameters.fsync == "commit", parameters.checkpoint_ms, parameters.pages_max),
+            self._ports.words,
+        )
+        self._committer = ThreadCommitter(store) if parameters.is_threaded else InlineCommitter(store)
+        self._log.info("journal open", path=str(self._ports.path), fsync=parameters.fsync)
+
+    # -- batches ---------------------------------------------------------------------------------------------
+
+    def _gather(self, now_ns: int) -> int:
+        batch, make_row = self._batch, self._rows.row
+        room = self._parameters.batch_rows_max - len(batch)
+        before = len(batch)
+        for ring in self._rings:
+            try_peek = ring.try_peek
+            while room > 0:
+                message: Any = try_peek(NORMAL)
+                if message is None:
+                    break
+                batch.append(make_row(message))
+                room -= 1
+        gathered = len(batch) - before
+        if gathered and not before:
+            self._since_ns = now_ns
+        return gathered
+
+    def _is_due(self, now_ns: int) -> bool:
+        if now_ns < self._retry_ns:
+            return False
+        return now_ns - self._since_ns >= self._gather_ns or len(self._batch) >= self._parameters.batch_rows_max
+
+    def _start(self, now_ns: int) -> None:
+        assert self._committer is not None, "a batch is written to an open journal"
+        self._is_writing = True
+        self._started_ns = now_ns
+        self._committer.start(self._batch)
+        if not self._parameters.is_threaded:
+            outcome = self._committer.poll()
+            if outcome is not None:
+                self._on_outcome(outcome, now_ns)
+
+    def _on_outcome(self, outcome: Outcome, now_ns: int) -> None:
+        self._is_writing = False
+        metrics, parameters = self._metrics, self._parameters
+        took_us = outcome.duration_ns // 1_000
+        metrics.set(Counter.COMMIT_US_LAST, took_us)
+        metrics.set(Counter.COMMIT_US_MAX, max(took_us, metrics.get(Counter.COMMIT_US_MAX)))
+        metrics.set(Counter.FREE_MB, outcome.free_bytes >> 20)
+        if outcome.result == Result.FAILED:
+            metrics.count(Counter.FAILURES)
+            self._is_failing = True
+            self._retry_ns = now_ns + parameters.retry_ms * MS
+            self._log.error(
+                "the journal cannot be written: nothing new is opened, entries wait; free the disk", error=outcome.error,
+                rows=len(self._batch), free_mb=outcome.free_bytes >> 20,
+            )  # fmt: skip
+            return
+        for ring in self._rings:
+            ring.release(NORMAL)
+        if self._is_failing:
+            self._log.info("the journal can be written again", rows=outcome.rows)
+        self._is_failing = False
+        self._retry_ns = 0
+        metrics.count(Counter.COMMITS)
+        metrics.count(Counter.ROWS, outcome.rows)
+        metrics.count(Counter.DAMAGED, outcome.damaged)
+        metrics.set(Counter.DELAY_US_MAX, max((now_ns - self._since_ns) // 1_000, metrics.get(Counter.DELAY_US_MAX)))
+        self._batch = []
+        if outcome.duration_ns > parameters.commit_slow_ms * MS:
+            metrics.count(Counter.SLOW_COMMITS)
+            self._on_slow(now_ns)
+        is_low = outcome.free_bytes < parameters.free_mb_min << 20
+        if is_low and not self._is_low:
+            self._log.error("the journal's disk is nearly full: nothing new is opened", free_mb=outcome.free_bytes >> 20)
+        self._is_low = is_low
+
+    # -- the alarm -------------------------------------------------------------------------------------------
+
+    def _on_slow(self, now_ns: int) -> None:
+        if now_ns >= self._slow_until_ns:
+            self._log.warning("the journal's disk is slow: nothing new is opened", rows=len(self._batch))
+        self._slow_until_ns = now_ns + self._parameters.alarm_hold_ms * MS
+
+    def _tell(self, now_ns: int) -> None:
+        waiting = sum(ring.pending(NORMAL) for ring in self._rings)
+        if any(ring.pending(NORMAL) * 2 > ring.capacity for ring in self._rings):
+            self._on_slow(now_ns)
+        backlog = waiting + len(self._batch)
+        metrics = self._metrics
+        metrics.set(Counter.BACKLOG, backlog)
+        if backlog > metrics.get(Counter.BACKLOG_MAX):
+            metrics.set(Counter.BACKLOG_MAX, backlog)
+        if self._is_failing:
+            state = JournalState.FAILING
+        elif self._is_low:
+            state = JournalState.DISK_LOW
+        elif now_ns < self._slow_until_ns:
+            state = JournalState.SLOW
+        else:
+            state = JournalState.OK
+        if state != self._state:
+            self._state = state
+            self._log.info("journal state", state=state.name.lower())
+        metrics.set(Counter.STATE, state)

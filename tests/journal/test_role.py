@@ -1,0 +1,254 @@
+"""The journal's door: what it promises about delay, release, a disk that fails, and whose file it is."""
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+from journal_bench import INSTRUMENTS, WORDS, Entries, make_bench
+
+from reactor.domain.errors import ConfigError
+from reactor.domain.messages import SIZE, VIEW
+from reactor.journal.role import Counter, JournalParameters, JournalPorts, JournalRole, JournalState
+from reactor.journal.store import Outcome, Result
+from reactor.loop.clock import ManualClock, SystemClock
+from reactor.loop.counters import Metrics
+from reactor.loop.log import ListLog, NullLog
+from shm.ring import heap_ring
+
+
+def count(path: Path, table: str = "orders") -> int:
+    connection = sqlite3.connect(path)
+    try:
+        return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+    finally:
+        connection.close()
+
+
+def test_an_entry_is_written_within_the_delay(tmp_path: Path) -> None:
+    bench = make_bench(tmp_path)
+    bench.send(Entries().order())
+    bench.run()
+    assert count(bench.path) == 0
+    assert bench.role.deadline_ns(0) <= bench.clock.monotonic_ns() + 2_500_000
+    bench.run(2.5)
+    assert count(bench.path) == 1
+    assert bench.metrics.get(Counter.DELAY_US_MAX) <= 5_000
+
+
+def test_a_message_is_released_only_after_its_commit(tmp_path: Path) -> None:
+    bench = make_bench(tmp_path, capacity=8)
+    entries = Entries()
+    bench.send(*(entries.order(number) for number in range(8)))
+    bench.run()
+    assert bench.ring.free() == 0
+    bench.run(2.5)
+    assert bench.ring.free() == 8
+
+
+def test_a_full_batch_does_not_wait(tmp_path: Path) -> None:
+    bench = make_bench(tmp_path, batch_rows_max=4)
+    entries = Entries()
+    bench.send(*(entries.order(number) for number in range(9)))
+    bench.run()
+    assert count(bench.path) == 4
+    bench.run()
+    assert count(bench.path) == 8
+
+
+def test_entries_seen_again_after_a_crash_change_nothing(tmp_path: Path) -> None:
+    bench = make_bench(tmp_path)
+    entries = Entries()
+    sent = [entries.order(), entries.fill(1), entries.pair(0, 1), entries.funding(5), entries.balance(9)]
+    bench.send(*sent)
+    bench.settle()
+    bench.send(*sent)  # What a successor finds in the ring when its predecessor died before it released.
+    bench.settle()
+    tables = ("orders", "fills", "pairs", "funding", "balances")
+    assert [count(bench.path, table) for table in tables] == [1, 1, 1, 1, 1]
+
+
+def test_a_full_disk_raises_the_alarm_loses_nothing_and_recovers(tmp_path: Path) -> None:
+    bench = make_bench(tmp_path, pages_max=60)
+    entries = Entries()
+    sent = 0
+    while bench.metrics.get(Counter.STATE) != JournalState.FAILING:
+        bench.send(*(entries.order(sent + number) for number in range(32)))
+        sent += 32
+        bench.settle()
+        assert sent < 10_000
+    assert count(bench.path) == sent - 32
+    assert bench.ring.free() == 32, "what was not written was not released"
+    for _ in range(20):
+        bench.run(100)
+    assert bench.metrics.get(Counter.FAILURES) > 2, "it is tried again"
+    assert any("cannot be written" in text for _, text, _ in bench.log.records)
+    bench.role._committer._store.limit_pages(10_000)  # type: ignore[union-attr]  # noqa: SLF001  # Somebody has freed the disk.
+    bench.run(500)
+    bench.settle()
+    assert count(bench.path) == sent
+    assert bench.metrics.get(Counter.STATE) == JournalState.OK
+    assert bench.ring.free() == 64
+
+
+def test_while_the_disk_is_full_the_ring_holds_what_comes(tmp_path: Path) -> None:
+    bench = make_bench(tmp_path, pages_max=44)
+    entries = Entries()
+    sent = 0
+    while bench.ring.free() and sent < 10_000:
+        bench.send(entries.order(sent))
+        sent += 1
+        if sent % 16 == 0:
+            bench.settle()
+    written = count(bench.path)
+    assert written < sent
+    assert bench.ring.try_claim() is None, "the producer feels it: nothing is overwritten"
+    bench.role._committer._store.limit_pages(10_000)  # type: ignore[union-attr]  # noqa: SLF001
+    for _ in range(10):
+        bench.run(300)
+    assert count(bench.path) == sent
+
+
+def test_one_bad_entry_does_not_hold_up_the_others(tmp_path: Path) -> None:
+    bench = make_bench(tmp_path)
+    entries = Entries()
+    bad = entries.order()
+    bad.header.kind = 50
+    bench.send(entries.order(1), bad, entries.order(2))
+    bench.settle()
+    assert (count(bench.path), count(bench.path, "damaged")) == (2, 1)
+
+
+class SlowDisk:
+    """A committer whose transactions end when the test says so."""
+
+    def __init__(self) -> None:
+        self.outcome: Outcome | None = None
+        self.batches: list[Any] = []
+
+    def start(self, batch: Any) -> None:
+        self.batches.append(list(batch))
+
+    def poll(self, timeout_s: float = 0.0) -> Outcome | None:
+        outcome, self.outcome = self.outcome, None
+        return outcome
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def test_a_slow_disk_is_an_alarm_and_no_missing_heartbeat(tmp_path: Path) -> None:
+    disk = SlowDisk()
+    producer, consumer = heap_ring(64, SIZE["journal"], VIEW["journal"], lanes=1)
+    clock, metrics, log = ManualClock(), Metrics(), ListLog()
+    ports = JournalPorts([consumer], tmp_path / "j.sqlite", INSTRUMENTS, clock, metrics, log, WORDS, lambda: disk)
+    role = JournalRole(JournalParameters(), ports)
+    role.on_start(clock.monotonic_ns())
+    slot = producer.try_claim()
+    slot[0] = Entries().order()[0]
+    producer.commit()
+    for _ in range(60):
+        clock.advance(5_000_000)
+        role.do_work(clock.monotonic_ns())
+    assert len(disk.batches) == 1
+    assert metrics.get(Counter.STATE) == JournalState.SLOW
+    assert producer.free() == 63
+    disk.outcome = Outcome(Result.WRITTEN, 1, duration_ns=290_000_000, free_bytes=1 << 40)
+    role.do_work(clock.monotonic_ns())
+    assert producer.free() == 64
+    assert metrics.get(Counter.STATE) == JournalState.SLOW, "the alarm holds for a while"
+    clock.advance(6_000_000_000)
+    role.do_work(clock.monotonic_ns())
+    assert metrics.get(Counter.STATE) == JournalState.OK
+
+
+def test_a_disk_that_is_nearly_full_is_an_alarm_while_all_can_still_be_written(tmp_path: Path) -> None:
+    bench = make_bench(tmp_path, free_mb_min=1 << 40)
+    bench.send(Entries().order())
+    bench.settle()
+    assert count(bench.path) == 1
+    assert bench.metrics.get(Counter.STATE) == JournalState.DISK_LOW
+
+
+def test_a_ring_that_is_half_full_is_an_alarm(tmp_path: Path) -> None:
+    bench = make_bench(tmp_path, capacity=8, batch_rows_max=2)
+    entries = Entries()
+    bench.send(*(entries.order(number) for number in range(8)))
+    bench.run()
+    assert bench.metrics.get(Counter.STATE) == JournalState.SLOW
+    assert bench.metrics.get(Counter.BACKLOG_MAX) == 6
+
+
+def test_a_stop_writes_what_is_still_in_the_ring(tmp_path: Path) -> None:
+    bench = make_bench(tmp_path, batch_rows_max=4)
+    entries = Entries()
+    bench.send(*(entries.order(number) for number in range(30)))
+    bench.role.on_stop(bench.clock.monotonic_ns())
+    assert count(bench.path) == 30
+    assert bench.ring.free() == 64
+    assert not Path(f"{bench.path}-wal").exists(), "the whole journal is one file again"
+
+
+def test_a_stop_on_a_failing_disk_ends(tmp_path: Path) -> None:
+    bench = make_bench(tmp_path)
+    bench.role._committer._store.limit_pages(1)  # type: ignore[union-attr]  # noqa: SLF001
+    entries = Entries()
+    bench.send(*(entries.order(number) for number in range(60)))
+    bench.role.on_stop(bench.clock.monotonic_ns())
+    assert any("stay in the ring" in text for _, text, _ in bench.log.records)
+
+
+def test_two_systems_cannot_share_one_journal(tmp_path: Path) -> None:
+    first = make_bench(tmp_path, lock_wait_ms=100)
+    second = make_bench(tmp_path, lock_wait_ms=100)
+    assert not second.role.is_ready()
+    with pytest.raises(ConfigError, match=r"in use by process \d+; two systems cannot share"):
+        second.run(101)
+    first.role.on_stop(0)
+    third = make_bench(tmp_path)
+    assert third.role.is_ready()
+
+
+def test_a_lock_that_a_dying_predecessor_holds_is_waited_for(tmp_path: Path) -> None:
+    first = make_bench(tmp_path)
+    second = make_bench(tmp_path)
+    second.run(1_000)
+    first.role.on_stop(0)
+    second.run(1)
+    assert second.role.is_ready()
+
+
+def test_a_directory_that_cannot_be_written_is_told_in_one_sentence(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    with pytest.raises(ConfigError, match="choose another directory"):
+        make_bench(blocked / "journals")
+
+
+def test_a_file_of_something_else_is_not_touched(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    other = sqlite3.connect(path)
+    other.execute("CREATE TABLE mine (id INTEGER)")
+    other.commit()
+    other.close()
+    before = path.read_bytes()
+    with pytest.raises(ConfigError, match="something else"):
+        make_bench(tmp_path)
+    assert path.read_bytes() == before
+
+
+def test_the_writing_thread_commits_what_the_role_hands_it(tmp_path: Path) -> None:
+    producer, consumer = heap_ring(1024, SIZE["journal"], VIEW["journal"], lanes=1)
+    clock = SystemClock()
+    path = tmp_path / "journal.sqlite"
+    role = JournalRole(JournalParameters(), JournalPorts([consumer], path, INSTRUMENTS, clock, Metrics(), NullLog(), WORDS))
+    role.on_start(clock.monotonic_ns())
+    entries = Entries()
+    for number in range(700):
+        slot = producer.try_claim()
+        slot[0] = entries.order(number)[0]
+        producer.commit()
+        if number % 100 == 0:
+            role.do_work(clock.monotonic_ns())
+    role.on_stop(clock.monotonic_ns())
+    assert count(path) == 700
