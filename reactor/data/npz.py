@@ -135,7 +135,7 @@ def load_npz(path: str | Path) -> EventArray:
             events: EventArray = archive["data"]
     except KeyError:
         raise DataError(str(path), "has no array named 'data': not an event file") from None
-    except (OSError, ValueError, zlib.error) as error:
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise DataError(str(path), f"is not a readable npz file ({error})") from None
     if events.dtype.names is None or "exch_ts" not in events.dtype.names:
         raise DataError(str(path), f"holds rows of type {events.dtype}, not market events")
