@@ -26,8 +26,9 @@ def parse_fixed(text: str, decimals: int) -> int:
     digits = len(fraction)
     if (not digits or fraction.isdecimal()) and whole.removeprefix("-").isdecimal() and text.isascii():
         if digits <= decimals:
-            return int(whole + fraction) * 10 ** (decimals - digits)
-        value, rest = divmod(int(whole + fraction), 10 ** (digits - decimals))
+            return int(whole + fraction.ljust(decimals, "0"))
+        power: int = 10 ** (digits - decimals)
+        value, rest = divmod(int(whole + fraction), power)
         if rest:
             raise ValueError(f"{text!r} has more than {decimals} digits after the point")
         return value
