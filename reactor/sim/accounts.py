@@ -14,6 +14,8 @@ from reactor.sim.events import Fill, IncomeRow, Order
 from reactor.sim.symbols import SymbolRules
 
 DEFAULT_LEVERAGE: Final = 20  # What the venue gives a new account.
+
+
 # (leverage at most, maxNotionalValue in USDT): the venue's brackets for BTCUSDT, good enough for every listed symbol.
 NOTIONAL_CAPS: Final = (
     (5, 300_000_000),
@@ -153,28 +155,3 @@ class Account:
 def notional_cap_usdt(leverage: int) -> int:
     """maxNotionalValue of a leverage."""
     return next(cap for most, cap in NOTIONAL_CAPS if leverage <= most)
-
-
-def margin_of_symbol(account: Account, symbol: str, mark_e8: int, extra: tuple[str, str, int] | None = None) -> tuple[int, int]:
-    """(position margin, open order margin) of one symbol in e8.
-
-    One-way: the larger of |position + open buys| and |position − open sells| over the leverage; hedge mode: per side. Reduce-only
-    orders need none. `extra`: (position side, order side, notional_e8) of an order that asks to come in.
-    """
-    leverage = account.leverage(symbol)
-    totals: dict[str, list[int]] = {}
-    for (name, position_side), position in account.positions.items():
-        if name == symbol:
-            totals[position_side] = [position.notional_e8(mark_e8), 0, 0]
-    for order in account.open_orders.values():
-        if order.rules.symbol == symbol and not order.reduce_only:
-            row = totals.setdefault(order.position_side, [0, 0, 0])
-            row[1 if order.side == "BUY" else 2] += order.rules.notional_e8(order.price_ticks, order.remaining_lots)
-    if extra is not None:
-        row = totals.setdefault(extra[0], [0, 0, 0])
-        row[1 if extra[1] == "BUY" else 2] += extra[2]
-    position_margin = total = 0
-    for notional, bids, asks in totals.values():
-        position_margin += abs(notional) // leverage
-        total += max(abs(notional + bids), abs(notional - asks)) // leverage
-    return position_margin, max(0, total - position_margin)

@@ -268,7 +268,7 @@ class DepositEvent:
 
 @dataclass(frozen=True, slots=True)
 class WalletChange:
-    """One element of ACCOUNT_UPDATE.a.B. `change_e8` (`bc`) excludes PnL and commission: 0 for orders, the amount for funding."""
+    """One element of ACCOUNT_UPDATE.a.B. `change_e8` (`bc`): the amount of a funding or transfer, 0 for orders."""
 
     asset: str
     wallet_e8: int
@@ -278,7 +278,7 @@ class WalletChange:
 
 @dataclass(frozen=True, slots=True)
 class AccountUpdateEvent:
-    """ACCOUNT_UPDATE: reason ORDER, FUNDING_FEE (no positions: cross), DEPOSIT, WITHDRAW, MARGIN_TYPE_CHANGE, INSURANCE_CLEAR."""
+    """ACCOUNT_UPDATE: reason ORDER, FUNDING_FEE (no positions: cross), DEPOSIT, WITHDRAW, INSURANCE_CLEAR."""
 
     account_id: int
     reason: str

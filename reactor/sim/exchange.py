@@ -7,10 +7,16 @@ Use: `exchange.advance(now_ns)` every few ms (and before answering a request), t
 `exchange.usdm.take_events()`; `exchange.notices.take()` for the operator.
 """
 
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
+from reactor.domain.errors import ConfigError
 from reactor.sim.events import Notices
 from reactor.sim.funding import FundingParameters
+from reactor.sim.generator import COINS, Generator, GeneratorParameters
+from reactor.sim.replay import Replay
 from reactor.sim.spot import SpotVenue
 from reactor.sim.symbols import SPOT_SYMBOLS, USDM_SYMBOLS
 from reactor.sim.updates import MarketSource
@@ -40,6 +46,39 @@ class SimulatedExchange:
         self.usdm: VenueCore = UsdmVenue(usdm_rules, usdm_parameters, now_ns, funding, self.spot.mid_e8)
         self._source = source
         self._is_started = False
+
+    @classmethod
+    def open(
+        cls,
+        now_ns: int,
+        *,
+        symbols: Sequence[str] = ("BTCUSDT", "ETHUSDT"),
+        replay: Sequence[Path] = (),
+        seed: int = 1,
+        speed: float = 1.0,
+        loops: bool = True,
+        generator: GeneratorParameters | None = None,
+        funding: FundingParameters | None = None,
+    ) -> "SimulatedExchange":
+        """An exchange on captures if `replay` names any, else on the generator with `symbols`.
+
+        `seed` and `speed` win over those in `generator`; `funding` gives the funding model of either.
+
+        Raises:
+            ConfigError: a symbol that the generator does not know.
+            DataError: the captures hold nothing that can be played.
+        """
+        source: MarketSource
+        if replay:
+            source = Replay(replay, speed, loops=loops)
+        else:
+            parameters = dataclasses.replace(generator or GeneratorParameters(), symbols=tuple(symbols), seed=seed, speed=speed)
+            unknown = [name for name in symbols if name not in COINS]
+            if unknown:
+                raise ConfigError(f"the generator has no {', '.join(unknown)}; it knows {', '.join(COINS)}")
+            source = Generator(parameters)
+        funding = dataclasses.replace(funding or FundingParameters(), seed=seed)
+        return cls(source, now_ns, funding=funding)
 
     def add_account(self, parameters: AccountParameters, now_ns: int) -> int:
         """Opens the account on both venues; the same id and key on both."""

@@ -45,11 +45,15 @@ USDM_NO_MARGIN: Final = Refusal(-2019, "Margin is insufficient.")
 USDM_NO_BALANCE: Final = Refusal(-2018, "Balance is insufficient.")
 USDM_REDUCE_ONLY: Final = Refusal(-2022, "ReduceOnly Order is rejected.")
 USDM_WOULD_TAKE: Final = Refusal(
-    -5022, "Due to the order could not be executed as maker, the Post Only order will be rejected. The order will not be recorded in the order history"
-)  # fmt: skip
+    -5022,
+    "Due to the order could not be executed as maker, the Post Only order will be rejected. "
+    "The order will not be recorded in the order history",
+)
 USDM_FOK: Final = Refusal(
-    -5021, "Due to the order could not be filled immediately, the FOK order has been rejected. The order will not be recorded in the order history"
-)  # fmt: skip
+    -5021,
+    "Due to the order could not be filled immediately, the FOK order has been rejected. "
+    "The order will not be recorded in the order history",
+)
 USDM_FAR: Final = Refusal(-4131, "The counterparty's best price does not meet the PERCENT_PRICE filter limit.")
 USDM_ALGO: Final = Refusal(
     -4120, "Order type not supported for this endpoint. Please use the Algo Order API endpoints instead."

@@ -1,7 +1,7 @@
 """Index, mark price and funding of one perpetual: a model anchored to the traded prices, with rates scripted by a seed.
 
 index = the spot mid (the perpetual's own mid where no spot is listed); mark = index + the smoothed premium of the perpetual.
-Captures hold no funding, so rates always come from here: regimes of fixed length, each with a sign and a size drawn from the seed.
+Captures hold no funding, so rates always come from here: regimes of fixed length, each with a sign and a size from the seed.
 """
 
 import random

@@ -1,20 +1,22 @@
 """A market made of dice: spot and perpetual of a few coins, calibrated to captures of 2024-08-08/09 (BTCUSDT, Binance).
 
-What was measured and is imitated (medians unless said otherwise; the figures are the constants below):
+Measured there (medians unless said otherwise), and imitated to within a few tenths; the figures are the constants below:
 
                              spot        USD-M
-    trades per second         33          62      in clusters of 2.6 / 3.9 at one instant (p99 20 / 43), sides persist
-    best-price messages /s   148         192      5 % / 2 % of them move the price; half change one size
-    depth messages /s         10 (100 ms) 19 (50 ms), 15+15 / 17+17 levels each (means 26+31 / 35+33)
-    spread                    1 tick, p99 of 2.3 / 2.9 USDT in a burst
-    size at the best          1.1 / 2.7 BTC, a fifth of the time only dust
-    trade size                0.0007 / 0.016 BTC, p90 0.058 / 0.265, mean 0.022 / 0.114
-    return per second         1.2 bp standard deviation; in 15 % of all 100 ms the mid moves at all
-    basis                     −3.7 bp, standard deviation 0.57 bp; autocorrelation 0.87 at 0.1 s, 0.51 at 1 s, 0.19 at 5 s, 0.13 at 10 s
+    trades per second         28 … 33     62      in clusters of 2.6 … 3.0 / 3.9 at one instant (p99 20 / 43), sides persist
+    trades in a second        var/mean 40 … 200 / 390: activity comes in waves
+    best-price messages /s    81 … 148   192      5 % / 2 % of them move a price; nearly all others change one size
+    depth messages /s         10         19       8 … 15 / 17 levels a side (means 18 … 29 / 34); 48 % / 22 % deletions
+    spread                    1 tick      1 tick  p99 of 2 … 8 / 3 USDT, in bursts
+    size at the best          1.1        2.7      BTC; a fifth of the time only dust
+    trade size                0.0007     0.016    BTC; p90 0.06 / 0.27, mean 0.022 / 0.114
+    return per second         1.1 … 1.2  1.25     bp, standard deviation; 8 … 15 % of all 100 ms see the mid move at all
+    basis                     mean −3.7 bp, standard deviation 0.57 bp; autocorrelation 0.87 at 0.1 s, 0.65 at 0.5 s,
+                              0.51 at 1 s, 0.19 at 5 s, 0.13 at 10 s
 
-A price (F) walks; both books follow it a little late and at their own moments, which makes the fast part of the basis; two
-mean-reverting parts (half a second and eight seconds) make the slow part, and a swing of `swing_bps` lets a strategy on the basis
-work several times a minute. Everything is drawn from one seed, in steps of 100 ms of market time.
+A price walks; both books follow it late and at their own moments, which makes half of the fast part of the basis; two
+mean-reverting parts (half a second, eight seconds) make the rest. On top, a swing of `swing_bps` (τ 12 s) moves the basis
+enough for a strategy to open and close several times a minute. Everything is drawn from one seed, in steps of 100 ms.
 """
 
 import math
@@ -32,14 +34,17 @@ MS: Final = 1_000_000
 STEP_NS: Final = 100 * MS
 STEP_S: Final = 0.1
 RETURN_STD_BPS: Final = 1.2  # Per second.
-MOVE_SHARE: Final = 0.15  # Of all 100 ms steps: the mid of a book moves.
-BASIS_FAST_BPS: Final = 0.44  # τ 0.5 s: 60 % of the measured variance of 0.57² …
+STEP_SHARE: Final = 0.2  # Of all 100 ms steps: the price moves.
+MOVE_SHARE: Final = 0.13  # Scales how readily a book follows; gives moving mids in 8 … 15 % of all 100 ms, as measured.
+# The measured variance of 0.57² bp² is 60 % fast (τ 0.5 s) and 40 % slow (τ 8 s). The books' lateness makes half of the fast part.
+BASIS_FAST_BPS: Final = 0.3
 BASIS_FAST_TAU_S: Final = 0.5
-BASIS_SLOW_BPS: Final = 0.36  # … and τ 8 s: 40 %.
+BASIS_SLOW_BPS: Final = 0.36
 BASIS_SLOW_TAU_S: Final = 8.0
 SWING_TAU_S: Final = 12.0
 ACTIVITY_TAU_S: Final = 3.0  # Trades per second vary 39 times more than a Poisson process would: activity comes in waves.
 ACTIVITY_SIGMA: Final = 0.9
+LEVEL_SIZE_MAX: Final = 60.0  # BTC: thrice the p99 of a captured level.
 BOOK_LEVELS: Final = 1_000  # Per side; as many as the captured snapshot has, over ±24 bp.
 TABLE_SIZE: Final = 4096  # Sizes and distances are drawn from tables: five times cheaper than a lognormal each time.
 TABLE_MASK: Final = TABLE_SIZE - 1
@@ -72,16 +77,16 @@ class VenueFigures:
 
 
 SPOT_FIGURES: Final = VenueFigures(
-    tops_per_s=148.0, top_cluster=4.0, clusters_per_s=12.8, cluster_single_share=0.65, cluster_rest_mean=4.6,
+    tops_per_s=85.0, top_cluster=4.0, clusters_per_s=11.0, cluster_single_share=0.65, cluster_rest_mean=5.5,
     side_persistence=0.72, depth_interval_ns=100 * MS, depth_levels=26.0, depth_zero_share=0.48, depth_distance_bps=4.4,
     depth_distance_sigma=1.3, level_size=0.054, level_sigma=2.2, top_size=1.9, top_dust_share=0.2, trade_dust_share=0.45,
-    trade_dust=0.00015, trade_size=0.011, trade_sigma=1.5,
+    trade_dust=0.00015, trade_size=0.013, trade_sigma=1.6,
 )  # fmt: skip
 USDM_FIGURES: Final = VenueFigures(
-    tops_per_s=192.0, top_cluster=5.0, clusters_per_s=15.8, cluster_single_share=0.6, cluster_rest_mean=8.0,
+    tops_per_s=165.0, top_cluster=5.0, clusters_per_s=15.8, cluster_single_share=0.6, cluster_rest_mean=9.0,
     side_persistence=0.6, depth_interval_ns=50 * MS, depth_levels=33.0, depth_zero_share=0.22, depth_distance_bps=6.5,
     depth_distance_sigma=1.3, level_size=0.133, level_sigma=2.2, top_size=4.0, top_dust_share=0.15, trade_dust_share=0.0,
-    trade_dust=0.002, trade_size=0.018, trade_sigma=1.9,
+    trade_dust=0.002, trade_size=0.02, trade_sigma=2.0,
 )  # fmt: skip
 
 
@@ -108,7 +113,7 @@ COINS: Final = {
 
 @dataclass(frozen=True)
 class GeneratorParameters:
-    """Knobs. `density` 1.0 gives the captured message rates (about 465 /s for the BTCUSDT pair), 0.2 a fifth of them."""
+    """Knobs. `density` 1.0 gives the captured message rates (about 400 /s for the BTCUSDT pair), 0.2 a fifth of them."""
 
     seed: int = 1
     symbols: tuple[str, ...] = ("BTCUSDT", "ETHUSDT")
@@ -167,7 +172,8 @@ class _Book:
         self._top_lots = [self._one_top_lots() for _ in range(TABLE_SIZE)]
 
     def _lognormal(self, median: float, sigma: float) -> int:
-        return max(1, int(self._dice.lognormvariate(math.log(median), sigma) * self._lots_per_unit))
+        size = min(self._dice.lognormvariate(math.log(median), sigma), LEVEL_SIZE_MAX)
+        return max(1, int(size * self._lots_per_unit))
 
     def _one_trade_lots(self) -> int:
         figures = self._figures
@@ -189,7 +195,7 @@ class _Book:
         asks: dict[int, int] = {self._ask: self._draw(self._top_lots)}
         self._bid_lots, self._ask_lots = bids[self._bid], asks[self._ask]
         for index in range(1, BOOK_LEVELS):
-            # Quadratic spacing: 1.3 bp at the 20th level and about 25 bp at the last, as captured, in the middle a little denser.
+            # About 1.3 bp at the 20th level and 25 bp at the last, as captured.
             distance = (0.05 * index**0.9) * 1e-4 * mid / self._tick + index * 0.5
             jitter = 1 + int(distance * (0.9 + 0.2 * self._dice.random()))
             bids.setdefault(self._bid - jitter, self._draw(self._sizes))
@@ -220,7 +226,7 @@ class _Book:
         # Depth messages stand at the end of their interval, a little early.
         plan.extend(((index + 1 - 0.05 * draw()) / self._depth_messages, self._depth) for index in range(self._depth_messages))
         # A book that lags far behind moves almost for certain: somebody would take the difference.
-        if draw() < MOVE_SHARE * (1.0 + gap_bps * gap_bps):
+        if draw() < MOVE_SHARE * activity * (0.3 + 3.0 * gap_bps * gap_bps):
             self._target_mid = target_mid
             plan.append((draw() * 0.8, self._move))
         plan.sort(key=_due)
@@ -364,15 +370,15 @@ class _Pair:
     def step(self, start_ns: int, step_ns: int, out: list[Due]) -> None:
         """100 ms of this coin, `step_ns` of wall time."""
         dice, parameters = self._dice, self._parameters
-        # A few large steps rather than many small ones: the price stands still most of the time.
-        if dice.random() < 0.3:
-            scale = RETURN_STD_BPS * math.sqrt(STEP_S / 0.3) * 1e-4 * parameters.volatility * self._coin.volatility
+        self._log_activity = _revert(dice, self._log_activity, ACTIVITY_SIGMA, ACTIVITY_TAU_S)
+        activity = math.exp(self._log_activity - ACTIVITY_SIGMA**2 / 2)
+        # A few large steps rather than many small ones, most of them when there is activity: the price often stands still.
+        if dice.random() < STEP_SHARE * activity:
+            scale = RETURN_STD_BPS * math.sqrt(STEP_S / STEP_SHARE) * 1e-4 * parameters.volatility * self._coin.volatility
             self._price *= math.exp(dice.gauss(0.0, scale))
         self._fast = _revert(dice, self._fast, BASIS_FAST_BPS, BASIS_FAST_TAU_S)
         self._slow = _revert(dice, self._slow, BASIS_SLOW_BPS, BASIS_SLOW_TAU_S)
         self._swing = _revert(dice, self._swing, parameters.swing_bps, SWING_TAU_S)
-        self._log_activity = _revert(dice, self._log_activity, ACTIVITY_SIGMA, ACTIVITY_TAU_S)
-        activity = math.exp(self._log_activity - ACTIVITY_SIGMA**2 / 2)
         spot_mid, usdm_mid = self._targets()
         self.spot.step(start_ns, step_ns, spot_mid, activity, out)
         self.usdm.step(start_ns, step_ns, usdm_mid, activity, out)

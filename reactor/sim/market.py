@@ -4,8 +4,8 @@
                        ├─▶ touched ─commit()──┼─▶ one bucket per depth cadence, closed by close_buckets()
     our resting lots ──┘      (ids minted)    └─▶ last_update_id of snapshots
 
-Every commit mints update ids; snapshots are taken between commits. Spot ids are contiguous per symbol; futures ids are shared by
-the whole venue's engine, so a stream's ids have gaps and are chained by the previous event's last id.
+Every commit mints update ids; snapshots are taken between commits. Spot ids are contiguous per symbol; futures ids are shared
+by the whole venue's engine, so a stream's ids have gaps and are chained by the previous event's last id.
 Nothing is emitted when nothing changed.
 """
 

@@ -8,7 +8,8 @@ What is honest about it:
 - A trade through its price fills it, by at most the traded quantity; a stranger's quote that crosses it trades with it, by at
   most the quoted quantity.
 - A taker walks the displayed levels best first and consumes them; a consumed level stays consumed until the source says that
-  level again. Our accounts' resting orders stand in the same queue and trade with each other unless self-trade prevention forbids.
+  level again. Our accounts' resting orders stand in the same queue; they trade with each other unless self-trade prevention
+  forbids it.
 
 The desk (the venue) does the book-keeping of every execution; this file decides who trades with whom, how much, in which order.
 """

@@ -172,11 +172,11 @@ class SpotVenue(VenueCore):
                 order.expiry_reason = "INSUFFICIENT_LIQUIDITY"
                 self._close(order, "EXPIRED", "EXPIRED", now_ns)
             return
-        if order.time_in_force == "FOK":
-            if matching.available_lots(order, order.price_ticks, order.quantity_lots) < order.quantity_lots:
-                order.expiry_reason = "UNFILLED_FOK_ORDER_EXPIRED"
-                self._close(order, "EXPIRED", "EXPIRED", now_ns)
-                return
+        wanted = order.quantity_lots
+        if order.time_in_force == "FOK" and matching.available_lots(order, order.price_ticks, wanted) < wanted:
+            order.expiry_reason = "UNFILLED_FOK_ORDER_EXPIRED"
+            self._close(order, "EXPIRED", "EXPIRED", now_ns)
+            return
         matching.take(order, order.price_ticks, now_ns)
         if not order.is_open:
             return
@@ -327,7 +327,8 @@ class SpotVenue(VenueCore):
                 base.locked_e8 -= base_e8
             commission, asset = quote_e8 * rate_e8 // E8, rules.quote_asset
             quote.free_e8 += quote_e8 - commission
-        assert quote.free_e8 >= 0 and base.free_e8 >= 0, "no account spends what it does not have"
+        assert quote.free_e8 >= 0, "no account spends quote that it does not have"
+        assert base.free_e8 >= 0, "no account sells base that it does not have"
         self.fees_e8[asset] = self.fees_e8.get(asset, 0) + commission
         order.executed_lots += lots
         order.executed_quote_e8 += quote_e8

@@ -106,24 +106,30 @@ def _spot(
 
 
 def _usdm(
-    symbol: str, base: str, tick_e8: int, lot_e8: int, price_places: int, quantity_places: int, price_min_e8: int, price_max_e8: int,
-    lots_max: int, market_lots_max: int, notional_min: int,
-) -> SymbolRules:  # fmt: skip
+    symbol: str,
+    tick_e8: int,
+    lot_e8: int,
+    places: tuple[int, int],
+    prices_e8: tuple[int, int],
+    lots: tuple[int, int],
+    usdt: int,
+) -> SymbolRules:
+    """`places` of price and quantity, `prices_e8` min and max, `lots` max of limit and market orders, `usdt` min notional."""
     return SymbolRules(
         symbol=symbol,
         product="usdm",
-        base_asset=base,
+        base_asset=symbol.removesuffix("USDT"),
         quote_asset="USDT",
         tick_e8=tick_e8,
         lot_e8=lot_e8,
-        price_places=price_places,
-        quantity_places=quantity_places,
-        price_ticks_min=price_min_e8 // tick_e8,
-        price_ticks_max=price_max_e8 // tick_e8,
+        price_places=places[0],
+        quantity_places=places[1],
+        price_ticks_min=prices_e8[0] // tick_e8,
+        price_ticks_max=prices_e8[1] // tick_e8,
         quantity_lots_min=1,
-        quantity_lots_max=lots_max,
-        market_lots_max=market_lots_max,
-        notional_min_e8=notional_min * E8,
+        quantity_lots_max=lots[0],
+        market_lots_max=lots[1],
+        notional_min_e8=usdt * E8,
         percent_up_e4=10_500,
         percent_down_e4=9_500,
     )
@@ -141,9 +147,9 @@ SPOT_SYMBOLS: Final[dict[str, SymbolRules]] = {
 USDM_SYMBOLS: Final[dict[str, SymbolRules]] = {
     row.symbol: row
     for row in (
-        _usdm("BTCUSDT", "BTC", 10_000_000, 100_000, 2, 3, 55_680_000_000, 4_529_764 * E8, 1_000_000, 120_000, 100),
-        _usdm("ETHUSDT", "ETH", 1_000_000, 100_000, 2, 3, 3_986_000_000, 306_177 * E8, 10_000_000, 2_000_000, 20),
-        _usdm("BNBUSDT", "BNB", 1_000_000, 1_000_000, 3, 2, 660_000_000, 100_000 * E8, 10_000_000, 200_000, 5),
-        _usdm("SOLUSDT", "SOL", 1_000_000, 100_000_000, 4, 0, 42_000_000, 6_857 * E8, 1_000_000, 5_000, 5),
+        _usdm("BTCUSDT", 10_000_000, 100_000, (2, 3), (55_680_000_000, 4_529_764 * E8), (1_000_000, 120_000), 100),
+        _usdm("ETHUSDT", 1_000_000, 100_000, (2, 3), (3_986_000_000, 306_177 * E8), (10_000_000, 2_000_000), 20),
+        _usdm("BNBUSDT", 1_000_000, 1_000_000, (3, 2), (660_000_000, 100_000 * E8), (10_000_000, 200_000), 5),
+        _usdm("SOLUSDT", 1_000_000, 100_000_000, (4, 0), (42_000_000, 6_857 * E8), (1_000_000, 5_000), 5),
     )
 }

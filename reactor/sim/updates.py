@@ -9,7 +9,10 @@ from reactor.sim.symbols import Product, SymbolRules
 
 @dataclass(frozen=True, slots=True)
 class BookUpdate:
-    """Absolute quantities of some levels (0 lots: gone). `is_snapshot`: replaces everything within its price range."""
+    """Absolute quantities of some levels (0 lots: gone).
+
+    `is_snapshot`: replaces everything within its price range; `is_reset`: replaces everything (a new session of the market).
+    """
 
     product: Product
     symbol: str
@@ -18,6 +21,7 @@ class BookUpdate:
     transaction_ns: int
     event_ns: int
     is_snapshot: bool = False
+    is_reset: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -247,7 +247,7 @@ class VenueCore:
         raise NotImplementedError
 
     def positions(self, account_id: int, symbol: str | None = None, *, only_active: bool = False) -> list[PositionView]:
-        """Futures positions of every symbol (v2), or only those with a position or open orders (v3). Hedge mode: two rows each."""
+        """Futures positions of every symbol, or only those with a position or open orders. Hedge mode: two rows each."""
         raise NotImplementedError
 
     def commission(self, account_id: int, symbol: str) -> CommissionRates | Refusal:
@@ -389,27 +389,34 @@ class VenueCore:
         self._tops[update.symbol] = update
 
     def _apply_book(self, market: SymbolMarket, update: BookUpdate) -> None:
-        if update.is_snapshot:
-            for is_bid, levels, side in ((True, update.bids, market.bids), (False, update.asks, market.asks)):
-                if not levels:
-                    continue
-                said = {ticks for ticks, _ in levels}
-                worst = min(said) if is_bid else max(said)
-                best = side.best() or worst
-                for ticks in side.between(worst, best):
-                    if ticks not in said:
-                        market.apply_level(is_bid, ticks, 0)
         apply_level = market.apply_level
+        if update.is_snapshot or update.is_reset:
+            for is_bid, levels, side in ((True, update.bids, market.bids), (False, update.asks, market.asks)):
+                said = {ticks for ticks, _ in levels}
+                if update.is_reset:
+                    unsaid = side.levels.keys() - said
+                elif said:
+                    worst = min(said) if is_bid else max(said)
+                    unsaid = set(side.between(worst, side.best() or worst)) - said
+                else:
+                    continue
+                for ticks in unsaid:
+                    apply_level(is_bid, ticks, 0)
         for ticks, lots in update.bids:
             apply_level(True, ticks, lots)
         for ticks, lots in update.asks:
             apply_level(False, ticks, lots)
+        best_bid, best_ask = market.bids.best(), market.asks.best()
+        if best_bid >= best_ask and best_bid and best_ask:
+            # A source without a snapshot may hold levels that went unseen; what was said just now is right.
+            _uncross(market, True, max((ticks for ticks, lots in update.bids if lots), default=0))
+            _uncross(market, False, min((ticks for ticks, lots in update.asks if lots), default=0))
 
     # time
 
     def advance(self, now_ns: int) -> None:
-        """Closes stream intervals, pays funding, lets orders expire, liquidates. Call at least every 10 ms and before answering."""
-        self._now_ns = now_ns
+        """Closes stream intervals, pays funding, expires, liquidates. Call every 10 ms at least and before answering."""
+        self._now_ns = max(now_ns, self._now_ns)
         if now_ns < self._next_close_ns:
             return
         next_close_ns = NEVER_NS
@@ -619,7 +626,7 @@ class VenueCore:
         return 0, 0
 
     def _commit(self, rules: SymbolRules, now_ns: int) -> None:
-        """After an account's operation: what it changed in the book goes into the streams, what it changed in accounts is told."""
+        """After an account's operation: its changes of accounts are told, its changes of the book go into the streams."""
         self._settle(now_ns)
         self._markets[rules.symbol].commit(now_ns, now_ns)
 
@@ -643,7 +650,9 @@ def time_window(fields: Fields) -> tuple[int, int, int] | Refusal:
 
 
 def _uncross(market: SymbolMarket, is_bid: bool, ticks: int) -> None:
-    """Strangers never stand crossed: what the other side still shows at or through a new best is gone."""
+    """Strangers never stand crossed: what the other side still shows at or through a new best (0: none) is gone."""
     side = market.asks if is_bid else market.bids
+    if ticks == 0:
+        return
     while (best := side.best()) and (best <= ticks if is_bid else best >= ticks):
         market.apply_level(not is_bid, best, 0)
