@@ -29,13 +29,18 @@ from reactor.journal.memory import (
 from reactor.journal.rows import unsigned, utc_text
 from reactor.journal.schema import APPLICATION_ID, BUSY_MS, SCHEMA_VERSION, TABLES, connect, damaged
 
-EPOCH_MAX = 2**23 - 1  # order_id = epoch << 40 | number stays positive in SQLite; a start a minute for sixteen years
+EPOCH_MAX = 2**23 - 1  # order_id = epoch << 40 | number stays positive in SQLite: minutes enough until 2041
+EPOCH_ZERO_NS = 1_767_225_600_000_000_000  # 2026-01-01T00:00:00Z
+MINUTE_NS = 60_000_000_000
 EXPORTED = ("orders", "fills", "pairs", "funding", "quota", "operator_actions", "epochs", "balances", "days")
 ROWS_PER_FETCH = 1_000
 
 
 def next_epoch(path: Path, text: str = "", wall_ns: Callable[[], int] = time.time_ns) -> int:
     """A new epoch, larger than every one before, already on the disk. The journal is made if it is not there.
+
+    It is at least the number of minutes since 2026, so that a journal that was lost, or moved away, does not make ids that
+    were used before.
 
     Raises:
         ConfigError: it cannot be written, so no order may be made.
@@ -47,10 +52,10 @@ def next_epoch(path: Path, text: str = "", wall_ns: Callable[[], int] = time.tim
         last: int = connection.execute("SELECT coalesce(max(epoch), 0) FROM epochs").fetchone()[0]
         # Orders know epochs too: a journal whose last page was lost must not give one out twice.
         used: int = connection.execute("SELECT coalesce(max(order_id), 0) >> 40 FROM orders").fetchone()[0]
-        epoch = max(last, used) + 1
-        if epoch > EPOCH_MAX:
-            raise ConfigError(f"journal: {path} has counted {last} starts; begin a new journal with another order id prefix")
         now_ns = wall_ns()
+        epoch = max(last + 1, used + 1, (now_ns - EPOCH_ZERO_NS) // MINUTE_NS)
+        if epoch > EPOCH_MAX:
+            raise ConfigError(f"journal: no epoch is left after {last} in {path}; begin a new one with another order id prefix")
         row = (epoch, now_ns, utc_text(now_ns), text)
         connection.execute("INSERT INTO epochs (epoch, wall_ns, time, text) VALUES (?, ?, ?, ?)", row)
         connection.execute("COMMIT")

@@ -220,7 +220,7 @@ def _prepare(connection: sqlite3.Connection, path: Path, is_durable: bool) -> No
     if has_tables:
         complaint = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if complaint != "ok":
-            raise damaged(path, complaint)
+            raise damaged(path, str(complaint).splitlines()[-1])
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute(f"PRAGMA synchronous = {'FULL' if is_durable else 'NORMAL'}")
     connection.execute("PRAGMA wal_autocheckpoint = 0")  # The store does it, in its own time.

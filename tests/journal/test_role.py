@@ -83,7 +83,7 @@ def test_a_full_disk_raises_the_alarm_loses_nothing_and_recovers(tmp_path: Path)
         bench.run(100)
     assert bench.metrics.get(Counter.FAILURES) > 2, "it is tried again"
     assert any("cannot be written" in text for _, text, _ in bench.log.records)
-    bench.role._committer._store.limit_pages(10_000)  # type: ignore[union-attr]  # noqa: SLF001  # Somebody has freed the disk.
+    bench.role._committer._store.limit_pages(10_000)  # type: ignore[union-attr]  # Somebody has freed the disk.
     bench.run(500)
     bench.settle()
     assert count(bench.path) == sent
@@ -103,7 +103,7 @@ def test_while_the_disk_is_full_the_ring_holds_what_comes(tmp_path: Path) -> Non
     written = count(bench.path)
     assert written < sent
     assert bench.ring.try_claim() is None, "the producer feels it: nothing is overwritten"
-    bench.role._committer._store.limit_pages(10_000)  # type: ignore[union-attr]  # noqa: SLF001
+    bench.role._committer._store.limit_pages(10_000)  # type: ignore[union-attr]
     for _ in range(10):
         bench.run(300)
     assert count(bench.path) == sent
@@ -191,7 +191,7 @@ def test_a_stop_writes_what_is_still_in_the_ring(tmp_path: Path) -> None:
 
 def test_a_stop_on_a_failing_disk_ends(tmp_path: Path) -> None:
     bench = make_bench(tmp_path)
-    bench.role._committer._store.limit_pages(1)  # type: ignore[union-attr]  # noqa: SLF001
+    bench.role._committer._store.limit_pages(1)  # type: ignore[union-attr]
     entries = Entries()
     bench.send(*(entries.order(number) for number in range(60)))
     bench.role.on_stop(bench.clock.monotonic_ns())

@@ -1,0 +1,236 @@
+"""A batch is there whole or not at all: wherever the file was cut, whenever it was copied, whoever was killed."""
+
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from journal_bench import INSTRUMENTS, WORDS, Entries
+
+from reactor.domain.errors import ConfigError, DataError
+from reactor.journal.rows import RowMaker
+from reactor.journal.store import Result, Store, StoreParameters
+
+BATCH = 5
+BATCHES = 12
+
+
+def batches(count: int = BATCHES) -> list[list[object]]:
+    maker, entries = RowMaker(INSTRUMENTS, WORDS), Entries()
+    return [[maker.row(entries.fill(batch * BATCH + row)) for row in range(BATCH)] for batch in range(count)]
+
+
+@pytest.fixture(scope="module")
+def crashed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A journal whose writer lost its power: half of it checkpointed, half of it in the write-ahead log."""
+    folder = tmp_path_factory.mktemp("crashed")
+    live = folder / "live"
+    live.mkdir()
+    store = Store(live / "journal.sqlite", StoreParameters(checkpoint_ms=10**9), WORDS)
+    for number, batch in enumerate(batches()):
+        assert store.write(batch).result == Result.WRITTEN  # type: ignore[arg-type]
+        if number == BATCHES // 2:
+            store._checkpoint("PASSIVE")
+    copy = folder / "copy"
+    copy.mkdir()
+    for name in ("journal.sqlite", "journal.sqlite-wal"):
+        shutil.copy(live / name, copy / name)
+    store.close()
+    return copy
+
+
+def reopened(source: Path, target: Path, cut: dict[str, int]) -> list[int]:
+    """The trade ids after a start with files that end at `cut` bytes."""
+    target.mkdir(exist_ok=True)
+    for name in ("journal.sqlite", "journal.sqlite-wal"):
+        data = (source / name).read_bytes()
+        (target / name).write_bytes(data[: cut.get(name, len(data))])
+    (target / "journal.sqlite-shm").unlink(missing_ok=True)
+    store = Store(target / "journal.sqlite", StoreParameters(), WORDS)
+    store.close()
+    connection = sqlite3.connect(target / "journal.sqlite")
+    try:
+        assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+        return [row[0] for row in connection.execute("SELECT trade_id FROM fills ORDER BY id")]
+    finally:
+        connection.close()
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(share=st.floats(0, 1))
+def test_a_log_cut_at_any_byte_holds_whole_batches_from_the_first_on(crashed: Path, tmp_path: Path, share: float) -> None:
+    size = (crashed / "journal.sqlite-wal").stat().st_size
+    found = reopened(crashed, tmp_path / "cut", {"journal.sqlite-wal": int(size * share)})
+    assert found == list(range(len(found)))
+    assert len(found) % BATCH == 0
+    assert len(found) >= (BATCHES // 2 + 1) * BATCH, "what was checkpointed stays"
+    if share == 1:
+        assert len(found) == BATCHES * BATCH
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(at=st.floats(0, 1), byte=st.integers(1, 255))
+def test_a_damaged_byte_in_the_log_ends_it_there(crashed: Path, tmp_path: Path, at: float, byte: int) -> None:
+    target = tmp_path / "flip"
+    target.mkdir(exist_ok=True)
+    shutil.copy(crashed / "journal.sqlite", target / "journal.sqlite")
+    (target / "journal.sqlite-shm").unlink(missing_ok=True)
+    log = bytearray((crashed / "journal.sqlite-wal").read_bytes())
+    log[min(int(len(log) * at), len(log) - 1)] ^= byte
+    (target / "journal.sqlite-wal").write_bytes(log)
+    store = Store(target / "journal.sqlite", StoreParameters(), WORDS)
+    store.close()
+    connection = sqlite3.connect(target / "journal.sqlite")
+    found = [row[0] for row in connection.execute("SELECT trade_id FROM fills ORDER BY id")]
+    connection.close()
+    assert found == list(range(len(found)))
+    assert len(found) % BATCH == 0
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(share=st.floats(0, 0.999))
+def test_a_file_cut_at_any_byte_is_refused_or_whole_never_half(crashed: Path, tmp_path: Path, share: float) -> None:
+    size = (crashed / "journal.sqlite").stat().st_size
+    cut = {"journal.sqlite": int(size * share), "journal.sqlite-wal": 0}
+    if not cut["journal.sqlite"]:
+        assert reopened(crashed, tmp_path / "cut", cut) == [], "an empty file is a new journal"
+        return
+    with pytest.raises(DataError, match=r"damaged .* move it"):
+        reopened(crashed, tmp_path / "cut", cut)
+
+
+def test_a_batch_the_disk_refuses_is_not_there_at_all(tmp_path: Path) -> None:
+    store = Store(tmp_path / "journal.sqlite", StoreParameters(), WORDS)
+    first, second = batches(2)
+    assert store.write(first).result == Result.WRITTEN  # type: ignore[arg-type]
+    store.limit_pages(1)
+    maker, entries = RowMaker(INSTRUMENTS, WORDS), Entries()
+    outcome = store.write([maker.row(entries.fill(1_000 + number)) for number in range(2_000)])
+    assert (outcome.result, outcome.rows) == (Result.FAILED, 0)
+    assert "full" in outcome.error
+    store.limit_pages(10_000)
+    assert store.write(second).result == Result.WRITTEN  # type: ignore[arg-type]
+    store.close()
+    connection = sqlite3.connect(tmp_path / "journal.sqlite")
+    assert [row[0] for row in connection.execute("SELECT trade_id FROM fills ORDER BY id")] == list(range(10))
+    connection.close()
+
+
+def test_a_row_the_database_refuses_is_kept_apart_and_the_rest_is_written(tmp_path: Path) -> None:
+    store = Store(tmp_path / "journal.sqlite", StoreParameters(), WORDS)
+    statement, values = batches(1)[0][0]  # type: ignore[misc]
+    outcome = store.write([*batches(1)[0][1:], (statement, (*values[:3], 2**70, *values[4:]))])  # type: ignore[list-item]
+    assert (outcome.result, outcome.damaged) == (Result.WRITTEN, 1)
+    store.close()
+
+
+def test_another_writer_that_holds_the_file_is_waited_for_or_told(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    store = Store(path, StoreParameters(), WORDS)
+    store._connection.execute("PRAGMA busy_timeout = 10")
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    outcome = store.write(batches(1)[0])  # type: ignore[arg-type]
+    assert outcome.result == Result.FAILED
+    assert "locked" in outcome.error
+    other.execute("ROLLBACK")
+    assert store.write(batches(1)[0]).result == Result.WRITTEN  # type: ignore[arg-type]
+    other.close()
+    store.close()
+
+
+def test_a_file_without_permission_is_told_in_one_sentence(tmp_path: Path) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may write everywhere")
+    path = tmp_path / "journal.sqlite"
+    Store(path, StoreParameters(), WORDS).close()
+    path.chmod(0o400)
+    with pytest.raises(ConfigError, match="cannot use"):
+        Store(path, StoreParameters(), WORDS)
+
+
+WRITER = """
+import sys
+sys.path.insert(0, {tests!r})
+from pathlib import Path
+from journal_bench import INSTRUMENTS, WORDS, Entries
+from reactor.journal.rows import RowMaker
+from reactor.journal.store import Result, Store, StoreParameters
+import resource, signal
+limit = {limit}
+if limit:
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # So that a write beyond the limit fails like one to a full disk.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+maker, entries = RowMaker(INSTRUMENTS, WORDS), Entries()
+store = Store(Path({path!r}), StoreParameters(checkpoint_ms=20), WORDS)
+trade = 0
+while True:
+    outcome = store.write([maker.row(entries.fill(trade + row)) for row in range(7)])
+    if outcome.result == Result.FAILED:
+        print("failed", outcome.error, flush=True)
+        break
+    trade += 7
+    print(trade, flush=True)
+"""
+
+
+def start_writer(path: Path, limit: int = 0) -> subprocess.Popen[str]:
+    code = WRITER.format(tests=str(Path(__file__).parent), path=str(path), limit=limit)
+    return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+
+
+def trades(path: Path) -> list[int]:
+    Store(path, StoreParameters(), WORDS).close()
+    connection = sqlite3.connect(path)
+    try:
+        assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+        return [row[0] for row in connection.execute("SELECT trade_id FROM fills ORDER BY id")]
+    finally:
+        connection.close()
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("lines", [1, 20, 60])
+def test_a_writer_killed_in_the_middle_of_a_batch_leaves_whole_batches(tmp_path: Path, lines: int) -> None:
+    path = tmp_path / "journal.sqlite"
+    writer = start_writer(path)
+    assert writer.stdout is not None
+    confirmed = 0
+    for _ in range(lines):
+        confirmed = int(writer.stdout.readline())
+    os.kill(writer.pid, signal.SIGKILL)
+    rest = writer.stdout.read().split()
+    writer.wait(timeout=10)
+    writer.stdout.close()
+    confirmed = max([confirmed, *(int(line) for line in rest if line.isdigit())])
+    found = trades(path)
+    assert found == list(range(len(found)))
+    assert len(found) % 7 == 0
+    assert len(found) >= confirmed, "what was confirmed survives the death of the writer"
+
+
+@pytest.mark.processes
+def test_a_disk_that_is_really_full_fails_the_batch_and_keeps_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    writer = start_writer(path, limit=300_000)
+    output, _ = writer.communicate(timeout=60)
+    lines = output.splitlines()
+    assert lines[-1].startswith("failed")
+    confirmed = max(int(line) for line in lines if line.isdigit())
+    found = trades(path)
+    assert found == list(range(confirmed))
+
+
+def test_the_file_is_checkpointed_in_its_own_time(tmp_path: Path) -> None:
+    store = Store(tmp_path / "journal.sqlite", StoreParameters(checkpoint_ms=0), WORDS)
+    before = (tmp_path / "journal.sqlite").stat().st_size
+    for batch in batches():
+        store.write(batch)  # type: ignore[arg-type]
+    assert (tmp_path / "journal.sqlite").stat().st_size > before
+    store.close()
