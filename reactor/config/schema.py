@@ -9,16 +9,22 @@ The rooms' own parameter dataclasses are composed here; nobody left of this file
 and wrong types are refused by pydantic, impossible combinations by `contradictions`.
 """
 
+from dataclasses import fields
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from reactor.collector.external import ExternalParameters
 from reactor.collector.triggers.registry import TriggersParameters
 from reactor.config.placement import PlacementParameters
 from reactor.config.system import LogParameters, MetricsParameters, RestartParameters, SimulatedParameters, StopParameters
 from reactor.domain.instrument import VENUE_NAMES
+from reactor.journal.role import JournalParameters
+from reactor.prepost.pairs import PairParameters
+from reactor.prepost.parameters import ConstructionParameters, InquiryParameters, SettlementParameters
+from reactor.prepost.pipeline import PipelineParameters
+from reactor.prepost.risk import RiskParameters
 
 Environment = Literal["simulated", "paper", "live", "demo", "testnet"]
 
@@ -64,19 +70,41 @@ class Exchanges(Strict):
     binance: Exchange = Exchange()
 
 
+_LEGS = ("open_instrument_index", "hedge_instrument_index")
+
+if TYPE_CHECKING:
+
+    class PairTerms(Strict):
+        """How one pair is traded: prepost's PairParameters without its two legs."""
+else:
+    # The room's own dataclass less the indexes, which nobody types into a config: one declaration, one set of defaults.
+    _hints = get_type_hints(PairParameters)
+    PairTerms = create_model(
+        "PairTerms",
+        __base__=Strict,
+        **{each.name: (_hints[each.name], each.default) for each in fields(PairParameters) if each.name not in _LEGS},
+    )
+
+
 class ArbitragePair(Strict):
     """Two legs: what is opened first, and what hedges it."""
 
     open: str  # binance_spot:BTCUSDT
     hedge: str  # binance_usdm:BTCUSDT
+    terms: dict[str, Any] = Field(default_factory=dict)  # over strategy.pair_terms, for this pair only
 
 
 class Strategy(Strict):
     """What to trade and when."""
 
     pairs: tuple[ArbitragePair, ...] = ()
+    pair_terms: PairTerms = PairTerms()
     triggers: TriggersParameters = TriggersParameters()
     external: ExternalParameters = ExternalParameters()
+    pipeline: PipelineParameters = PipelineParameters()
+    construction: ConstructionParameters = ConstructionParameters()
+    inquiry: InquiryParameters = InquiryParameters()
+    settlement: SettlementParameters = SettlementParameters()
 
 
 class System(Strict):
@@ -90,6 +118,7 @@ class System(Strict):
     placement: PlacementParameters = PlacementParameters()
     restart: RestartParameters = RestartParameters()
     stop: StopParameters = StopParameters()
+    journal: JournalParameters = JournalParameters()
     log: LogParameters = LogParameters()
     metrics: MetricsParameters = MetricsParameters()
 
@@ -104,6 +133,7 @@ class Config(Strict):
 
     profile: str = "generated"
     exchanges: Exchanges = Exchanges()
+    risk_control: RiskParameters = RiskParameters()
     strategy: Strategy
     system: System = System()
 
@@ -122,6 +152,11 @@ def contradictions(config: Config) -> list[str]:
                 problems.append(f"{path}: no venue is called {venue!r}; there are {', '.join(VENUE_NAMES)}")
             elif venue not in binance.venues:
                 problems.append(f"{path}: {venue} is not in exchanges.binance.venues; add it there")
+        try:
+            config.strategy.pair_terms.model_validate({**config.strategy.pair_terms.model_dump(), **pair.terms})
+        except ValidationError as error:
+            for each in error.errors():
+                problems.append(f"strategy.pairs.{number}.terms.{'.'.join(map(str, each['loc']))}: {each['msg']}")
         if pair.open == pair.hedge:
             problems.append(f"strategy.pairs.{number}: a leg cannot hedge itself; give two instruments")
     for name in binance.venues:

@@ -1,0 +1,155 @@
+"""Config + instruments + host → plan. Pure: the same three give the same plan.
+
+Names become indexes here: the rooms know instruments by number only.
+"""
+
+import pickle
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from reactor.collector.role import CollectorParameters
+from reactor.config.placement import Host, place
+from reactor.config.plan import Plan, RolePlan, ShardPlan, links_of, rows_of
+from reactor.config.schema import Config
+from reactor.domain.errors import ConfigError
+from reactor.domain.instrument import Instruments
+from reactor.exchanges.venue import Endpoints, RateLimit
+from reactor.loop.log import Level
+from reactor.prepost.pairs import PairParameters
+from reactor.prepost.parameters import PrepostParameters
+
+
+def symbols_by_venue(config: Config) -> dict[str, list[str]]:
+    """Which symbols of which venue the session needs, each once, in the order of the config."""
+    names = [name for pair in config.strategy.pairs for name in (pair.open, pair.hedge)]
+    names += [name for group in config.system.feeds for name in group]
+    found: dict[str, list[str]] = {venue: [] for venue in config.exchanges.binance.venues}
+    for name in names:
+        venue, _, symbol = name.partition(":")
+        if symbol not in found[venue]:
+            found[venue].append(symbol)
+    return found
+
+
+def feed_groups(config: Config) -> list[tuple[str, ...]]:
+    """Instrument names by feed: as configured, otherwise one feed per pair (both legs must meet in one process)."""
+    if config.system.feeds:
+        return list(config.system.feeds)
+    return [(pair.open, pair.hedge) for pair in config.strategy.pairs]
+
+
+def assemble(
+    config: Config,
+    instruments: Instruments,
+    endpoints: Sequence[Endpoints],
+    rate_limits: Mapping[int, Sequence[RateLimit]],
+    host: Host,
+    directory: str,
+    make_bell: Callable[[str], int],
+    generation: int = 0,
+) -> Plan:
+    """The whole plan. `make_bell` gives the eventfd of a shard: the same for the same shard every time.
+
+    Raises:
+        ConfigError: a wish about placement cannot be met, or a room refuses its parameters.
+    """
+    pairs = pair_indexes(config, instruments)
+    groups = feed_groups(config)
+    kinds = [("journal", "journal"), ("engine", "engine"), ("prepost", "prepost"), ("collector", "collector")]
+    kinds += [(f"feed-{number}", "feed") for number in range(len(groups))]
+    try:
+        places = place(kinds, host, config.system.placement)
+    except ValueError as error:
+        raise ConfigError(f"system.{error}") from None
+    makers = {"journal": _journal, "engine": _engine, "prepost": _prepost, "collector": _collector}
+    roles = []
+    for index, (name, kind) in enumerate(kinds):
+        if kind == "feed":
+            number = int(name.removeprefix("feed-"))
+            mine = tuple(instruments.by_name(each).instrument_index for each in groups[number])
+            parameters, has_strategies = _feed(config, instruments, pairs, number, mine)
+            roles.append(RolePlan(name, kind, index, pickle.dumps(parameters), mine, has_strategies))
+        else:
+            roles.append(RolePlan(name, kind, index, pickle.dumps(makers[kind](config, instruments, pairs))))
+    shards = tuple(
+        ShardPlan(
+            each.shard,
+            each.roles,
+            each.core,
+            each.wait_policy,
+            config.system.placement.hybrid_spin_us,
+            make_bell(each.shard),
+        )
+        for each in places
+    )
+    role_plans = tuple(roles)
+    return Plan(
+        instance=config.system.instance,
+        generation=generation,
+        directory=directory,
+        home=str(config.system.home),
+        order_id_prefix=config.system.order_id_prefix,
+        dedicated_account=config.exchanges.binance.dedicated_account,
+        is_simulated=config.exchanges.binance.environment == "simulated",
+        instruments=tuple(instruments),
+        pairs=pairs,
+        endpoints=tuple(endpoints),
+        rate_limits=tuple((venue, tuple(limits)) for venue, limits in rate_limits.items()),
+        roles=role_plans,
+        shards=shards,
+        links=links_of(role_plans),
+        rows=rows_of(role_plans, len(instruments)),
+        log_level=Level[config.system.log.level.upper()],
+        has_topic=True,
+        notes=tuple(f"{each.shard}: {describe(each.core, each.wait_policy.name.lower())}; {each.reason}" for each in places),
+    )
+
+
+def describe(core: int | None, wait: str) -> str:
+    """Where a shard runs, for reading."""
+    return f"{'any core' if core is None else f'core {core}'}, {wait}"
+
+
+def pair_indexes(config: Config, instruments: Instruments) -> tuple[tuple[int, int], ...]:
+    """By pair_id: (open leg, hedge leg)."""
+    return tuple(
+        (instruments.by_name(pair.open).instrument_index, instruments.by_name(pair.hedge).instrument_index)
+        for pair in config.strategy.pairs
+    )
+
+
+Pairs = tuple[tuple[int, int], ...]
+
+
+def _journal(config: Config, instruments: Instruments, pairs: Pairs) -> Any:
+    return config.system.journal
+
+
+def _collector(config: Config, instruments: Instruments, pairs: Pairs) -> Any:
+    return CollectorParameters(pairs=pairs, triggers=config.strategy.triggers, external=config.strategy.external)
+
+
+def _prepost(config: Config, instruments: Instruments, pairs: Pairs) -> Any:
+    strategy = config.strategy
+    parameters = PrepostParameters(
+        order_id_prefix=config.system.order_id_prefix,
+        pairs=tuple(
+            PairParameters(*legs, **{**strategy.pair_terms.model_dump(), **pair.terms})
+            for legs, pair in zip(pairs, strategy.pairs, strict=True)
+        ),
+        pipeline=strategy.pipeline,
+        risk=config.risk_control,
+        construction=strategy.construction,
+        inquiry=strategy.inquiry,
+        settlement=strategy.settlement,
+    )
+    parameters.check(instruments)
+    return parameters
+
+
+def _engine(config: Config, instruments: Instruments, pairs: Pairs) -> Any:
+    return None
+
+
+def _feed(config: Config, instruments: Instruments, pairs: Pairs, number: int, mine: tuple[int, ...]) -> tuple[Any, bool]:
+    return None, False

@@ -1,0 +1,184 @@
+"""What a session did: one object, readable as text and as JSON.
+
+The trading figures are prepost's own; `open_orders`, balances and positions are the exchange's, asked over REST by the
+supervisor after everybody has left. Where both are known, they are compared.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+E8 = 100_000_000
+
+
+@dataclass(frozen=True)
+class Percentiles:
+    """One latency histogram in microseconds."""
+
+    p50: float = 0.0
+    p99: float = 0.0
+    p99_9: float = 0.0
+    max: float = 0.0
+    count: int = 0
+
+    def json(self) -> dict[str, float | int]:
+        """As the report file has it."""
+        return {"p50": self.p50, "p99": self.p99, "p99_9": self.p99_9, "max": self.max, "count": self.count}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One quantity as we count it and as the exchange does, in 1e-8 of the asset."""
+
+    what: str
+    ours_e8: int
+    theirs_e8: int
+
+    @property
+    def is_equal(self) -> bool:
+        """To the last unit."""
+        return self.ours_e8 == self.theirs_e8
+
+
+@dataclass
+class Report:
+    """Everything that the end of a session says."""
+
+    instance: str = ""
+    profile: str = ""
+    duration_s: float = 0.0
+    orders: int = 0
+    fills: int = 0
+    rejects: int = 0
+    refusals: int = 0
+    pairs_opened: int = 0
+    pairs_closed: int = 0
+    open_orders: int | None = None  # as the exchange reports it; None: it could not be asked
+    foreign_orders: int | None = None
+    net_exposure_e8: int = 0
+    equity_e8: int = 0
+    realised_pnl_e8: int = 0
+    unrealised_pnl_e8: int = 0
+    fees_e8: int = 0
+    funding_e8: int = 0
+    latency_us: dict[str, Percentiles] = field(default_factory=dict)
+    duplicates_detected: int = 0
+    resyncs: int = 0
+    restarts: dict[str, int] = field(default_factory=dict)
+    comparisons: list[Comparison] = field(default_factory=list)
+    balances: dict[str, dict[str, str]] = field(default_factory=dict)
+    positions: dict[str, str] = field(default_factory=dict)
+    counters: dict[str, dict[str, int]] = field(default_factory=dict)
+    kill_switch: str = ""
+    problems: list[str] = field(default_factory=list)
+    exit: int = 0
+
+    def json(self) -> dict[str, Any]:
+        """The report file."""
+        return {
+            "instance": self.instance,
+            "profile": self.profile,
+            "duration_s": round(self.duration_s, 3),
+            "orders": self.orders,
+            "fills": self.fills,
+            "rejects": self.rejects,
+            "refusals": self.refusals,
+            "pairs_opened": self.pairs_opened,
+            "pairs_closed": self.pairs_closed,
+            "open_orders": self.open_orders,
+            "foreign_orders": self.foreign_orders,
+            "net_exposure_usdt": self.net_exposure_e8 / E8,
+            "equity_usdt": self.equity_e8 / E8,
+            "realised_pnl_usdt": self.realised_pnl_e8 / E8,
+            "unrealised_pnl_usdt": self.unrealised_pnl_e8 / E8,
+            "fees_usdt": self.fees_e8 / E8,
+            "funding_usdt": self.funding_e8 / E8,
+            "latency_us": {stage: values.json() for stage, values in self.latency_us.items()},
+            "duplicates_detected": self.duplicates_detected,
+            "resyncs": self.resyncs,
+            "restarts": self.restarts,
+            "positions_and_balances_equal": all(each.is_equal for each in self.comparisons) if self.comparisons else None,
+            "comparisons": [
+                {"what": each.what, "ours": each.ours_e8 / E8, "exchange": each.theirs_e8 / E8} for each in self.comparisons
+            ],
+            "balances": self.balances,
+            "positions": self.positions,
+            "counters": self.counters,
+            "kill_switch": self.kill_switch,
+            "problems": self.problems,
+            "exit": self.exit,
+        }
+
+
+def usdt(amount_e8: int) -> str:
+    """An amount for reading."""
+    return f"{amount_e8 / E8:,.4f}"
+
+
+def show(report: Report, console: Console) -> None:
+    """The readable form."""
+    table = Table(title=f"session of {report.instance} ({report.profile}), {report.duration_s:.0f} s", title_justify="left")
+    table.add_column("", style="bold")
+    table.add_column("", justify="right")
+    table.add_column("", style="dim")
+    unknown = "not known"
+    table.add_row("pairs", f"{report.pairs_opened} opened, {report.pairs_closed} closed", "spot bought or sold, perpetual against it")
+    table.add_row("orders", f"{report.orders:,}", f"{report.fills:,} fills, {report.rejects:,} rejected by the exchange")
+    table.add_row("refused by us", f"{report.refusals:,}", "risk rules and pipeline stages said no")
+    table.add_row("realised PnL", f"{usdt(report.realised_pnl_e8)} USDT", "prices only")
+    table.add_row("fees", f"{usdt(-report.fees_e8)} USDT", "")
+    table.add_row("funding", f"{usdt(report.funding_e8)} USDT", "")
+    table.add_row("net exposure", f"{usdt(report.net_exposure_e8)} USDT", f"of {usdt(report.equity_e8)} USDT equity")
+    open_orders = unknown if report.open_orders is None else str(report.open_orders)
+    foreign = "" if not report.foreign_orders else f"; {report.foreign_orders} of somebody else, untouched"
+    table.add_row("open orders of ours", open_orders, f"as the exchange reports it{foreign}")
+    if report.comparisons:
+        different = [each for each in report.comparisons if not each.is_equal]
+        verdict = "equal" if not different else f"{len(different)} differ"
+        table.add_row("books and exchange", verdict, f"{len(report.comparisons)} positions and balances compared")
+        for each in different:
+            table.add_row(f"  {each.what}", f"{each.ours_e8 / E8:.8f}", f"exchange: {each.theirs_e8 / E8:.8f}")
+    table.add_row("duplicates detected", f"{report.duplicates_detected:,}", "the redundant session had brought it before")
+    table.add_row("book resyncs", f"{report.resyncs:,}", "")
+    if report.restarts:
+        restarts = ", ".join(f"{name} {count}" for name, count in report.restarts.items())
+        table.add_row("restarts", restarts, "")
+    console.print(table)
+    if report.latency_us:
+        console.print(latency_table(report.latency_us))
+    for problem in report.problems:
+        console.print(f"[red]![/red] {problem}", highlight=False)
+
+
+WORDS: Mapping[str, str] = {
+    "internal": "tick received → order handed to the socket",
+    "receive_to_signal": "feed",
+    "signal_to_event": "collector",
+    "event_to_command": "prepost",
+    "command_to_send": "engine",
+    "send_to_ack": "the wire and the exchange",
+    "ack_to_report": "engine → prepost",
+    "receive_to_report": "the whole way round",
+}
+
+
+def latency_table(latency_us: Mapping[str, Percentiles]) -> Table:
+    """Percentiles per stage, in microseconds."""
+    table = Table(title="latency, µs", title_justify="left")
+    for name in ("stage", "p50", "p99", "p99.9", "max", "count"):
+        table.add_column(name, justify="left" if name == "stage" else "right")
+    table.add_column("", style="dim")
+    for stage, row in latency_us.items():
+        table.add_row(
+            stage.replace("_", " "),
+            f"{row.p50:,.0f}",
+            f"{row.p99:,.0f}",
+            f"{row.p99_9:,.0f}",
+            f"{row.max:,.0f}",
+            f"{row.count:,}",
+            WORDS.get(stage, ""),
+        )
+    return table

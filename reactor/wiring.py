@@ -1,0 +1,289 @@
+"""The fuse box: plan → roles joined by links. The only file that knows every room.
+
+    python -m reactor.wiring <plan file> <shard> [credentials fd]
+
+builds exactly one shard and runs it; the supervisor starts one such process per shard. A room is imported only where one of
+its roles runs. Two roles in one shard are joined by a ring in private memory, with the same code on both ends.
+"""
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from reactor.config.plan import SUPERVISOR, LinkPlan, Plan, RolePlan, RowsPlan, ShardPlan, read_plan
+from reactor.domain.errors import ConfigError, TradeError
+from reactor.domain.instrument import Instruments
+from reactor.domain.messages import SIZE, VIEW, LifeState
+from reactor.exchanges.venue import Credentials
+from reactor.loop.clock import SystemClock
+from reactor.loop.counters import Metrics, Span
+from reactor.loop.log import RingLog
+from reactor.loop.role import Role
+from reactor.loop.shard import EXIT_FAILED, Cell, Link, Shard, ShardParameters
+from reactor.loop.wait import WaitPolicy
+from shm.histogram import open_histograms_writer
+from shm.ring import Consumer, Producer, heap_ring, open_consumer, open_producer
+from shm.segment import Memory, SegmentError
+from shm.seqlock import RowsReader, RowsWriter, open_rows_reader, open_rows_writer
+from shm.wake import Bell
+
+HEARTBEAT_AGE_NS_MAX = 1_000_000_000  # Neighbours of a role count it as dead after a second without a pass.
+EXIT_CONFIG = 2
+
+
+def open_rows_of(memory: Memory, rows: RowsPlan) -> RowsReader:
+    """What anybody outside of the writer uses to look at a segment of the plan."""
+    return open_rows_reader(memory, rows.name, rows.count, SIZE[rows.message], VIEW[rows.message])
+
+
+def open_consumer_of(memory: Memory, link: LinkPlan) -> Consumer:
+    """The reading end of a link of the plan."""
+    return open_consumer(memory, link.name, link.capacity, SIZE[link.message], VIEW[link.message])
+
+
+def open_producer_of(memory: Memory, link: LinkPlan, wake_fd: int) -> Producer:
+    """The writing end of a link of the plan. `wake_fd`: the bell of the shard that reads."""
+    return open_producer(memory, link.name, link.capacity, SIZE[link.message], VIEW[link.message], wake_fd)
+
+
+class Wires:
+    """The ends of links and segments that one shard holds."""
+
+    def __init__(self, plan: Plan, shard: ShardPlan, memory: Memory) -> None:
+        self.plan = plan
+        self.shard = shard
+        self.memory = memory
+        self.inputs: list[Consumer] = []  # they wake this shard
+        self.links: list[Link] = []  # everything that wants refresh
+        self._heap: dict[str, tuple[Producer, Consumer]] = {}
+        self._links = {link.name: link for link in plan.links}
+        self._rows = {rows.name: rows for rows in plan.rows}
+        self._writers: dict[str, RowsWriter] = {}
+        self._readers: dict[str, RowsReader] = {}
+
+    def _is_inside(self, link: LinkPlan) -> bool:
+        return link.producer in self.shard.roles and link.consumer in self.shard.roles
+
+    def _inside(self, link: LinkPlan) -> tuple[Producer, Consumer]:
+        if link.name not in self._heap:
+            self._heap[link.name] = heap_ring(link.capacity, SIZE[link.message], VIEW[link.message], name=link.name)
+        return self._heap[link.name]
+
+    def producer(self, name: str) -> Producer:
+        """The writing end of a link."""
+        link = self._links[name]
+        if self._is_inside(link):
+            return self._inside(link)[0]
+        wake_fd = -1 if link.consumer == SUPERVISOR else self.plan.shard_of(link.consumer).wake_fd
+        producer = open_producer_of(self.memory, link, wake_fd)
+        self.links.append(producer)
+        return producer
+
+    def consumer(self, name: str) -> Consumer:
+        """The reading end of a link."""
+        link = self._links[name]
+        consumer = self._inside(link)[1] if self._is_inside(link) else open_consumer_of(self.memory, link)
+        self.inputs.append(consumer)
+        self.links.append(consumer)
+        return consumer
+
+    def rows_writer(self, name: str) -> RowsWriter:
+        """The one writer of a segment."""
+        if name not in self._writers:
+            rows = self._rows[name]
+            writer = open_rows_writer(self.memory, rows.name, rows.count, SIZE[rows.message], VIEW[rows.message])
+            self.links.append(writer)
+            self._writers[name] = writer
+        return self._writers[name]
+
+    def rows_reader(self, name: str) -> RowsReader:
+        """A reader of a segment; of our own one too."""
+        if name not in self._readers:
+            rows = self._rows[name]
+            if rows.writer in self.shard.roles:
+                reader = RowsReader(rows.name, rows.count, SIZE[rows.message], VIEW[rows.message], None)
+                reader.attach(self.rows_writer(name).own_segment)
+            else:
+                reader = open_rows_of(self.memory, rows)
+                self.links.append(reader)
+            self._readers[name] = reader
+        return self._readers[name]
+
+    def is_alive(self, role: str) -> Callable[[int], bool]:
+        """Whether a neighbour has had a pass within the last second."""
+        if role in self.shard.roles:
+            return lambda now_ns: True
+        reader = self.rows_reader(f"metrics.{role}")
+
+        def alive(now_ns: int) -> bool:
+            row = reader.read(0)
+            return bool(now_ns - row.heartbeat_ns < HEARTBEAT_AGE_NS_MAX and row.life_state in _LIVING)
+
+        return alive
+
+    def tops(self) -> Callable[[int], Any]:
+        """Instrument index → its book top, whichever feed owns the book."""
+        owner = {index: role.name for role in self.plan.of_kind("feed") for index in role.instruments}
+        readers = [self.rows_reader(f"tops.{owner[i]}").read if i in owner else None for i in range(len(self.plan.instruments))]
+
+        def top(instrument_index: int) -> Any:
+            read = readers[instrument_index]
+            assert read is not None, "every traded instrument has a feed"
+            return read(instrument_index)
+
+        return top
+
+
+_LIVING = (LifeState.STARTING, LifeState.READY, LifeState.RUNNING, LifeState.STOPPING)
+
+
+@dataclass
+class Bench:
+    """Everything that a room's builder may need."""
+
+    plan: Plan
+    role: RolePlan
+    parameters: Any  # the room's own dataclass
+    wires: Wires
+    shard: Shard
+    clock: SystemClock
+    metrics: Metrics
+    log: RingLog
+    credentials: Credentials | None
+    instruments: Instruments
+    networks: list[Any] = field(default_factory=list)
+
+    def network(self) -> Any:
+        """The shard's network: one for all of its roles, closed after their on_stop."""
+        if not self.networks:
+            from reactor.net.session import UvloopNetwork
+
+            network = UvloopNetwork(on_error=self._on_error, on_activity=self.shard.request_pass)
+            self.shard.on_close(network.close)
+            self.networks.append(network)
+        return self.networks[0]
+
+    def _on_error(self, error: BaseException, where: str) -> None:
+        import traceback
+
+        traceback.print_exception(error, file=sys.stderr)
+        self.log.error("a network callback failed", where=where, error=f"{type(error).__name__}: {error}")
+
+    def control(self) -> Consumer:
+        """The supervisor's voice."""
+        return self.wires.consumer(f"control.{self.role.name}")
+
+    def one(self, kind: str) -> str:
+        """Name of the only role of a kind."""
+        return self.plan.of_kind(kind)[0].name
+
+    def reload(self) -> Callable[[int], Any]:
+        """Plan generation → this role's parameters in it."""
+
+        def load(generation: int) -> Any:
+            plan = read_plan(Path(self.plan.directory) / f"plan.{generation}")
+            return plan.role(self.role.name).read_parameters()
+
+        return load
+
+
+def _journal(bench: Bench) -> Role:
+    from reactor.journal.role import JournalPorts, JournalRole
+    from reactor.journal.schema import Words
+
+    ports = JournalPorts(
+        journal=[bench.wires.consumer("journal")],
+        path=Path(bench.plan.home) / "journal.sqlite",
+        instruments=bench.instruments,
+        clock=bench.clock,
+        metrics=bench.metrics,
+        log=bench.log,
+        words=Words(),
+    )
+    return JournalRole(bench.parameters, ports)
+
+
+def _collector(bench: Bench) -> Role:
+    from reactor.collector.role import CollectorPorts, CollectorRole
+
+    ports = CollectorPorts(
+        instruments=bench.instruments,
+        clock=bench.clock,
+        metrics=bench.metrics,
+        log=bench.log,
+        signals=[bench.wires.consumer(f"signals.{feed.name}") for feed in bench.plan.of_kind("feed")],
+        responses=bench.wires.consumer("responses"),
+        events=bench.wires.producer("events"),
+        control=bench.control(),
+        reload=bench.reload(),
+        source_index=bench.role.index,
+    )
+    return CollectorRole(bench.parameters, ports)
+
+
+BUILDERS: dict[str, Callable[[Bench], Role]] = {
+    "journal": _journal,
+    "collector": _collector,
+}
+
+
+def build(plan: Plan, shard_plan: ShardPlan, shard: Shard, credentials: Credentials | None) -> None:
+    """Builds the roles of one shard and plugs them in.
+
+    Raises:
+        TradeError, SegmentError: the role cannot start; the sentence is for the user.
+    """
+    memory = Memory(plan.instance, shard_plan.name)
+    memory.remove_stale_resources()  # A predecessor that was killed still owns what we are about to open.
+    wires = Wires(plan, shard_plan, memory)
+    clock = SystemClock()
+    instruments = Instruments(plan.instruments)
+    cells: list[Cell] = []
+    networks: list[Any] = []
+    for name in shard_plan.roles:
+        role_plan = plan.role(name)
+        histograms = open_histograms_writer(memory, f"histograms.{name}", len(Span))
+        wires.links.append(histograms)
+        metrics = Metrics(wires.rows_writer(f"metrics.{name}"), list(histograms))
+        log = RingLog(wires.producer(f"log.{name}"), clock, role_plan.index, plan.log_level)
+        for warning in memory.warnings:
+            log.warning("memory is not locked", reason=warning)
+        memory.warnings.clear()
+        bench = Bench(
+            plan, role_plan, role_plan.read_parameters(), wires, shard, clock, metrics, log, credentials, instruments, networks
+        )
+        cells.append(Cell(BUILDERS[role_plan.kind](bench), metrics, log))
+    shard.plug(cells, wires.inputs, wires.links)
+
+
+def main(arguments: list[str]) -> int:
+    """The process of one shard. Returns its exit code."""
+    plan = read_plan(Path(arguments[0]))
+    shard_plan = plan.shard(arguments[1])
+    credentials = None
+    if len(arguments) > 2:
+        from reactor.config.secrets import take_over
+
+        credentials = take_over(int(arguments[2]))
+    parameters = ShardParameters(
+        shard_plan.name, shard_plan.core, WaitPolicy(shard_plan.wait_policy), shard_plan.hybrid_spin_us
+    )
+    shard = Shard(parameters, SystemClock(), shard_plan.wake_fd, Bell(shard_plan.wake_fd).silence)
+    try:
+        return shard.run(lambda it: build(plan, shard_plan, it, credentials))
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return EXIT_CONFIG
+    except (TradeError, SegmentError) as error:
+        print(error, file=sys.stderr)
+        return EXIT_FAILED
+    finally:
+        sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    code = main(sys.argv[1:])
+    os._exit(code)  # No interpreter teardown: iceoryx2 has been closed, and a role that leaves should be gone.
