@@ -89,10 +89,15 @@ class SpotFace:
         return self.api.on_request(request, now_ns)
 
     def on_open(self, socket: Socket, path: str, query: Mapping[str, str], ip: str, now_ns: int) -> int:
-        """`/ws/<stream>…`, `/ws`, `/stream?streams=a/b`, `/ws-api/v3`."""
+        """`/ws/<stream>…`, `/ws`, `/stream?streams=a/b`, `/ws-api/v3`.
+
+        `/stream/ws…` is `/ws…`: ccxt takes a URL for spot only if it contains "/stream".
+        """
         if not self.limits.connect(ip, now_ns):
             return 429
         path = path.rstrip("/")
+        if path.startswith("/stream/"):
+            path = path.removeprefix("/stream") if path.startswith("/stream/ws") else "/stream"
         is_microsecond = query.get("timeUnit", "").upper() == "MICROSECOND"
         if path == "/ws-api/v3":
             try:
