@@ -40,7 +40,9 @@ class _SymbolTopics:
         }
 
     def is_depth_wanted(self, speed_ms: int) -> bool:
-        """True while anybody hears depth of that cadence."""
+        """True while anybody hears depth of that cadence, or aggregate trades: the core closes them with the 100 ms depth."""
+        if speed_ms == 100 and self.aggregate.wanted:
+            return True
         return self.depth[speed_ms].wanted or any(pair.wanted for _, pair in self.tops[speed_ms])
 
 
@@ -65,8 +67,8 @@ class SpotStreams:
     def on_wanted(self, name: str) -> None:
         """Somebody listens to this name."""
         symbol, _, kind = name.partition("@")
-        if kind.startswith("depth"):
-            speed = 100 if kind.endswith("@100ms") else 1000
+        if kind.startswith("depth") or kind == "aggTrade":
+            speed = 100 if kind.endswith("@100ms") or kind == "aggTrade" else 1000
             if (symbol.upper(), speed) in self._wanted:
                 self._switch(symbol.upper(), speed, True)
         elif name not in self._periodic and self._is_periodic(symbol, kind):

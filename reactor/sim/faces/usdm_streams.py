@@ -63,7 +63,9 @@ class _SymbolTopics:
         }
 
     def is_depth_wanted(self, speed_ms: int) -> bool:
-        """True while anybody hears depth of that cadence."""
+        """True while anybody hears depth of that cadence, or aggregate trades: the core closes them with the 100 ms depth."""
+        if speed_ms == 100 and self.aggregate.wanted:
+            return True
         return self.depth[speed_ms].wanted or any(pair.wanted for _, pair in self.tops.get(speed_ms, ()))
 
 
@@ -99,8 +101,8 @@ class UsdmStreams:
         """Somebody listens to this name."""
         symbol, _, kind = name.partition("@")
         symbol = symbol.upper()
-        if kind.startswith("depth"):
-            suffix = kind[kind.index("@") :] if "@" in kind else ""
+        if kind.startswith("depth") or kind == "aggTrade":
+            suffix = "@100ms" if kind == "aggTrade" else kind[kind.index("@") :] if "@" in kind else ""
             for speed, text in SPEED_NAMES.items():
                 if text == suffix and (symbol, speed) in self._wanted:
                     self._switch(symbol, speed, True)
