@@ -1,0 +1,642 @@
+"""The desk: the only copy of the trading state, and the few verbs that move it.
+
+    decide    a decision through the pre pipeline: an order goes out, or a reason comes back
+    report    what the venue said about one order: the order machine, then the post pipeline
+    cancel    asks for an order's end
+
+No ring, no socket, no clock: what goes out goes through an `Outbox` (publish.py; a list in the tests), time is set by who
+calls (`now_ns`, `wall_ns`), book tops come from a function.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+from reactor.domain.errors import ConfigError
+from reactor.domain.ids import ClientIds, order_id_of
+from reactor.domain.instrument import VENUE_NAMES, Instruments
+from reactor.domain.messages import FLAG_REDUCE_ONLY, NO_INSTRUMENT, Reason
+from reactor.journal.memory import History
+from reactor.prepost import post, pre
+from reactor.prepost.balances import Balances
+from reactor.prepost.counters import Counter
+from reactor.prepost.hedging import Hedging
+from reactor.prepost.inquiry import Inquiry
+from reactor.prepost.kill_switch import KillSwitchState, Pull
+from reactor.prepost.orders import IS_TERMINAL, NEXT_STATE, FillMemory, Leg, Order, OrderEvent, Orders, OrderState
+from reactor.prepost.pairs import Pair, PairEvent
+from reactor.prepost.parameters import PrepostParameters
+from reactor.prepost.pipeline import Decision, Outcome, compose_post, compose_pre, run_file
+from reactor.prepost.positions import Position
+from reactor.prepost.quota import Quota
+from reactor.prepost.risk import MS, compose_rules, e8_of
+from reactor.prepost.terms import Terms
+
+TEN_STAGES_REGISTERED_BY: Final = (pre, post)
+
+DAY_NS: Final = 86_400_000_000_000
+VENUES: Final = len(VENUE_NAMES)
+_EVENTS: Final = len(OrderEvent)
+
+ACK: Final = int(OrderEvent.ACK)
+PARTIAL_FILL: Final = int(OrderEvent.PARTIAL_FILL)
+FILL: Final = int(OrderEvent.FILL)
+SUBMITTING: Final = int(OrderState.SUBMITTING)
+BELIEVED_DEAD: Final = frozenset({int(OrderState.REJECTED), int(OrderState.NOT_SENT)})
+
+
+class Outbox(Protocol):
+    """Where the desk's wishes go. Implemented over rings by publish.py."""
+
+    def place(self, order: Order, decision: Decision) -> bool:
+        """False: the ring is full; the command is held and goes out later, in order."""
+
+    def cancel(self, order: Order) -> bool:
+        """Likewise."""
+
+    def query(self, order: Order) -> None:
+        """Asks the venue about one order by its client id."""
+
+    def query_venue_id(self, instrument_index: int, venue_order_id: int) -> int:
+        """Asks whose order the venue's number is. Returns the request id."""
+
+    def ask(self, kind: int, venue: int, instrument_index: int = NO_INSTRUMENT, trade_id: int = 0, since_ms: int = 0) -> int:
+        """Any other question. Returns the request id."""
+
+    def respond(self, kind: int, outcome: Outcome) -> None:
+        """To the collector and, if a strategy's, to the strategy."""
+
+    def respond_refused(self, decision: Decision, reason: int) -> None:
+        """A decision was refused."""
+
+    def respond_accepted(self, order: Order) -> None:
+        """An order went out."""
+
+    def respond_hedge_required(self, pair: Pair, lots: int, cause: Outcome | None) -> bool:
+        """False: the collector cannot be told; hedge without it."""
+
+    def respond_pair(self, kind: int, pair: Pair) -> None:
+        """A pair opened or closed."""
+
+    def journal_order(self, order: Order, state_from: int, event: int, reason: int) -> None: ...
+    def journal_fill(self, outcome: Outcome) -> None: ...
+    def journal_pair(self, pair: Pair, state_from: int, event: int, reason: int) -> None: ...
+    def journal_quota(self, order: Order, lots: int, capital_e8: int) -> None: ...
+    def journal_funding(
+        self, terms: Terms, pair_id: int, asset: str, amount_e8: int, trade_id: int, exchange_ns: int
+    ) -> None: ...
+    def journal_balance(self, venue: int, asset: str, amount_e8: int, kind: int) -> None: ...
+    def journal_operator(
+        self, event: int, state_from: int, state_to: int, reason: int, text: str, instrument_index: int = NO_INSTRUMENT
+    ) -> None: ...
+
+
+class DeskLog(Protocol):
+    """The part of loop.log.Log that the desk uses."""
+
+    def info(self, text: str, **fields: str | int | float | bool | None) -> None: ...
+    def warning(self, text: str, **fields: str | int | float | bool | None) -> None: ...
+    def error(self, text: str, **fields: str | int | float | bool | None) -> None: ...
+
+
+class Count(Protocol):
+    """The part of loop.counters.Metrics that the desk uses."""
+
+    def count(self, counter: int, n: int = 1) -> None: ...
+
+
+class Desk:
+    """See the module's first lines."""
+
+    def __init__(
+        self,
+        parameters: PrepostParameters,
+        instruments: Instruments,
+        out: Outbox,
+        tops: Callable[[int], Any],
+        metrics: Count,
+        log: DeskLog,
+        collector_alive: Callable[[int], bool],
+        history: History | None = None,
+    ) -> None:
+        history = history or History()
+        parameters.check(instruments)
+        self.parameters = parameters
+        self.instruments = instruments
+        self.terms = tuple(Terms(instrument) for instrument in instruments)
+        count = len(self.terms)
+        self.out = out
+        self.tops = tops
+        self.metrics = metrics
+        self.log = log
+        self.collector_alive = collector_alive
+        self.now_ns = 0
+        self.wall_ns = 0
+        # -- identity
+        self.epoch = history.epoch
+        self.ids = ClientIds(parameters.order_id_prefix)
+        self._order_number = 0
+        # -- state
+        self.orders = Orders(self.ids, count, parameters.orders_max, parameters.closed_orders_kept_max)
+        self.fills = FillMemory(count)
+        self.positions = [Position(terms) for terms in self.terms]
+        self.foreign_base_e8 = [0] * count
+        self.quota = Quota(self.terms)
+        self.balances = Balances()
+        self.kill_switch = KillSwitchState(count, history.kill_switch)
+        self.pairs = [
+            Pair(pair_id, pair, self.terms[pair.open_instrument_index], self.terms[pair.hedge_instrument_index])
+            for pair_id, pair in enumerate(parameters.pairs)
+        ]
+        self.pair_of: list[Pair | None] = [None] * count
+        for pair in self.pairs:
+            self.pair_of[pair.open.index] = self.pair_of[pair.hedge.index] = pair
+        self.venues = tuple(sorted({terms.venue for terms in self.terms}))
+        self.is_session_up = [False] * VENUES
+        self.is_reconciled = False
+        self.is_stopping = False
+        self.sent_ns: list[deque[int]] = [deque() for _ in range(VENUES)]  # order-rate window
+        self.activity = [0] * VENUES  # grows whenever something moved on the venue: snapshots taken meanwhile do not count
+        # -- what the risk rules and the screen look at
+        self.opened_ns = [0] * count
+        self.marks = [0] * count
+        self.trades_today = 0
+        self._day = 0
+        self._day_start_pnl_e8: int | None = None
+        self.equity_e8 = 0
+        self.net_exposure_e8 = 0
+        self.gross_exposure_e8 = 0
+        self.unrealised_pnl_e8 = 0
+        self.realised_pnl_e8 = 0
+        self.fees_e8 = 0
+        self.funding_e8 = 0
+        self.daily_pnl_e8 = 0
+        self.futures_equity_e8 = [0] * VENUES
+        self.futures_gross_e8 = [0] * VENUES
+        self._delta_e8 = [0] * count
+        self._realised_of = [0] * count
+        self._fees_of = [0] * count
+        self._exposure_warned = False
+        self._marked_ns = 0
+        self.dirty: set[int] = set()  # instruments whose row must be published
+        self.orders_sent = 0
+        self.fills_booked = 0
+        self.rejects = 0
+        self.refusals = 0
+        self.pairs_opened = 0
+        self.pairs_closed = 0
+        self.duplicates_detected = 0
+        # -- the stages and those who work with the desk
+        self.decision = Decision()
+        self.outcome = Outcome()
+        self.hedging = Hedging(self)
+        self.inquiry = Inquiry(self, parameters.inquiry)
+        self.clip_e8 = 0
+        self.clip_margin_e8 = 0
+        self._configure(parameters)
+
+    def _configure(self, parameters: PrepostParameters) -> None:
+        """Composes pipelines and rules; raises before anything is changed."""
+        for path in parameters.pipeline.stage_files + parameters.risk.rule_files:
+            run_file(path)
+        before = self.parameters
+        self.parameters = parameters
+        try:
+            rules = compose_rules(self, parameters.risk)
+            before_order, before_fast_order = compose_pre(parameters.pipeline.pre, self)
+            after_report = compose_post(parameters.pipeline.post, self)
+        except Exception:
+            self.parameters = before
+            raise
+        self.rules = rules
+        self._pre, self._pre_fast, self._post = before_order, before_fast_order, after_report
+        self.clip_e8 = e8_of(parameters.risk.clip_usdt)
+        self.clip_margin_e8 = e8_of(parameters.risk.clip_notional_margin)
+        self._exposure_warning = parameters.risk.exposure_ratio_warning
+        self._mark_period_ns = parameters.construction.mark_period_ms * MS
+        for pair, pair_parameters in zip(self.pairs, parameters.pairs, strict=True):
+            pair.parameters = pair_parameters
+        self.inquiry.configure(parameters.inquiry)
+
+    def reload(self, parameters: PrepostParameters) -> None:
+        """Takes new parameters as a whole.
+
+        Raises:
+            ConfigError: nothing was changed. The legs of the pairs and the id prefix need a restart.
+        """
+        parameters.check(self.instruments)
+        legs = [(pair.open_instrument_index, pair.hedge_instrument_index) for pair in parameters.pairs]
+        if legs != [(pair.open.index, pair.hedge.index) for pair in self.pairs]:
+            raise ConfigError("the pairs' instruments cannot change while running: restart")
+        if parameters.order_id_prefix != self.parameters.order_id_prefix:
+            raise ConfigError("the order id prefix cannot change while running: restart")
+        self._configure(parameters)
+
+    # ---- decisions
+
+    def decide(self, decision: Decision) -> int:
+        """Through the pre pipeline. 0: an order went out (`decision.order`); otherwise the reason why not."""
+        decision.now_ns = self.now_ns
+        for stage in self._pre_fast if decision.is_fast else self._pre:
+            reason = stage(decision)
+            if reason:
+                return self.refuse(decision, reason)
+        self._accept(decision)
+        return 0
+
+    def refuse(self, decision: Decision, reason: int) -> int:
+        """Counts a refusal and tells whoever asked. Returns the reason."""
+        order = decision.order
+        if order is not None and not IS_TERMINAL[order.state]:  # A stage after construction said no.
+            order.apply_event(OrderEvent.REFUSE)
+            self.orders.settle(order)
+            decision.order = None
+        self.refusals += 1
+        self.metrics.count(Counter.REFUSED + min(reason, Counter.REFUSED_LAST - Counter.REFUSED))
+        self.out.respond_refused(decision, reason)
+        return int(reason)
+
+    def new_order(self, decision: Decision) -> Order | None:
+        """Mints an order from a decision that has its price. None: too many live orders."""
+        terms = decision.terms
+        number = self._order_number + 1
+        order_id = order_id_of(self.epoch, number)
+        order = self.orders.try_take(order_id, terms.index)
+        if order is None:
+            return None
+        self._order_number = number
+        order.client_order_id = self.ids.client_order_id(order_id).encode()
+        order.venue = terms.venue
+        order.side = decision.side
+        order.order_type = decision.order_type
+        order.time_in_force = decision.time_in_force
+        order.price_ticks = decision.price_ticks
+        order.quantity_lots = decision.quantity_lots
+        order.flags = decision.flags
+        order.leg = decision.leg
+        order.pair_id = decision.pair_id
+        order.pair_sequence = decision.pair_sequence
+        order.signal_id = decision.signal_id
+        order.exchange_ns = decision.exchange_ns
+        order.strategy_index = decision.strategy_index
+        order.attempt = decision.attempt
+        order.created_ns = self.now_ns
+        return order
+
+    def _accept(self, decision: Decision) -> None:
+        """Quota, pair, journal, command: from here on the order counts."""
+        order = decision.order
+        assert order is not None, "the pipeline has no order_construction stage"
+        index = order.instrument_index
+        capital_e8 = decision.notional_e8 if decision.is_opening else 0
+        self.quota.reserve(order, capital_e8)
+        pair = decision.pair
+        if pair is not None:
+            pair.orders[order.order_id] = order
+        order.apply_event(OrderEvent.SUBMIT)
+        order.sent_ns = order.updated_ns = self.now_ns
+        self.sent_ns[order.venue].append(self.now_ns)
+        if decision.is_opening and not decision.is_quote:
+            self.opened_ns[index] = self.now_ns
+        self.activity[order.venue] += 1
+        self.orders_sent += 1
+        if self.out.place(order, decision):
+            order.apply_event(OrderEvent.COMMIT)
+        self.out.journal_order(order, int(OrderState.CREATED), int(OrderEvent.SUBMIT), 0)
+        self.out.journal_quota(order, order.quantity_lots, capital_e8)
+        self.inquiry.watch(order)
+        self.dirty.add(index)
+        self.out.respond_accepted(order)
+
+    def on_committed(self, order: Order) -> None:
+        """A held place has found its way into the ring."""
+        if order.state == SUBMITTING:
+            order.apply_event(OrderEvent.COMMIT)
+            order.sent_ns = self.now_ns
+            self.inquiry.watch(order)
+
+    def cancel(self, order: Order) -> None:
+        """Asks for the end of one order. Asking again is harmless."""
+        if IS_TERMINAL[order.state] and not order.contradicted:
+            return
+        order.wants_cancel = True
+        was_submitting = order.state == SUBMITTING
+        self._step(order, int(OrderEvent.CANCEL_REQUEST), 0)
+        if was_submitting:  # The outbox drops the held place: it never left.
+            self._finish(order)
+            return
+        order.cancel_sent_ns = self.now_ns
+        self.out.cancel(order)
+        self.inquiry.watch(order)
+
+    def cancel_instrument(self, instrument_index: int, legs: tuple[int, ...] = ()) -> int:
+        """Cancels every live order of an instrument (of the given legs, if any are named). Returns how many."""
+        count = 0
+        for order in list(self.orders.live_of(instrument_index)):
+            if not order.wants_cancel and (not legs or order.leg in legs):
+                self.cancel(order)
+                count += 1
+        return count
+
+    def cancel_everything(self) -> int:
+        """Cancels every live order of ours. Returns how many."""
+        return sum(self.cancel_instrument(terms.index) for terms in self.terms)
+
+    def _step(self, order: Order, event: int, reason: int) -> None:
+        """A transition outside a report: journaled at once."""
+        state_from = order.state
+        if order.apply_event(event):
+            order.updated_ns = self.now_ns
+            if order.state != state_from:
+                self.out.journal_order(order, state_from, event, reason)
+        else:
+            self.metrics.count(Counter.ILLEGAL_TRANSITIONS)
+
+    def _finish(self, order: Order) -> None:
+        """Runs the post pipeline for an order that closed without a report."""
+        outcome = Outcome()  # A fresh one: this may happen while another outcome is being worked on.
+        outcome.order = order
+        outcome.terms = self.terms[order.instrument_index]
+        outcome.instrument_index = order.instrument_index
+        outcome.state_from = order.state
+        self._conclude(outcome)
+
+    # ---- reports
+
+    def on_order_event(self, order: Order, event: int, outcome: Outcome) -> None:
+        """The venue (or the engine) has said something about an order. `outcome` carries the fill, if there is one."""
+        outcome.order = order
+        outcome.state_from = order.state
+        outcome.event = event
+        order.updated_ns = self.now_ns
+        self.activity[order.venue] += 1
+        if NEXT_STATE[order.state * _EVENTS + event] < 0:
+            self.orders.illegal += 1
+            self.metrics.count(Counter.ILLEGAL_TRANSITIONS)
+            self.inquiry.doubt(order)  # Whoever is right, the venue knows.
+        else:
+            if outcome.fill_lots and order.state in BELIEVED_DEAD:
+                self._contradict(order)
+            order.apply_event(event)
+        self._conclude(outcome)
+
+    def _contradict(self, order: Order) -> None:
+        """A fill for an order that was believed dead: whatever is left of it must go."""
+        self.metrics.count(Counter.CONTRADICTIONS)
+        self.log.error("a fill for an order that was believed dead: cancelling its rest", order=order.client_order_id.decode())
+        order.contradicted = True
+        self.cancel(order)
+
+    def book_fill(self, outcome: Outcome) -> bool:
+        """One fill of ours, from wherever it came: `outcome` has instrument, side, price, lots, trade id, fee.
+
+        False: it was booked before, nothing changed (counted).
+        """
+        index = outcome.terms.index
+        trade_id, side = outcome.trade_id, outcome.side
+        order = outcome.order
+        if not self.fills.try_book(index, trade_id, side):
+            if self.fills.take_fee(index, trade_id, side):
+                outcome.is_fee_only = True
+                outcome.fee_only_lots = outcome.fill_lots
+                outcome.fill_lots = 0
+                outcome.pair = self._pair_for(order, index)
+                if order is not None:
+                    outcome.state_from = order.state
+                self._run_post(outcome)
+                return True
+            self.metrics.count(Counter.FILLS_SEEN_AGAIN)
+            return False
+        self.fills_booked += 1
+        self.metrics.count(Counter.FILLS)
+        if order is None:  # Forced by the venue, or of an order that nobody remembers.
+            outcome.state_from = 0
+            self.activity[outcome.terms.venue] += 1
+            outcome.pair = self._pair_for(None, index)
+            self._run_post(outcome)
+            return True
+        if order.filled_lots == 0:
+            self.trades_today += 1
+            self.positions[index].trades_today += 1
+        order.filled_lots += outcome.fill_lots
+        order.filled_value += outcome.fill_lots * outcome.price_ticks
+        if order.filled_lots > order.quantity_lots:
+            self.duplicates_detected += 1
+            self.metrics.count(Counter.OVERFILLS)
+            self.log.error(
+                "an order was filled for more than it asked: executed twice", order=order.client_order_id.decode(),
+                quantity_lots=order.quantity_lots, filled_lots=order.filled_lots,
+            )  # fmt: skip
+        event = FILL if order.filled_lots >= order.quantity_lots else PARTIAL_FILL
+        if order.venue_filled_lots > order.filled_lots:
+            self.inquiry.miss(order)
+        self.on_order_event(order, event, outcome)
+        return True
+
+    def book_foreign(self, outcome: Outcome) -> None:
+        """Somebody else's fill: wallets and the journal, nothing else."""
+        self.activity[outcome.terms.venue] += 1
+        self._run_post(outcome)
+
+    def _pair_for(self, order: Order | None, index: int) -> Pair | None:
+        """An order's own pair. A fill without an order belongs to the pair whose leg the instrument is."""
+        if order is None:
+            return self.pair_of[index]
+        return self.pairs[order.pair_id] if order.pair_id < len(self.pairs) else None
+
+    def _conclude(self, outcome: Outcome) -> None:
+        """After every change of an order: settle it if it is over, then the post pipeline."""
+        order = outcome.order
+        assert order is not None, "only orders conclude"
+        pair = outcome.pair = self._pair_for(order, order.instrument_index)
+        if IS_TERMINAL[order.state]:
+            if not order.closed_ns:
+                order.closed_ns = self.now_ns
+            if order.venue_filled_lots <= order.filled_lots:
+                outcome.is_settled = order.order_id in self.orders.unsettled
+                order.next_ask_ns = 0
+                if outcome.is_settled:
+                    self.orders.settle(order)
+                    if pair is not None:
+                        pair.orders.pop(order.order_id, None)
+            else:
+                self.orders.reopen(order)
+                if pair is not None:
+                    pair.orders[order.order_id] = order
+                self.inquiry.miss(order)
+        self.dirty.add(order.instrument_index)
+        self._run_post(outcome)
+
+    def _run_post(self, outcome: Outcome) -> None:
+        for stage in self._post:
+            if stage(outcome):
+                self.metrics.count(Counter.POST_STOPPED)
+                return
+
+    # ---- prices and totals
+
+    def read_top(self, decision: Decision, age_ns_max: int) -> bool:
+        """Puts the current book top into the decision. False: none, one-sided, or too old."""
+        top = self.tops(decision.terms.index)
+        if top is None:
+            return False
+        bid, ask = top.bid_ticks, top.ask_ticks
+        if bid <= 0 or ask <= 0 or self.now_ns - top.receive_ns > age_ns_max or not top.is_synchronised:
+            return False
+        decision.bid_ticks = bid
+        decision.ask_ticks = ask
+        self.marks[decision.terms.index] = (bid + ask) // 2
+        return True
+
+    def mark_ticks(self, instrument_index: int) -> int:
+        """The last mid that was seen, else the average entry; 0: no price at all."""
+        mark = self.marks[instrument_index]
+        if mark:
+            return mark
+        top = self.tops(instrument_index)
+        if top is not None and top.bid_ticks > 0 and top.ask_ticks > 0:
+            mark = self.marks[instrument_index] = (top.bid_ticks + top.ask_ticks) // 2
+            return int(mark)
+        return self.positions[instrument_index].entry_price_ticks_e8 // 100_000_000
+
+    def in_quote_e8(self, amount_e8: int, asset: str, terms: Terms) -> int:
+        """An amount of any asset in the instrument's quote units; 0 if nothing here prices it."""
+        if asset == terms.quote_asset or not asset:
+            return amount_e8
+        for other in self.terms:
+            if other.base_asset == asset and other.quote_asset == terms.quote_asset:
+                return other.quote_e8(self.mark_ticks(other.index), amount_e8)
+        self.metrics.count(Counter.FEES_WITHOUT_PRICE)
+        return 0
+
+    def touch(self, instrument_index: int) -> None:
+        """The instrument's row is to be published."""
+        self.dirty.add(instrument_index)
+
+    def revalue(self, index: int) -> None:
+        """Brings the totals up to date with one instrument's position and last mark."""
+        position, terms = self.positions[index], self.terms[index]
+        delta_e8 = terms.quote_e8(self.mark_ticks(index), position.base_e8)
+        before_e8 = self._delta_e8[index]
+        self._delta_e8[index] = delta_e8
+        self.net_exposure_e8 += delta_e8 - before_e8
+        change_e8 = abs(delta_e8) - abs(before_e8)
+        self.gross_exposure_e8 += change_e8
+        if terms.is_perpetual:
+            self.futures_gross_e8[terms.venue] += change_e8
+        realised_e8 = position.realised_pnl_e8
+        self.realised_pnl_e8 += realised_e8 - self._realised_of[index]
+        self._realised_of[index] = realised_e8
+        self.fees_e8 += position.fees_e8 - self._fees_of[index]
+        self._fees_of[index] = position.fees_e8
+
+    def mark(self, now_ns: int) -> None:
+        """Equity, exposure, unrealised and daily PnL from the current tops. Called every pass; works every 100 ms."""
+        if now_ns - self._marked_ns < self._mark_period_ns and self._marked_ns:
+            return
+        self._marked_ns = now_ns
+        unrealised_e8 = 0
+        futures_unrealised_e8 = [0] * VENUES
+        for terms, position in zip(self.terms, self.positions, strict=True):
+            top = self.tops(terms.index)
+            if top is not None and top.bid_ticks > 0 and top.ask_ticks > 0:
+                self.marks[terms.index] = (top.bid_ticks + top.ask_ticks) // 2
+            if position.base_e8 or self._delta_e8[terms.index]:
+                self.revalue(terms.index)
+                self.dirty.add(terms.index)
+            if position.base_e8:
+                part_e8 = position.unrealised_pnl_e8(self.marks[terms.index])
+                unrealised_e8 += part_e8
+                if terms.is_perpetual:
+                    futures_unrealised_e8[terms.venue] += part_e8
+        self.unrealised_pnl_e8 = unrealised_e8
+        self._equity(futures_unrealised_e8)
+        self._day_change()
+        total_e8 = self.realised_pnl_e8 + unrealised_e8 - self.fees_e8 + self.funding_e8
+        if self._day_start_pnl_e8 is None:
+            self._day_start_pnl_e8 = total_e8
+        self.daily_pnl_e8 = total_e8 - self._day_start_pnl_e8
+        if self.daily_pnl_e8 <= -e8_of(self.parameters.risk.daily_loss_usdt_max) and self.kill_switch.state == 0:
+            self.pull(Pull.REDUCE, int(Reason.DAILY_LOSS), "daily loss stop")
+        is_high = self.equity_e8 > 0 and abs(self.net_exposure_e8) > self.equity_e8 * self._exposure_warning
+        if is_high and not self._exposure_warned:
+            self.metrics.count(Counter.EXPOSURE_WARNINGS)
+            self.log.warning(
+                "net exposure is above the warning level", net_exposure_e8=self.net_exposure_e8, equity_e8=self.equity_e8
+            )
+        self._exposure_warned = is_high
+
+    def _equity(self, futures_unrealised_e8: list[int]) -> None:
+        """Wallets at marks, in the quote currency, plus unrealised futures PnL."""
+        total_e8 = 0
+        for venue in self.venues:
+            wallet_e8 = 0
+            for asset, amount_e8 in self.balances.of_venue(venue).items():
+                wallet_e8 += self._worth_e8(asset, amount_e8)
+            self.futures_equity_e8[venue] = wallet_e8 + futures_unrealised_e8[venue]
+            total_e8 += wallet_e8 + futures_unrealised_e8[venue]
+        self.equity_e8 = total_e8
+
+    def _worth_e8(self, asset: str, amount_e8: int) -> int:
+        """Stable: anything that is a quote asset here counts at par; a base asset at its mark; the rest at nothing."""
+        for terms in self.terms:
+            if terms.quote_asset == asset:
+                return amount_e8
+        for terms in self.terms:
+            if terms.base_asset == asset:
+                return terms.quote_e8(self.mark_ticks(terms.index), amount_e8)
+        return 0
+
+    def _day_change(self) -> None:
+        day = self.wall_ns // DAY_NS
+        if day != self._day:
+            if self._day:
+                self.trades_today = 0
+                for position in self.positions:
+                    position.trades_today = 0
+                self._day_start_pnl_e8 = None
+            self._day = day
+
+    # ---- the kill switch
+
+    def pull(self, action: Pull, reason: int, text: str) -> None:
+        """Pulls the kill switch for everything, journals and logs it."""
+        before = self.kill_switch.state
+        if action == Pull.RESUME:
+            self.kill_switch.free_instruments()
+            self.dirty.update(range(len(self.terms)))
+        if self.kill_switch.pull(action):
+            self.log.warning("kill switch", state=self.kill_switch.state, before=before, why=text)
+        self.out.journal_operator(int(action), before, self.kill_switch.state, reason, text)
+
+    def halt_instrument(self, instrument_index: int, reason: int, text: str) -> None:
+        """Halts one instrument; its live opening orders go, hedges and unwinds stay possible."""
+        if self.kill_switch.halt_instrument(instrument_index):
+            name = self.terms[instrument_index].name
+            self.metrics.count(Counter.INSTRUMENTS_HALTED)
+            self.log.error("instrument halted", instrument=name, why=text, reason=reason)
+            state = self.kill_switch.state
+            self.out.journal_operator(int(Pull.HALT), state, state, reason, f"{name}: {text}", instrument_index)
+            self.cancel_instrument(instrument_index, (Leg.SINGLE, Leg.OPEN, Leg.QUOTE))
+            self.dirty.add(instrument_index)
+
+    def move_pair(self, pair: Pair, event: PairEvent, reason: int = 0) -> bool:
+        """One pair transition, journaled."""
+        state_from = pair.state
+        if not pair.apply_event(event):
+            self.metrics.count(Counter.ILLEGAL_TRANSITIONS)
+            return False
+        if pair.state != state_from:
+            self.out.journal_pair(pair, state_from, int(event), reason)
+            self.dirty.add(pair.open.index)
+        return True
+
+
+def is_reducing(position_base_e8: int, side: int, base_e8: int, flags: int) -> bool:
+    """True if an order can only make a position smaller."""
+    if flags & FLAG_REDUCE_ONLY:
+        return True
+    return position_base_e8 != 0 and (position_base_e8 > 0) != (side > 0) and base_e8 <= abs(position_base_e8)
+

@@ -1,0 +1,319 @@
+"""An event becomes decisions. What a trigger has decided is read here, sized, and given to the desk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from reactor.domain.messages import (
+    FLAG_LAST_PART,
+    FLAG_REDUCE_ONLY,
+    NO_INSTRUMENT,
+    EventKind,
+    OrderType,
+    Reason,
+    Stage,
+    TimeInForce,
+)
+from reactor.prepost.counters import Counter
+from reactor.prepost.desk import Desk, is_reducing
+from reactor.prepost.kill_switch import HALTED, Pull
+from reactor.prepost.orders import Leg
+from reactor.prepost.pairs import Pair, PairEvent, PairState
+from reactor.prepost.pipeline import Decision
+from reactor.prepost.quotes import difference
+from reactor.prepost.risk import MS
+from reactor.prepost.terms import clip_base_e8
+
+Event = Any  # an event_message_t view, made by cffi
+NONE: Final = int(Reason.NONE)
+PAIR_BUSY: Final = int(Reason.PAIR_BUSY)
+NO_BOOK: Final = int(Reason.NO_BOOK)
+KILL_SWITCH: Final = int(Reason.KILL_SWITCH)
+UNKNOWN_ORDER_ID: Final = int(Reason.UNKNOWN_ORDER_ID)
+BAD_PARAMETER: Final = int(Reason.BAD_PARAMETER)
+BELOW_MINIMUM: Final = int(Reason.BELOW_MINIMUM)
+RECEIVE: Final = int(Stage.RECEIVE)
+SIGNAL: Final = int(Stage.SIGNAL)
+LIMIT: Final = int(OrderType.LIMIT)
+MARKET: Final = int(OrderType.MARKET)
+IOC: Final = int(TimeInForce.IOC)
+POST_ONLY: Final = int(TimeInForce.POST_ONLY)
+HEDGE: Final = int(EventKind.HEDGE)
+IDLE: Final = int(PairState.IDLE)
+PAIR_OPEN: Final = int(PairState.OPEN)
+LEG_QUOTE: Final = int(Leg.QUOTE)
+RUNGS_MAX: Final = 96  # of one grid: what the collector lets through
+
+
+class Intake:
+    """Reads events for one desk."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._decision = Decision()
+        self._grids: dict[tuple[int, int], list[tuple[int, int]]] = {}
+        handlers: dict[int, Callable[[Event], None]] = {
+            int(EventKind.OPEN): self._on_open,
+            int(EventKind.CLOSE): self._on_close,
+            int(EventKind.HEDGE): self._on_hedge,
+            int(EventKind.QUOTES): self._on_quotes,
+            int(EventKind.ORDER): self._on_order,
+            int(EventKind.CANCEL): self._on_cancel,
+            int(EventKind.HALT): self._on_halt,
+        }
+        self._handlers = tuple(handlers.get(kind) for kind in range(max(handlers) + 1))
+
+    def on_event(self, event: Event) -> None:
+        """One event. Malformed ones are counted and dropped."""
+        kind = event.header.kind
+        handler = self._handlers[kind] if kind < len(self._handlers) else None
+        if handler is None:
+            self._malformed("an event of unknown kind", kind)
+            return
+        handler(event)
+
+    # ---- pairs
+
+    def _on_open(self, event: Event) -> None:
+        desk, header = self._desk, event.header
+        pair = self._pair(header)
+        if pair is None:
+            self._open_single(event)
+            return
+        decision = self._begin(event, pair.open.index)
+        direction = event.direction
+        decision.pair = pair
+        decision.pair_id = pair.pair_id
+        decision.leg = int(Leg.OPEN)
+        decision.is_opening = True
+        if direction not in (-1, 1):
+            desk.refuse(decision, BAD_PARAMETER)
+            return
+        decision.side = side = -direction  # −1: short the perpetual, long spot
+        state = pair.state
+        is_adding = state == PAIR_OPEN
+        if not (state == IDLE or (is_adding and direction == pair.direction and pair.clips < pair.parameters.clips_max)):
+            desk.refuse(decision, PAIR_BUSY)
+            return
+        terms = pair.open
+        parameters = pair.parameters
+        top = desk.tops(terms.index)
+        hedge_top = desk.tops(pair.hedge.index)
+        if top is None or hedge_top is None:
+            desk.refuse(decision, NO_BOOK)
+            return
+        if side > 0:
+            ticks, hedge_ticks = top.ask_ticks, hedge_top.bid_ticks
+        else:
+            ticks, hedge_ticks = top.bid_ticks, hedge_top.ask_ticks
+        lots = event.quantity_lots
+        if lots <= 0:
+            clip_e8 = clip_base_e8(desk.clip_e8, (terms, pair.hedge), (ticks, hedge_ticks), desk.clip_margin_e8)
+            lots = clip_e8 // terms.lot_base_e8
+        hedge_age_ns = desk.now_ns - hedge_top.receive_ns
+        if lots <= 0 or hedge_ticks <= 0 or hedge_age_ns > desk.parameters.construction.book_age_ms_max * MS:
+            desk.refuse(decision, NO_BOOK)  # What cannot be hedged is not opened.
+            return
+        self._size(decision, lots, ticks)
+        if not pair.hedge.is_tradable(abs(pair.hedge.lots_nearest(decision.base_e8)), hedge_ticks):
+            desk.refuse(decision, BELOW_MINIMUM)
+            return
+        decision.price_ticks = event.price_ticks
+        decision.order_type = LIMIT
+        if parameters.opens_as_maker:
+            decision.time_in_force = POST_ONLY
+        else:
+            decision.time_in_force = IOC
+            decision.through_ticks = parameters.open_through_ticks
+        decision.pair_sequence = pair.sequence if is_adding else pair.sequence + 1
+        if desk.decide(decision):
+            return
+        if not is_adding:
+            pair.begin(direction, desk.now_ns, desk.wall_ns)
+        pair.clips += 1
+        if parameters.opens_as_maker:
+            pair.requotes = 0
+            pair.opening_lots_left = lots
+            pair.opening_until_ns = desk.now_ns + parameters.maker_ttl_ms * MS
+        desk.move_pair(pair, PairEvent.OPEN_SENT)
+
+    def _open_single(self, event: Event) -> None:
+        """An open without a pair: one clip of one instrument."""
+        desk = self._desk
+        index = event.header.instrument_index
+        if not self._is_known(index):
+            return
+        decision = self._begin(event, index)
+        decision.is_opening = True
+        decision.side = 1 if event.side >= 0 else -1
+        terms = decision.terms
+        ticks = desk.mark_ticks(index)
+        lots = event.quantity_lots or clip_base_e8(desk.clip_e8, (terms,), (ticks,), desk.clip_margin_e8) // terms.lot_base_e8
+        if lots <= 0:
+            desk.refuse(decision, NO_BOOK)
+            return
+        self._size(decision, lots, ticks)
+        decision.price_ticks = event.price_ticks
+        decision.order_type = LIMIT
+        decision.time_in_force = IOC
+        decision.through_ticks = 2
+        desk.decide(decision)
+
+    def _on_close(self, event: Event) -> None:
+        desk = self._desk
+        pair = self._pair(event.header)
+        if pair is None:
+            self._malformed("a close without a pair", event.header.instrument_index)
+            return
+        if desk.kill_switch.state == HALTED:
+            reason = KILL_SWITCH  # What is halted stays as it is, hedged, until the operator flattens or resumes.
+        else:
+            reason = desk.hedging.close(pair, event.reason)
+        if reason:
+            decision = self._begin(event, pair.open.index)
+            decision.pair, decision.pair_id, decision.is_close = pair, pair.pair_id, True
+            desk.refuse(decision, reason)
+
+    def _on_hedge(self, event: Event) -> None:
+        desk, header = self._desk, event.header
+        pair = self._pair(header)
+        if pair is None:
+            self._malformed("a hedge without a pair", header.instrument_index)
+            return
+        reason = desk.hedging.on_event(pair, None, header.signal_id, header.stage_ns)
+        if reason:
+            decision = self._begin(event, pair.hedge.index)
+            decision.pair, decision.pair_id = pair, pair.pair_id
+            desk.refuse(decision, reason)
+
+    # ---- strategies and user triggers
+
+    def _on_order(self, event: Event) -> None:
+        desk, header = self._desk, event.header
+        index = header.instrument_index
+        if not self._is_known(index):
+            return
+        decision = self._begin(event, index)
+        if event.side not in (-1, 1) or event.quantity_lots <= 0 or event.price_ticks < 0:
+            desk.refuse(decision, BAD_PARAMETER)
+            return
+        decision.side = event.side
+        decision.order_type = event.order_type
+        decision.time_in_force = event.time_in_force
+        decision.price_ticks = event.price_ticks
+        decision.flags = header.flags & FLAG_REDUCE_ONLY
+        self._size(decision, event.quantity_lots, event.price_ticks or desk.mark_ticks(index))
+        decision.is_opening = not is_reducing(desk.positions[index].base_e8, event.side, decision.base_e8, decision.flags)
+        desk.decide(decision)
+
+    def _on_quotes(self, event: Event) -> None:
+        """Parts of a grid are collected until the last one; then only what must move, moves."""
+        desk, header = self._desk, event.header
+        index = header.instrument_index
+        if not self._is_known(index):
+            return
+        key = (event.strategy_index, index)
+        grid = self._grids.setdefault(key, [])
+        for position in range(min(event.quote_count, len(event.quotes))):
+            quote = event.quotes[position]
+            if quote.quantity_lots and quote.price_ticks > 0 and len(grid) < RUNGS_MAX:
+                grid.append((quote.price_ticks, quote.quantity_lots))
+        if not header.flags & FLAG_LAST_PART:
+            return
+        live = [
+            order
+            for order in desk.orders.live_of(index)
+            if order.leg == LEG_QUOTE and order.strategy_index == event.strategy_index
+        ]
+        changes = difference(grid, live)
+        grid.clear()
+        for order in changes.cancels:
+            desk.cancel(order)
+        for price_ticks, lots in changes.places:
+            decision = self._begin(event, index)
+            decision.leg = LEG_QUOTE
+            decision.is_quote = True
+            decision.side = 1 if lots > 0 else -1
+            decision.order_type = LIMIT
+            decision.time_in_force = POST_ONLY
+            decision.price_ticks = price_ticks
+            decision.flags = header.flags & FLAG_REDUCE_ONLY
+            self._size(decision, abs(lots), price_ticks)
+            decision.is_opening = not is_reducing(
+                desk.positions[index].base_e8, decision.side, decision.base_e8, decision.flags
+            )
+            desk.decide(decision)
+
+    def _on_cancel(self, event: Event) -> None:
+        desk = self._desk
+        target = event.target_order_id
+        if target:
+            order = desk.orders.by_id.get(target)
+            if order is None:
+                self._malformed("a cancel for an order nobody knows", target)
+            elif not order.wants_cancel:
+                desk.cancel(order)
+            return
+        index = event.header.instrument_index
+        if self._is_known(index):
+            desk.cancel_instrument(index, (Leg.SINGLE, Leg.QUOTE, Leg.OPEN))
+
+    def _on_halt(self, event: Event) -> None:
+        desk = self._desk
+        index = event.header.instrument_index
+        if index == NO_INSTRUMENT:
+            desk.pull(Pull.HALT, event.reason, "halt by a trigger")
+            for terms in desk.terms:
+                desk.cancel_instrument(terms.index, (Leg.SINGLE, Leg.QUOTE, Leg.OPEN))
+        elif self._is_known(index):
+            desk.halt_instrument(index, event.reason, "halt by a trigger")
+
+    # ---- small things
+
+    def _begin(self, event: Event, index: int) -> Decision:
+        desk, header = self._desk, event.header
+        decision = self._decision
+        decision.clear()
+        decision.now_ns = desk.now_ns
+        decision.terms = desk.terms[index]
+        decision.event = header.kind
+        decision.signal_id = header.signal_id
+        decision.exchange_ns = header.exchange_ns
+        decision.strategy_index = event.strategy_index
+        decision.stages = stages = header.stage_ns
+        decision.origin_ns = stages[RECEIVE] or stages[SIGNAL]
+        return decision
+
+    def _size(self, decision: Decision, lots: int, ticks: int) -> None:
+        terms = decision.terms
+        decision.quantity_lots = lots
+        decision.base_e8 = base_e8 = lots * terms.lot_base_e8
+        decision.notional_e8 = terms.quote_e8(ticks, base_e8)
+
+    def _pair(self, header: Any) -> Pair | None:
+        desk = self._desk
+        if header.pair_id < len(desk.pairs):
+            pair: Pair = desk.pairs[header.pair_id]
+            if header.instrument_index == pair.open.index or (
+                header.kind == HEDGE and header.instrument_index == pair.hedge.index
+            ):
+                return pair
+        index = header.instrument_index
+        if index < len(desk.pair_of):
+            pair_by_leg: Pair | None = desk.pair_of[index]
+            if pair_by_leg is not None and header.hedge_instrument_index != NO_INSTRUMENT:
+                return pair_by_leg
+        return None
+
+    def _is_known(self, index: int) -> bool:
+        if index < len(self._desk.terms):
+            return True
+        self._malformed("an event about an instrument that does not exist", index)
+        return False
+
+    def _malformed(self, sentence: str, number: int) -> None:
+        self._desk.metrics.count(Counter.EVENTS_MALFORMED)
+        self._desk.log.warning(sentence, number=number)
+
+

@@ -1,0 +1,167 @@
+"""The stages before an order exists: SignalAgeCheck → RiskControl → PositionLimit → OrderConstruction → PriorityAssignment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from reactor.domain.messages import FLAG_HEDGE, FLAG_URGENT, EventKind, OrderType, Reason, TimeInForce
+from reactor.domain.units import E8
+from reactor.prepost.orders import OrderEvent
+from reactor.prepost.pipeline import PreStage, pre_stage
+from reactor.prepost.risk import MS, e8_of
+from reactor.prepost.terms import clip_base_e8
+
+if TYPE_CHECKING:
+    from reactor.prepost.desk import Desk
+    from reactor.prepost.pipeline import Decision
+    from reactor.prepost.terms import Terms
+
+NONE: Final = int(Reason.NONE)
+SIGNAL_TOO_OLD: Final = int(Reason.SIGNAL_TOO_OLD)
+POSITION_LIMIT: Final = int(Reason.POSITION_LIMIT)
+BELOW_MINIMUM: Final = int(Reason.BELOW_MINIMUM)
+NO_BOOK: Final = int(Reason.NO_BOOK)
+FILTER_PRICE: Final = int(Reason.FILTER_PRICE)
+FILTER_LOT: Final = int(Reason.FILTER_LOT)
+BACKPRESSURE: Final = int(Reason.BACKPRESSURE)
+MARKET_CLOSED: Final = int(Reason.MARKET_CLOSED)
+ORDER_TYPE_MARKET: Final = int(OrderType.MARKET)
+TIF_POST_ONLY: Final = int(TimeInForce.POST_ONLY)
+EVENT_QUOTES: Final = int(EventKind.QUOTES)
+NORMAL, URGENT = 0, 1
+
+
+@pre_stage
+class SignalAgeCheck(PreStage):
+    """A decision on old news is not carried out."""
+
+    name = "signal_age_check"
+    runs_on_fast_path = False
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk)
+        self._age_ns_max = int(desk.parameters.risk.signal_age_ms_max * MS)
+
+    def run(self, decision: Decision) -> int:
+        origin_ns = decision.origin_ns
+        return SIGNAL_TOO_OLD if origin_ns and decision.now_ns - origin_ns > self._age_ns_max else NONE
+
+
+@pre_stage
+class RiskControl(PreStage):
+    """The rules that look at a decision, in the configured order; the first no is the answer."""
+
+    name = "risk_control"
+
+    def run(self, decision: Decision) -> int:
+        rules = self.desk.rules
+        for check in rules.decision_fast if decision.is_fast else rules.decision:
+            reason = check(decision)
+            if reason:
+                return reason
+        return NONE
+
+
+@pre_stage
+class PositionLimit(PreStage):
+    """Position per instrument in clips, what live orders may add included."""
+
+    name = "position_limit"
+    runs_on_fast_path = False
+
+    def run(self, decision: Decision) -> int:
+        if not decision.is_opening:
+            return NONE
+        desk, terms = self.desk, decision.terms
+        quota = desk.quota.of[terms.index]
+        reserved_lots = quota.buy_lots if decision.side > 0 else quota.sell_lots
+        position_e8 = desk.positions[terms.index].base_e8
+        after_e8 = abs(position_e8 + decision.side * (reserved_lots * terms.lot_base_e8 + decision.base_e8))
+        clip_e8 = self._clip_e8(decision)
+        if clip_e8 == 0:
+            return NO_BOOK
+        limit_e8 = desk.parameters.risk.position_clips_max * clip_e8
+        return POSITION_LIMIT if after_e8 > limit_e8 and after_e8 > abs(position_e8) else NONE
+
+    def _clip_e8(self, decision: Decision) -> int:
+        desk, pair = self.desk, decision.pair
+        legs: tuple[Terms, ...] = (decision.terms,) if pair is None else (pair.open, pair.hedge)
+        return clip_base_e8(desk.clip_e8, legs, tuple(desk.mark_ticks(leg.index) for leg in legs), desk.clip_margin_e8)
+
+
+@pre_stage
+class OrderConstruction(PreStage):
+    """Price, filters, collar; then the order exists and has its client order id."""
+
+    name = "order_construction"
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk)
+        self._collar_e8 = e8_of(desk.parameters.risk.price_collar_ratio)
+        self._age_ns = desk.parameters.construction.book_age_ms_max * MS
+        self._hedge_age_ns = desk.parameters.construction.hedge_book_age_ms_max * MS
+
+    def run(self, decision: Decision) -> int:
+        desk, terms = self.desk, decision.terms
+        if not terms.is_trading and not decision.is_fast:
+            return MARKET_CLOSED
+        if not desk.read_top(decision, self._hedge_age_ns if decision.is_fast else self._age_ns):
+            reference = decision.reference_ticks
+            if not (decision.is_fast and reference > 0):
+                return NO_BOOK
+            decision.bid_ticks = decision.ask_ticks = reference  # A stale feed must not keep a leg naked.
+        price = decision.price_ticks
+        if decision.order_type == ORDER_TYPE_MARKET:
+            priced_at = decision.ask_ticks if decision.side > 0 else decision.bid_ticks
+        else:
+            if price == 0:
+                price = decision.price_ticks = self._price(decision)
+            if not terms.price_ticks_min <= price <= terms.price_ticks_max:
+                return FILTER_PRICE
+            priced_at = price
+        lots = decision.quantity_lots
+        if lots > terms.lots_max:
+            return FILTER_LOT
+        decision.notional_e8 = notional_e8 = terms.quote_e8(priced_at, lots * terms.lot_base_e8)
+        if lots < terms.lots_min:
+            return BELOW_MINIMUM
+        # A reduce-only order on futures may be of any notional; all others keep to the venue's minimum.
+        if notional_e8 < terms.notional_min_e8 and not (terms.is_perpetual and decision.flags & 1):
+            return BELOW_MINIMUM
+        rules = desk.rules
+        for check in rules.order_fast if decision.is_fast else rules.order:
+            reason = check(decision)
+            if reason:
+                return reason
+        order = desk.new_order(decision)
+        if order is None:
+            return BACKPRESSURE
+        order.apply_event(OrderEvent.VALIDATE)
+        decision.order = order
+        return NONE
+
+    def _price(self, decision: Decision) -> int:
+        """Taker: through the opposite touch, but not beyond the collar. Maker: our own touch."""
+        bid, ask = decision.bid_ticks, decision.ask_ticks
+        if decision.time_in_force == TIF_POST_ONLY:
+            return bid if decision.side > 0 else ask
+        if decision.side > 0:
+            return min(ask + decision.through_ticks, ask + ask * self._collar_e8 // E8)
+        return max(1, bid - decision.through_ticks, bid - bid * self._collar_e8 // E8)
+
+
+@pre_stage
+class PriorityAssignment(PreStage):
+    """Hedges, unwinds and closes overtake."""
+
+    name = "priority_assignment"
+
+    def run(self, decision: Decision) -> int:
+        if decision.is_fast:
+            decision.lane = URGENT
+            order = decision.order
+            if order is not None:
+                order.flags |= FLAG_URGENT | (0 if decision.is_opening else FLAG_HEDGE)
+        else:
+            decision.lane = NORMAL
+        return NONE

@@ -1,0 +1,600 @@
+"""Writes what the desk wishes into rings and rows: commands, responses, journal entries, position and risk rows.
+
+Nothing is lost when a ring is full:
+
+    commands   are held here in order and go out first on the next pass; meanwhile the role reads no input. A cancel for a
+               held place removes it: it never left the house.
+    journal    the role stops reading before the ring is full (`has_room`), so an entry always fits
+    responses  to the collector or a strategy that does not read are kept up to RESPONSES_HELD_MAX, then dropped and counted:
+               prepost must never wait for them, because they may be waiting for prepost. Hedges do not depend on them
+               (hedging.py's watchdog).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from reactor.domain.messages import (
+    NO_INSTRUMENT,
+    NO_PAIR,
+    CommandKind,
+    JournalKind,
+    ResponseKind,
+    Stage,
+    new,
+    put_text,
+)
+from reactor.prepost.counters import Counter
+from reactor.prepost.desk import Count, Desk
+from reactor.prepost.orders import IS_TERMINAL, Leg, Order, OrderState
+from reactor.prepost.pairs import Pair
+from reactor.prepost.pipeline import Decision, Outcome
+from reactor.prepost.terms import Terms
+
+NORMAL: Final = 0
+URGENT: Final = 1
+RESPONSES_HELD_MAX: Final = 4096
+JOURNAL_ROOM_MIN: Final = 128  # Entries that one input message may cause: a grid of 96 rungs is the largest.
+COMMAND_ROOM_MIN: Final = 32  # Below it no input is read; what one message causes beyond it is held.
+REQUEST_KIND_BITS: Final = 8  # request_id = number << 8 | command_kind_e: an answer says what it answers
+
+PLACE: Final = int(CommandKind.PLACE)
+CANCEL: Final = int(CommandKind.CANCEL)
+QUERY: Final = int(CommandKind.QUERY)
+STAGE_RECEIVE: Final = int(Stage.RECEIVE)
+STAGE_SIGNAL: Final = int(Stage.SIGNAL)
+STAGE_COMMAND: Final = int(Stage.COMMAND)
+J_ORDER: Final = int(JournalKind.ORDER)
+J_FILL: Final = int(JournalKind.FILL)
+J_PAIR: Final = int(JournalKind.PAIR)
+J_FUNDING: Final = int(JournalKind.FUNDING)
+J_QUOTA: Final = int(JournalKind.QUOTA)
+J_OPERATOR: Final = int(JournalKind.OPERATOR)
+J_BALANCE: Final = int(JournalKind.BALANCE)
+R_ACCEPTED: Final = int(ResponseKind.ACCEPTED)
+R_REFUSED: Final = int(ResponseKind.REFUSED)
+R_HEDGE_REQUIRED: Final = int(ResponseKind.HEDGE_REQUIRED)
+R_FILL: Final = int(ResponseKind.FILL)
+STRATEGY_LEGS: Final = frozenset({int(Leg.SINGLE), int(Leg.QUOTE)})
+
+
+class Ring(Protocol):
+    """The part of shm/ring.py's Producer that is used here."""
+
+    def try_claim(self, lane: int = 0) -> Any: ...
+    def commit(self, lane: int = 0) -> None: ...
+    def sequence(self, lane: int = 0) -> int: ...
+    def free(self, lane: int = 0) -> int: ...
+
+
+class Rows(Protocol):
+    """The part of shm/seqlock.py's RowsWriter that is used here."""
+
+    def edit(self, index: int, /) -> Any: ...
+    def done(self, index: int, /) -> object: ...
+
+
+@dataclass
+class HeldCommand:
+    """A command that found no room."""
+
+    lane: int
+    message: Any
+    order: Order | None
+
+
+class Publisher:
+    """The desk's outbox (desk.Outbox) over rings."""
+
+    def __init__(
+        self,
+        commands: Ring,
+        responses: Ring | None,
+        strategy_responses: Sequence[Ring],
+        journal: Ring,
+        positions: Rows,
+        risk: Rows,
+        monotonic_ns: Callable[[], int],
+        metrics: Count,
+        source: int = 0,
+        place_deadline_ns: int = 0,
+    ) -> None:
+        self._commands = commands
+        self._responses = responses
+        self._strategies = tuple(strategy_responses)
+        self._journal = journal
+        self._positions = positions
+        self._risk = risk
+        self._monotonic_ns = monotonic_ns
+        self._metrics = metrics
+        self._source = source
+        self._place_deadline_ns = place_deadline_ns
+        self._requests = 0
+        self.desk: Desk | None = None
+        self.held: deque[HeldCommand] = deque()
+        self._held_responses: deque[tuple[Ring, int, Any]] = deque()
+        self._blank_command = new("command")
+        self._blank_journal = new("journal")
+        self._blank_response = new("response")
+        self._scratch = new("response")
+        for blank in (self._blank_command, self._blank_journal, self._blank_response):
+            blank.header.source = source
+            blank.header.instrument_index = NO_INSTRUMENT
+            blank.header.hedge_instrument_index = NO_INSTRUMENT
+            blank.header.pair_id = NO_PAIR
+
+    # ---- backpressure
+
+    def has_room(self) -> bool:
+        """True if one more input message may be read: whatever it causes can be written or held."""
+        if self.held:
+            self._metrics.count(Counter.STALLED_ON_COMMANDS)
+            return False
+        if self._commands.free(NORMAL) < COMMAND_ROOM_MIN or self._commands.free(URGENT) < COMMAND_ROOM_MIN:
+            self._metrics.count(Counter.STALLED_ON_COMMANDS)
+            return False
+        if self._journal.free(NORMAL) < JOURNAL_ROOM_MIN:
+            self._metrics.count(Counter.STALLED_ON_JOURNAL)
+            return False
+        return True
+
+    def flush(self) -> int:
+        """Sends what was held, in order. Returns how much went out."""
+        sent = 0
+        while self.held:
+            command = self.held[0]
+            slot = self._commands.try_claim(command.lane)
+            if slot is None:
+                break
+            self.held.popleft()
+            slot[0] = command.message[0]
+            self._send(slot, command.lane)
+            if command.order is not None and self.desk is not None:
+                self.desk.on_committed(command.order)
+            sent += 1
+        while self._held_responses:
+            ring, lane, message = self._held_responses[0]
+            slot = ring.try_claim(lane)
+            if slot is None:
+                break
+            self._held_responses.popleft()
+            slot[0] = message[0]
+            slot.header.sequence = ring.sequence(lane)
+            ring.commit(lane)
+            sent += 1
+        return sent
+
+    # ---- commands
+
+    def place(self, order: Order, decision: Decision) -> bool:
+        """See desk.Outbox."""
+        lane = decision.lane
+        is_held = bool(self.held)
+        slot = None if is_held else self._commands.try_claim(lane)
+        command = new("command") if slot is None else slot
+        command[0] = self._blank_command[0]
+        header = command.header
+        if decision.stages is not None:
+            header.stage_ns = decision.stages
+        elif decision.origin_ns:
+            header.stage_ns[STAGE_RECEIVE] = decision.origin_ns
+        header.kind = PLACE
+        self._describe(header, order)
+        command.client_order_id = order.client_order_id
+        command.venue = order.venue
+        command.side = order.side
+        command.order_type = order.order_type
+        command.time_in_force = order.time_in_force
+        command.price_ticks = order.price_ticks
+        command.quantity_lots = order.quantity_lots
+        command.request_id = self._request(PLACE)
+        if self._place_deadline_ns:
+            command.deadline_ns = order.created_ns + self._place_deadline_ns
+        if slot is None:
+            self.held.append(HeldCommand(lane, command, order))
+            return False
+        self._send(slot, lane)
+        return True
+
+    def cancel(self, order: Order) -> bool:
+        """See desk.Outbox."""
+        for held in self.held:
+            if held.order is order:
+                self.held.remove(held)  # It never left: the desk ends it as NOT_SENT.
+                return True
+        return self._about(CANCEL, order)
+
+    def query(self, order: Order) -> None:
+        """See desk.Outbox."""
+        self._about(QUERY, order)
+
+    def query_venue_id(self, instrument_index: int, venue_order_id: int) -> int:
+        """See desk.Outbox."""
+        command = self._blank(QUERY)
+        command.header.instrument_index = instrument_index
+        assert self.desk is not None, "the publisher knows its desk before it is used"
+        command.venue = self.desk.terms[instrument_index].venue
+        command.venue_order_id = venue_order_id
+        return self._put(command, NORMAL, QUERY)
+
+    def ask(self, kind: int, venue: int, instrument_index: int = NO_INSTRUMENT, trade_id: int = 0, since_ms: int = 0) -> int:
+        """See desk.Outbox."""
+        command = self._blank(kind)
+        command.header.instrument_index = instrument_index
+        command.venue = venue
+        command.trade_id = trade_id
+        command.since_ms = since_ms
+        return self._put(command, URGENT if kind == CommandKind.CANCEL_ALL_OURS else NORMAL, kind)
+
+    def _about(self, kind: int, order: Order) -> bool:
+        command = self._blank(kind)
+        self._describe(command.header, order)
+        command.client_order_id = order.client_order_id
+        command.venue = order.venue
+        command.side = order.side
+        command.venue_order_id = order.venue_order_id
+        return bool(self._put(command, URGENT, kind))
+
+    def _blank(self, kind: int) -> Any:
+        command = new("command")
+        command[0] = self._blank_command[0]
+        command.header.kind = kind
+        return command
+
+    def _put(self, command: Any, lane: int, kind: int) -> int:
+        command.request_id = request_id = self._request(kind)
+        slot = None if self.held else self._commands.try_claim(lane)
+        if slot is None:
+            self.held.append(HeldCommand(lane, command, None))
+        else:
+            slot[0] = command[0]
+            self._send(slot, lane)
+        return request_id
+
+    def _request(self, kind: int) -> int:
+        self._requests += 1
+        assert self.desk is not None, "the publisher knows its desk before it is used"
+        return self.desk.epoch << 40 | self._requests << REQUEST_KIND_BITS | kind
+
+    def _send(self, slot: Any, lane: int) -> None:
+        header = slot.header
+        header.sequence = self._commands.sequence(lane)
+        header.stage_ns[STAGE_COMMAND] = self._monotonic_ns()
+        self._commands.commit(lane)
+        self._metrics.count(Counter.COMMANDS)
+
+    def _describe(self, header: Any, order: Order) -> None:
+        header.signal_id = order.signal_id
+        header.order_id = order.order_id
+        header.exchange_ns = order.exchange_ns
+        header.instrument_index = order.instrument_index
+        header.flags = order.flags
+        header.pair_id = order.pair_id
+        header.pair_sequence = order.pair_sequence
+
+    # ---- responses
+
+    def respond(self, kind: int, outcome: Outcome) -> None:
+        """See desk.Outbox."""
+        order = outcome.order
+        message = self._response(kind, order, outcome.instrument_index)
+        header = message.header
+        if outcome.stages is not None:
+            header.stage_ns = outcome.stages
+        header.flags = outcome.flags
+        message.price_ticks = outcome.price_ticks
+        message.quantity_lots = outcome.fill_lots
+        message.trade_id = outcome.trade_id
+        message.reason = outcome.reason
+        message.side = outcome.side
+        self._tell(message, order, NORMAL)
+
+    def respond_refused(self, decision: Decision, reason: int) -> None:
+        """See desk.Outbox."""
+        message = self._response(R_REFUSED, None, decision.terms.index)
+        header = message.header
+        header.signal_id = decision.signal_id
+        header.pair_id = decision.pair_id
+        header.pair_sequence = decision.pair_sequence
+        message.price_ticks = decision.price_ticks
+        message.quantity_lots = decision.quantity_lots
+        message.reason = reason
+        message.side = decision.side
+        message.strategy_index = decision.strategy_index
+        self._write(self._responses, message, NORMAL)
+        if decision.leg in STRATEGY_LEGS and decision.strategy_index < len(self._strategies):
+            self._write(self._strategies[decision.strategy_index], message, NORMAL)
+
+    def respond_accepted(self, order: Order) -> None:
+        """See desk.Outbox."""
+        message = self._response(R_ACCEPTED, order, order.instrument_index)
+        message.price_ticks = order.price_ticks
+        message.quantity_lots = order.quantity_lots
+        self._tell(message, order, NORMAL)
+
+    def respond_hedge_required(self, pair: Pair, lots: int, cause: Outcome | None) -> bool:
+        """See desk.Outbox."""
+        ring = self._responses
+        if ring is None or self._held_responses:
+            return False
+        slot = ring.try_claim(URGENT)
+        if slot is None:
+            return False
+        slot[0] = self._blank_response[0]
+        header = slot.header
+        header.kind = R_HEDGE_REQUIRED
+        self._name_pair(header, pair)
+        if cause is not None:
+            header.signal_id = cause.signal_id
+            header.exchange_ns = cause.exchange_ns
+            # The hedge's own way begins with the fill's arrival, not with the tick that led to the open leg.
+            header.stage_ns[STAGE_RECEIVE] = cause.receive_ns
+            slot.trade_id = cause.trade_id
+        header.stage_ns[STAGE_SIGNAL] = self._monotonic_ns()
+        slot.quantity_lots = lots
+        slot.side = 1 if lots > 0 else -1
+        header.sequence = ring.sequence(URGENT)
+        ring.commit(URGENT)
+        return True
+
+    def respond_pair(self, kind: int, pair: Pair) -> None:
+        """See desk.Outbox."""
+        message = self._response(kind, None, pair.open.index)
+        self._name_pair(message.header, pair)
+        message.reason = pair.exit_reason
+        self._write(self._responses, message, NORMAL)
+
+    def _name_pair(self, header: Any, pair: Pair) -> None:
+        header.instrument_index = pair.open.index
+        header.hedge_instrument_index = pair.hedge.index
+        header.pair_id = pair.pair_id
+        header.pair_sequence = pair.sequence
+
+    def _response(self, kind: int, order: Order | None, instrument_index: int) -> Any:
+        """The one response under construction, filled with what is always the same."""
+        message = self._scratch
+        message[0] = self._blank_response[0]
+        header = message.header
+        header.kind = kind
+        header.instrument_index = instrument_index
+        if order is not None:
+            header.signal_id = order.signal_id
+            header.order_id = order.order_id
+            header.exchange_ns = order.exchange_ns
+            header.pair_id = order.pair_id
+            header.pair_sequence = order.pair_sequence
+            header.flags = order.flags
+            message.cumulative_lots = order.filled_lots
+            message.target_order_id = order.order_id
+            message.side = order.side
+            message.strategy_index = order.strategy_index
+            message.order_status = order.state
+            if self.desk is not None:
+                message.position_lots = self.desk.positions[instrument_index].lots
+        return message
+
+    def _tell(self, message: Any, order: Order | None, lane: int) -> None:
+        self._write(self._responses, message, lane)
+        if order is not None and order.leg in STRATEGY_LEGS and order.strategy_index < len(self._strategies):
+            self._write(self._strategies[order.strategy_index], message, lane)
+
+    def _write(self, ring: Ring | None, message: Any, lane: int) -> None:
+        if ring is None:
+            return
+        slot = None if self._held_responses else ring.try_claim(lane)
+        if slot is None:
+            self._hold_response(ring, lane, message)
+            return
+        slot[0] = message[0]
+        slot.header.sequence = ring.sequence(lane)
+        ring.commit(lane)
+
+    def _hold_response(self, ring: Ring, lane: int, message: Any) -> None:
+        if len(self._held_responses) >= RESPONSES_HELD_MAX:
+            self._metrics.count(Counter.RESPONSES_DROPPED)
+            return
+        kept = new("response")
+        kept[0] = message[0]
+        self._held_responses.append((ring, lane, kept))
+        self._metrics.count(Counter.RESPONSES_HELD)
+
+    # ---- journal
+
+    def _entry(self, kind: int) -> Any:
+        """A claimed journal slot. The role has made sure that there is room (has_room)."""
+        slot = self._journal.try_claim(NORMAL)
+        assert slot is not None, "the journal ring is full although input is read only while there is room"
+        slot[0] = self._blank_journal[0]
+        slot.header.kind = kind
+        slot.header.sequence = self._journal.sequence(NORMAL)
+        if self.desk is not None:
+            slot.wall_ns = self.desk.wall_ns
+        return slot
+
+    def journal_order(self, order: Order, state_from: int, event: int, reason: int) -> None:
+        """See desk.Outbox."""
+        entry = self._entry(J_ORDER)
+        self._describe(entry.header, order)
+        entry.client_order_id = order.client_order_id
+        entry.venue = order.venue
+        entry.side = order.side
+        entry.order_type = order.order_type
+        entry.time_in_force = order.time_in_force
+        entry.price_ticks = order.price_ticks
+        entry.quantity_lots = order.quantity_lots
+        entry.cumulative_lots = order.filled_lots
+        entry.venue_order_id = order.venue_order_id
+        entry.state_from = state_from
+        entry.state_to = order.state
+        entry.event = event
+        entry.reason = reason
+        values = entry.values
+        values[0] = order.reserved_lots
+        values[1] = order.capital_e8
+        values[2] = order.filled_value
+        values[4] = order.leg
+        self._journal.commit(NORMAL)
+
+    def journal_fill(self, outcome: Outcome) -> None:
+        """See desk.Outbox."""
+        desk = self.desk
+        assert desk is not None, "the publisher knows its desk before it is used"
+        entry = self._entry(J_FILL)
+        header, order, terms = entry.header, outcome.order, outcome.terms
+        position = desk.positions[terms.index]
+        if order is not None:
+            self._describe(header, order)
+            entry.client_order_id = order.client_order_id
+            entry.venue_order_id = order.venue_order_id
+            entry.cumulative_lots = order.filled_lots
+            entry.values[4] = order.leg
+        else:
+            header.instrument_index = terms.index
+            entry.venue_order_id = outcome.venue_order_id
+            if outcome.pair is not None:
+                header.pair_id = outcome.pair.pair_id
+                header.pair_sequence = outcome.pair.sequence
+                entry.values[4] = int(Leg.HEDGE if outcome.pair.hedge is terms else Leg.OPEN)
+        header.flags = outcome.flags
+        header.exchange_ns = outcome.exchange_ns
+        entry.venue = terms.venue
+        entry.side = outcome.side
+        entry.trade_id = outcome.trade_id
+        entry.price_ticks = outcome.price_ticks
+        entry.quantity_lots = outcome.fill_lots or outcome.fee_only_lots
+        entry.fee_e8 = outcome.fee_e8
+        put_text(entry.asset, outcome.asset)
+        entry.amount_e8 = outcome.realised_e8
+        values = entry.values
+        values[0] = position.lots
+        values[1] = position.entry_price_ticks_e8
+        values[2] = outcome.fee_quote_e8
+        values[3] = terms.quote_e8(outcome.price_ticks, entry.quantity_lots * terms.lot_base_e8)
+        values[5] = position.realised_pnl_e8
+        self._journal.commit(NORMAL)
+
+    def journal_pair(self, pair: Pair, state_from: int, event: int, reason: int) -> None:
+        """See desk.Outbox."""
+        entry = self._entry(J_PAIR)
+        self._name_pair(entry.header, pair)
+        entry.side = pair.direction
+        entry.state_from = state_from
+        entry.state_to = pair.state
+        entry.event = event
+        entry.reason = reason
+        entry.quantity_lots = pair.open_position.lots
+        entry.cumulative_lots = pair.hedge_position.lots
+        values = entry.values
+        values[0], values[1], values[2] = pair.round_trip()
+        values[3] = pair.entry_spread_e8
+        values[4] = pair.carried_e8()
+        values[5] = pair.opened_wall_ns
+        self._journal.commit(NORMAL)
+
+    def journal_quota(self, order: Order, lots: int, capital_e8: int) -> None:
+        """See desk.Outbox."""
+        desk = self.desk
+        assert desk is not None, "the publisher knows its desk before it is used"
+        entry = self._entry(J_QUOTA)
+        self._describe(entry.header, order)
+        quota = desk.quota.of[order.instrument_index]
+        entry.quantity_lots = lots
+        entry.amount_e8 = capital_e8
+        values = entry.values
+        values[0] = quota.buy_lots + quota.sell_lots
+        values[1] = quota.capital_e8
+        values[2] = quota.pending_orders
+        values[3] = desk.trades_today
+        self._journal.commit(NORMAL)
+
+    def journal_funding(self, terms: Terms, pair_id: int, asset: str, amount_e8: int, trade_id: int, exchange_ns: int) -> None:
+        """See desk.Outbox."""
+        entry = self._entry(J_FUNDING)
+        entry.header.instrument_index = terms.index
+        entry.header.pair_id = pair_id
+        entry.header.exchange_ns = exchange_ns
+        entry.venue = terms.venue
+        put_text(entry.asset, asset)
+        entry.amount_e8 = amount_e8
+        entry.trade_id = trade_id
+        entry.values[0] = amount_e8
+        self._journal.commit(NORMAL)
+
+    def journal_balance(self, venue: int, asset: str, amount_e8: int, kind: int) -> None:
+        """See desk.Outbox."""
+        entry = self._entry(J_BALANCE)
+        entry.venue = venue
+        put_text(entry.asset, asset)
+        entry.amount_e8 = amount_e8
+        entry.values[2] = kind
+        self._journal.commit(NORMAL)
+
+    def journal_operator(
+        self, event: int, state_from: int, state_to: int, reason: int, text: str, instrument_index: int = NO_INSTRUMENT
+    ) -> None:
+        """See desk.Outbox."""
+        entry = self._entry(J_OPERATOR)
+        entry.header.instrument_index = instrument_index
+        entry.event = event
+        entry.state_from = state_from
+        entry.state_to = state_to
+        entry.reason = reason
+        put_text(entry.text, text)
+        self._journal.commit(NORMAL)
+
+    # ---- rows
+
+    def publish_rows(self, desk: Desk) -> None:
+        """Position rows that have changed."""
+        for index in desk.dirty:
+            row = self._positions.edit(index)
+            position, quota = desk.positions[index], desk.quota.of[index]
+            row.position_lots = position.lots
+            row.entry_price_ticks_e8 = position.entry_price_ticks_e8
+            row.realised_pnl_e8 = position.realised_pnl_e8
+            row.fees_e8 = position.fees_e8
+            row.funding_e8 = position.funding_e8
+            row.capital_used_e8 = position.capital_e8 + quota.capital_e8
+            row.reserved_lots = quota.buy_lots + quota.sell_lots
+            row.pending_orders = quota.pending_orders
+            row.is_halted = desk.kill_switch.is_halted[index]
+            row.trades_today = position.trades_today
+            row.fills = position.fills
+            pair = desk.pair_of[index]
+            if pair is not None and pair.open.index == index:
+                row.pair_opened_ns = pair.opened_ns
+                row.pair_entry_spread_e8 = pair.entry_spread_e8
+                row.pair_direction = pair.direction
+                row.pair_state = pair.state
+            self._positions.done(index)
+        desk.dirty.clear()
+
+    def publish_risk(self, desk: Desk, is_confirmed_clean: bool) -> None:
+        """The portfolio's row."""
+        unknown = sum(order.state == OrderState.UNKNOWN for order in desk.orders.unsettled.values())
+        open_orders = sum(not IS_TERMINAL[order.state] for order in desk.orders.unsettled.values())
+        row = self._risk.edit(0)
+        row.equity_e8 = desk.equity_e8
+        row.net_exposure_e8 = desk.net_exposure_e8
+        row.gross_exposure_e8 = desk.gross_exposure_e8
+        row.realised_pnl_e8 = desk.realised_pnl_e8
+        row.fees_e8 = desk.fees_e8
+        row.funding_e8 = desk.funding_e8
+        row.unrealised_pnl_e8 = desk.unrealised_pnl_e8
+        row.orders = desk.orders_sent
+        row.fills = desk.fills_booked
+        row.rejects = desk.rejects
+        row.refusals = desk.refusals
+        row.pairs_opened = desk.pairs_opened
+        row.pairs_closed = desk.pairs_closed
+        row.duplicates_detected = desk.duplicates_detected
+        row.open_orders = open_orders
+        row.unknown_orders = unknown
+        row.kill_switch = desk.kill_switch.state
+        row.is_reconciled = desk.is_reconciled
+        row.trades_today = desk.trades_today
+        row.venue_confirmed_clean = is_confirmed_clean
+        self._risk.done(0)

@@ -1,0 +1,394 @@
+"""Risk rules behind one small interface, chained, fail-fast. A user's own rule is a class in a file:
+
+    from reactor.prepost.risk import RiskRule, risk_rule
+    from reactor.domain.messages import Reason
+
+    @risk_rule
+    class NotOnSundays(RiskRule):
+        name = "not_on_sundays"
+
+        def check(self, decision):
+            is_sunday = (self.desk.wall_ns // 86_400_000_000_000 + 4) % 7 == 0
+            return Reason.STAGE_REFUSED if is_sunday and decision.is_opening else 0
+
+Name the file in `rule_files` and the rule in `rules`. A rule reads the desk (positions, quota, equity: the same state that
+the live risk metrics show) and never changes it. Each says on its class whether hedges and unwinds must pass it, and
+whether it wants the decision before it is priced or the order as it would go out.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
+
+from reactor.domain.errors import ConfigError
+from reactor.domain.messages import EventKind, Reason
+from reactor.domain.units import E8
+from reactor.prepost.kill_switch import HALTED, RUNNING
+
+if TYPE_CHECKING:
+    from reactor.prepost.desk import Desk
+    from reactor.prepost.pipeline import Decision
+
+MS: Final = 1_000_000
+SECOND: Final = 1_000_000_000
+
+NONE: Final = int(Reason.NONE)
+COOLDOWN: Final = int(Reason.COOLDOWN)
+CAPITAL_LIMIT: Final = int(Reason.CAPITAL_LIMIT)
+PENDING_ORDERS: Final = int(Reason.PENDING_ORDERS)
+TOTAL_EXPOSURE: Final = int(Reason.TOTAL_EXPOSURE)
+DAILY_TRADES: Final = int(Reason.DAILY_TRADES)
+MARGIN_RATIO: Final = int(Reason.MARGIN_RATIO)
+PRICE_COLLAR: Final = int(Reason.PRICE_COLLAR)
+ORDER_NOTIONAL: Final = int(Reason.ORDER_NOTIONAL)
+ORDER_RATE: Final = int(Reason.ORDER_RATE)
+DAILY_LOSS: Final = int(Reason.DAILY_LOSS)
+KILL_SWITCH: Final = int(Reason.KILL_SWITCH)
+SYMBOL_HALTED: Final = int(Reason.SYMBOL_HALTED)
+NOT_RECONCILED: Final = int(Reason.NOT_RECONCILED)
+NO_SESSION: Final = int(Reason.NO_SESSION)
+NO_INVENTORY: Final = int(Reason.NO_INVENTORY)
+EVENT_CLOSE: Final = int(EventKind.CLOSE)
+
+DEFAULT_RULES: Final = (
+    "kill_switch",
+    "reconciled",
+    "daily_loss",
+    "cooldown",
+    "pending_orders",
+    "capital",
+    "daily_trades",
+    "total_exposure",
+    "margin_ratio",
+    "inventory",
+    "price_collar",
+    "order_notional",
+    "order_rate",
+)
+
+
+@dataclass(frozen=True)
+class RiskParameters:
+    """The limits. Amounts are in the quote currency (USDT)."""
+
+    rules: tuple[str, ...] = DEFAULT_RULES
+    rule_files: tuple[str, ...] = ()
+    options: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # a user rule's own numbers, by rule name
+    clip_usdt: float = 50.0  # one bite; rounded up to what both legs' venues allow
+    clip_notional_margin: float = 0.02  # minimum notionals with 2 % room, for prices that move between the legs
+    position_clips_max: int = 100
+    capital_usdt_max: float = 5_000.0  # per instrument, at cost, reserved included
+    pending_orders_max: int = 3  # per instrument; a strategy's grid has its own limit below
+    quotes_max: int = 24  # live rungs of grids per instrument
+    exposure_ratio_max: float = 0.03  # |net delta| / equity
+    exposure_ratio_warning: float = 0.025
+    daily_trades_max: int = 1_000
+    cooldown_s: float = 60.0  # per instrument, between accepted opens
+    signal_age_ms_max: float = 100.0  # from the socket to here
+    margin_ratio_min: float = 0.10  # futures: (wallet + unrealised) / gross notional; 0.10 is ten times leverage
+    price_collar_ratio: float = 0.005  # how far beyond the opposite touch an order may reach
+    order_notional_usdt_max: float = 2_000.0
+    order_rate_window_ms: int = 10_000
+    order_rates_max: tuple[int, ...] = (60, 200, 200)  # per venue and window. Venues: spot 100, USD-M 300 per 10 s
+    order_rate_hedge_share: float = 0.25  # of the rate that only hedges, unwinds and closes may use
+    daily_loss_usdt_max: float = 500.0  # since 00:00 UTC, unrealised included: then REDUCE_ONLY
+
+
+class RiskRule(ABC):
+    """One reason to say no."""
+
+    name: ClassVar[str]
+    checks_fast_path: ClassVar[bool] = False  # True: hedges, unwinds and closes must pass it, too
+    checks_order: ClassVar[bool] = False  # True: called once the price stands; False: before
+
+    def __init__(self, desk: Desk, parameters: RiskParameters) -> None:
+        self.desk = desk
+        self.parameters = parameters
+        self.options = parameters.options.get(self.name, {})
+
+    @abstractmethod
+    def check(self, decision: Decision) -> int:
+        """0, or the reason_e why not."""
+
+
+RISK_RULES: dict[str, type[RiskRule]] = {}
+RuleClass = TypeVar("RuleClass", bound=type[RiskRule])
+
+
+def risk_rule(rule: RuleClass) -> RuleClass:
+    """Registers a rule under its name."""
+    RISK_RULES[rule.name] = rule
+    return rule
+
+
+Check = Callable[["Decision"], int]
+
+
+@dataclass(frozen=True)
+class RuleChains:
+    """The rules as functions, by when and for whom they run."""
+
+    decision: tuple[Check, ...]
+    decision_fast: tuple[Check, ...]
+    order: tuple[Check, ...]
+    order_fast: tuple[Check, ...]
+
+
+def compose_rules(desk: Desk, parameters: RiskParameters) -> RuleChains:
+    """The chain that the parameters name.
+
+    Raises:
+        ConfigError: a rule is not registered, or its constructor refuses its options.
+    """
+    rules: list[RiskRule] = []
+    for name in parameters.rules:
+        if name not in RISK_RULES:
+            raise ConfigError(f"risk rules: no rule {name!r}; there are {', '.join(sorted(RISK_RULES))}")
+        try:
+            rules.append(RISK_RULES[name](desk, parameters))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ConfigError(f"risk rule {name!r}: {type(error).__name__}: {error}") from error
+    return RuleChains(
+        decision=tuple(rule.check for rule in rules if not rule.checks_order),
+        decision_fast=tuple(rule.check for rule in rules if not rule.checks_order and rule.checks_fast_path),
+        order=tuple(rule.check for rule in rules if rule.checks_order),
+        order_fast=tuple(rule.check for rule in rules if rule.checks_order and rule.checks_fast_path),
+    )
+
+
+def e8_of(amount: float) -> int:
+    """A parameter in quote units as 1e-8 units."""
+    return round(amount * E8)
+
+
+@risk_rule
+class KillSwitchRule(RiskRule):
+    """RUNNING: all. REDUCE_ONLY: nothing that opens. HALTED: hedges and unwinds only. Halted instruments likewise."""
+
+    name = "kill_switch"
+    checks_fast_path = True
+
+    def check(self, decision: Decision) -> int:
+        switch = self.desk.kill_switch
+        if switch.is_halted[decision.terms.index] and not (decision.is_fast and not decision.is_opening):
+            return SYMBOL_HALTED
+        if switch.state == RUNNING:
+            return NONE
+        if decision.is_opening:
+            return KILL_SWITCH
+        if switch.state == HALTED and not decision.is_fast:
+            return KILL_SWITCH
+        return NONE
+
+
+@risk_rule
+class ReconciledRule(RiskRule):
+    """Nothing opens before our books and the venue's agree, or while a private session is down."""
+
+    name = "reconciled"
+
+    def check(self, decision: Decision) -> int:
+        if not decision.is_opening:
+            return NONE
+        desk = self.desk
+        if not desk.is_session_up[decision.terms.venue]:
+            return NO_SESSION
+        pair = decision.pair
+        if pair is not None and not desk.is_session_up[pair.hedge.venue]:
+            return NO_SESSION  # An opened leg that cannot be hedged is a naked leg.
+        return NONE if desk.is_reconciled else NOT_RECONCILED
+
+
+@risk_rule
+class DailyLossRule(RiskRule):
+    """Stops opening after a bad day; the desk pulls REDUCE_ONLY when it sees the same number."""
+
+    name = "daily_loss"
+
+    def __init__(self, desk: Desk, parameters: RiskParameters) -> None:
+        super().__init__(desk, parameters)
+        self._loss_e8_max = e8_of(parameters.daily_loss_usdt_max)
+
+    def check(self, decision: Decision) -> int:
+        return DAILY_LOSS if decision.is_opening and self.desk.daily_pnl_e8 <= -self._loss_e8_max else NONE
+
+
+@risk_rule
+class CooldownRule(RiskRule):
+    """A pause per instrument between accepted opens. Grids and a maker leg's re-quotes do not wait."""
+
+    name = "cooldown"
+
+    def __init__(self, desk: Desk, parameters: RiskParameters) -> None:
+        super().__init__(desk, parameters)
+        self._cooldown_ns = int(parameters.cooldown_s * SECOND)
+
+    def check(self, decision: Decision) -> int:
+        if not decision.is_opening or decision.is_quote or decision.skips_cooldown:
+            return NONE
+        opened_ns = self.desk.opened_ns[decision.terms.index]
+        return COOLDOWN if opened_ns and decision.now_ns - opened_ns < self._cooldown_ns else NONE
+
+
+@risk_rule
+class PendingOrdersRule(RiskRule):
+    """Live orders per instrument."""
+
+    name = "pending_orders"
+
+    def check(self, decision: Decision) -> int:
+        pending = self.desk.quota.of[decision.terms.index].pending_orders
+        limit = self.parameters.quotes_max if decision.is_quote else self.parameters.pending_orders_max
+        return PENDING_ORDERS if pending >= limit else NONE
+
+
+@risk_rule
+class CapitalRule(RiskRule):
+    """Capital per instrument: the position at cost, what live orders reserve, and this order."""
+
+    name = "capital"
+
+    def __init__(self, desk: Desk, parameters: RiskParameters) -> None:
+        super().__init__(desk, parameters)
+        self._capital_e8_max = e8_of(parameters.capital_usdt_max)
+
+    def check(self, decision: Decision) -> int:
+        if not decision.is_opening:
+            return NONE
+        desk, index = self.desk, decision.terms.index
+        used_e8 = desk.positions[index].capital_e8 + desk.quota.of[index].capital_e8
+        return CAPITAL_LIMIT if used_e8 + decision.notional_e8 > self._capital_e8_max else NONE
+
+
+@risk_rule
+class DailyTradesRule(RiskRule):
+    """Orders that traded today, and live ones that may."""
+
+    name = "daily_trades"
+
+    def check(self, decision: Decision) -> int:
+        return DAILY_TRADES if decision.is_opening and self.desk.trades_today >= self.parameters.daily_trades_max else NONE
+
+
+@risk_rule
+class TotalExposureRule(RiskRule):
+    """|net delta| over equity, this order's own delta included: it is ours until it is hedged."""
+
+    name = "total_exposure"
+
+    def __init__(self, desk: Desk, parameters: RiskParameters) -> None:
+        super().__init__(desk, parameters)
+        self._ratio_e8_max = e8_of(parameters.exposure_ratio_max)
+
+    def check(self, decision: Decision) -> int:
+        if not decision.is_opening:
+            return NONE
+        desk = self.desk
+        delta_e8 = abs(desk.net_exposure_e8 + decision.side * decision.notional_e8)
+        return TOTAL_EXPOSURE if delta_e8 * E8 > desk.equity_e8 * self._ratio_e8_max else NONE
+
+
+@risk_rule
+class MarginRatioRule(RiskRule):
+    """Futures wallet and unrealised PnL over the gross notional of futures, this decision's futures leg included."""
+
+    name = "margin_ratio"
+
+    def __init__(self, desk: Desk, parameters: RiskParameters) -> None:
+        super().__init__(desk, parameters)
+        self._ratio_e8_min = e8_of(parameters.margin_ratio_min)
+
+    def check(self, decision: Decision) -> int:
+        if not decision.is_opening:
+            return NONE
+        terms = decision.terms
+        futures = terms if terms.is_perpetual else decision.pair.hedge if decision.pair is not None else None
+        if futures is None:
+            return NONE
+        desk = self.desk
+        gross_e8 = desk.futures_gross_e8[futures.venue] + decision.notional_e8
+        return MARGIN_RATIO if desk.futures_equity_e8[futures.venue] * E8 < gross_e8 * self._ratio_e8_min else NONE
+
+
+@risk_rule
+class InventoryRule(RiskRule):
+    """Spot: we must own what the order gives away, less what live orders have claimed already."""
+
+    name = "inventory"
+
+    def check(self, decision: Decision) -> int:
+        terms = decision.terms
+        desk = self.desk
+        if terms.is_perpetual or not decision.is_opening or terms.venue not in desk.balances.known_venues:
+            return NONE
+        if decision.side < 0:
+            asset, wanted_e8 = terms.base_asset, decision.base_e8
+        else:
+            asset, wanted_e8 = terms.quote_asset, decision.notional_e8
+        owned_e8 = desk.balances.expected_e8(terms.venue, asset)
+        claimed_e8 = desk.quota.claimed_e8(terms.venue, asset, desk.mark_ticks)
+        return NO_INVENTORY if wanted_e8 > owned_e8 - claimed_e8 else NONE
+
+
+@risk_rule
+class PriceCollarRule(RiskRule):
+    """No order reaches further beyond the opposite touch than this, whoever sent it. A passive price is harmless."""
+
+    name = "price_collar"
+    checks_fast_path = True
+    checks_order = True
+
+    def __init__(self, desk: Desk, parameters: RiskParameters) -> None:
+        super().__init__(desk, parameters)
+        self._ratio_e8 = e8_of(parameters.price_collar_ratio)
+
+    def check(self, decision: Decision) -> int:
+        bid, ask, price = decision.bid_ticks, decision.ask_ticks, decision.price_ticks
+        if price == 0:  # A market order takes what there is: allowed while the book itself is within the collar.
+            return PRICE_COLLAR if bid <= 0 or ask <= 0 or (ask - bid) * E8 > bid * self._ratio_e8 else NONE
+        if decision.side > 0:
+            return PRICE_COLLAR if ask > 0 and (price - ask) * E8 > ask * self._ratio_e8 else NONE
+        return PRICE_COLLAR if (bid - price) * E8 > bid * self._ratio_e8 else NONE
+
+
+@risk_rule
+class OrderNotionalRule(RiskRule):
+    """The largest single order. Hedges and unwinds are as large as what they undo."""
+
+    name = "order_notional"
+    checks_order = True
+
+    def __init__(self, desk: Desk, parameters: RiskParameters) -> None:
+        super().__init__(desk, parameters)
+        self._notional_e8_max = e8_of(parameters.order_notional_usdt_max)
+
+    def check(self, decision: Decision) -> int:
+        return ORDER_NOTIONAL if decision.is_opening and decision.notional_e8 > self._notional_e8_max else NONE
+
+
+@risk_rule
+class OrderRateRule(RiskRule):
+    """Orders per venue and window, kept below the venue's own limit; a share of it is the hedges' alone."""
+
+    name = "order_rate"
+    checks_fast_path = True
+    checks_order = True
+
+    def __init__(self, desk: Desk, parameters: RiskParameters) -> None:
+        super().__init__(desk, parameters)
+        self._window_ns = parameters.order_rate_window_ms * MS
+        rates = parameters.order_rates_max
+        self._fast_max = rates
+        self._max = tuple(int(rate * (1 - parameters.order_rate_hedge_share)) for rate in rates)
+
+    def check(self, decision: Decision) -> int:
+        venue = decision.terms.venue
+        sent = self.desk.sent_ns[venue]
+        horizon_ns = decision.now_ns - self._window_ns
+        while sent and sent[0] <= horizon_ns:
+            sent.popleft()
+        limit = self._fast_max[venue] if decision.is_fast else self._max[venue]
+        return ORDER_RATE if len(sent) >= limit else NONE

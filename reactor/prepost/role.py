@@ -1,0 +1,304 @@
+"""The door of the Pre/Post Processor: reads its rings, keeps its deadlines, writes through publish.py.
+
+A pass:  held commands ─▶ control ─▶ urgent reports ─▶ reports ─▶ urgent events ─▶ events ─▶ deadlines ─▶ rows
+
+Before every message it is certain that what the message may cause can be written (publish.has_room); otherwise nothing
+more is read, which is what the producers feel as backpressure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+from reactor.domain.errors import ConfigError
+from reactor.domain.instrument import Instruments
+from reactor.domain.messages import CommandKind, ControlKind, Stage, text_of
+from reactor.journal.memory import History
+from reactor.loop.clock import Clock
+from reactor.loop.counters import Metrics, Span
+from reactor.loop.log import Log
+from reactor.prepost.counters import Counter
+from reactor.prepost.desk import Desk
+from reactor.prepost.intake import Intake
+from reactor.prepost.kill_switch import Pull
+from reactor.prepost.orders import Leg, OrderState
+from reactor.prepost.pairs import PairParameters, PairState
+from reactor.prepost.parameters import (
+    ConstructionParameters,
+    InquiryParameters,
+    PrepostParameters,
+    SettlementParameters,
+    StopParameters,
+)
+from reactor.prepost.pipeline import PipelineParameters
+from reactor.prepost.publish import Publisher, Ring, Rows
+from reactor.prepost.reports import Reports
+from reactor.prepost.restore import restore
+from reactor.prepost.risk import RiskParameters
+from reactor.prepost.settle import Settlement
+from reactor.prepost.stop import StopSequence
+
+__all__ = [
+    "ConstructionParameters",
+    "InquiryParameters",
+    "PairParameters",
+    "PipelineParameters",
+    "PrepostParameters",
+    "PrepostPorts",
+    "PrepostRole",
+    "RiskParameters",
+    "SettlementParameters",
+    "StopParameters",
+]
+
+NORMAL, URGENT = 0, 1
+MS: Final = 1_000_000
+REPORTS_PER_PASS_MAX: Final = 128  # About 1 ms of work, so that timers and the other lanes never wait longer.
+EVENTS_PER_PASS_MAX: Final = 64
+RISK_PERIOD_NS: Final = 20_000_000  # The portfolio's row; position rows go out with every pass that changed them.
+CANCEL_ALL_OURS: Final = int(CommandKind.CANCEL_ALL_OURS)
+STAGE_REPORT: Final = int(Stage.REPORT)
+STAGE_ACK: Final = int(Stage.ACK)
+OPENING: Final = int(PairState.OPENING)
+ACK_SPANS: Final = tuple(
+    int(span)
+    for span in (
+        Span.RECEIVE_TO_SIGNAL,
+        Span.SIGNAL_TO_EVENT,
+        Span.EVENT_TO_COMMAND,
+        Span.COMMAND_TO_SEND,
+        Span.SEND_TO_ACK,
+        Span.ACK_TO_REPORT,
+        Span.RECEIVE_TO_REPORT,
+    )
+)
+
+
+class Input(Protocol):
+    """The part of shm/ring.py's Consumer that is used here."""
+
+    def try_peek(self, lane: int = 0) -> Any: ...
+    def release(self, lane: int = 0) -> None: ...
+
+
+@dataclass
+class PrepostPorts:
+    """What this room is plugged into."""
+
+    instruments: Instruments
+    clock: Clock
+    metrics: Metrics
+    log: Log
+    events: Input
+    reports: Input
+    commands: Ring
+    journal: Ring
+    positions: Rows
+    risk: Rows
+    tops: Callable[[int], Any]  # instrument index → book_top view (None: no feed writes it)
+    collector_alive: Callable[[int], bool]  # now_ns → its heartbeat is fresh
+    control: Input | None = None
+    responses: Ring | None = None
+    strategy_responses: Sequence[Ring] = ()
+    history: History = field(default_factory=History)
+    load_parameters: Callable[[int], PrepostParameters] | None = None  # CONTROL_RELOAD: generation → parameters, or ConfigError
+    source: int = 0  # index of this role in the plan
+
+
+class PrepostRole:
+    """See the room's sign."""
+
+    name = "prepost"
+
+    def __init__(self, parameters: PrepostParameters, ports: PrepostPorts) -> None:
+        self._ports = ports
+        self._clock = ports.clock
+        self._metrics = ports.metrics
+        self.out = Publisher(
+            ports.commands, ports.responses, ports.strategy_responses, ports.journal, ports.positions, ports.risk,
+            ports.clock.monotonic_ns, ports.metrics, ports.source,
+        )  # fmt: skip
+        self.desk = Desk(
+            parameters, ports.instruments, self.out, ports.tops, ports.metrics, ports.log, ports.collector_alive, ports.history
+        )
+        self.out.desk = self.desk
+        self.settlement = Settlement(self.desk)
+        self.reports = Reports(self.desk, self.settlement)
+        self.settlement.reports = self.reports
+        self.intake = Intake(self.desk)
+        self.stop = StopSequence(self.desk, self.settlement)
+        self._risk_ns = 0
+        self._flags_of_ack = 0
+
+    # ---- Role
+
+    def on_start(self, now_ns: int) -> None:
+        """Rebuilds from the journal. Sessions are the engine's: REPORT_SESSION_UP starts the comparison."""
+        desk = self.desk
+        self._tell_time(now_ns)
+        restore(desk, self.settlement, self._ports.history, desk.parameters.settlement.fills_overlap_ms)
+        desk.dirty.update(range(len(desk.terms)))
+        desk.mark(now_ns)
+        self._publish(now_ns)
+
+    def is_ready(self) -> bool:
+        """Ready to read. Whether it may trade is `risk_summary.is_reconciled`: the venues are asked meanwhile."""
+        return True
+
+    def do_work(self, now_ns: int) -> int:
+        """One pass."""
+        self._tell_time(now_ns)
+        out, desk = self.out, self.desk
+        done = out.flush()
+        control = self._ports.control
+        if control is not None:
+            message = control.try_peek(NORMAL)
+            while message is not None:
+                done += 1
+                self._on_control(message)
+                message = control.try_peek(NORMAL)
+            control.release(NORMAL)
+        done += self._read_reports(URGENT)
+        done += self._read_reports(NORMAL)
+        done += self._read_events(URGENT)
+        done += self._read_events(NORMAL)
+        if out.has_room():
+            done += self._work_deadlines(now_ns)
+        desk.mark(now_ns)
+        self._publish(now_ns)
+        return done
+
+    def deadline_ns(self, now_ns: int) -> int:
+        """The nearest of all deadlines."""
+        due = min(self.desk.inquiry.deadline_ns(), self.settlement.deadline_ns(), self.stop.deadline_ns())
+        for pair in self.desk.pairs:
+            due = min(due, self.desk.hedging.deadline_ns(pair))
+        return max(due, now_ns)
+
+    def on_stop(self, now_ns: int) -> None:
+        """The stop sequence has run before (CONTROL_STOP); this only publishes the last state."""
+        self._tell_time(now_ns)
+        self.out.flush()
+        self.desk.dirty.update(range(len(self.desk.terms)))
+        self._risk_ns = 0
+        self._publish(now_ns)
+
+    # ---- a pass
+
+    def _tell_time(self, now_ns: int) -> None:
+        self.desk.now_ns = now_ns
+        self.desk.wall_ns = self._clock.realtime_ns()
+
+    def _read_reports(self, lane: int) -> int:
+        reports, out = self._ports.reports, self.out
+        count = 0
+        while count < REPORTS_PER_PASS_MAX and out.has_room():
+            report = reports.try_peek(lane)
+            if report is None:
+                break
+            count += 1
+            self.desk.now_ns = self._clock.monotonic_ns()
+            self.reports.on_report(report)
+            self._stamp(report)
+        if count:
+            reports.release(lane)
+            self._metrics.count(Counter.REPORTS, count)
+        return count
+
+    def _stamp(self, report: Any) -> None:
+        """Every stage that the answered order has passed, into the histograms (the first answer of an order only)."""
+        if report.header.kind == 0:  # REPORT_ACK
+            stages = list(report.header.stage_ns)
+            stages[STAGE_REPORT] = self.desk.now_ns
+            self._metrics.record_stages(stages, ACK_SPANS)
+
+    def _read_events(self, lane: int) -> int:
+        events, out = self._ports.events, self.out
+        count = 0
+        while count < EVENTS_PER_PASS_MAX and out.has_room():
+            event = events.try_peek(lane)
+            if event is None:
+                break
+            count += 1
+            self.desk.now_ns = self._clock.monotonic_ns()
+            self.intake.on_event(event)
+        if count:
+            events.release(lane)
+            self._metrics.count(Counter.EVENTS, count)
+        return count
+
+    def _work_deadlines(self, now_ns: int) -> int:
+        desk = self.desk
+        done = 0
+        for pair in desk.pairs:
+            if pair.state and (pair.orders or pair.is_leaving or pair.state == OPENING or self._is_due(pair)):
+                desk.hedging.work(pair, None)
+        if desk.inquiry.deadline_ns() <= now_ns:
+            done += desk.inquiry.work(now_ns)
+        done += self.settlement.work(now_ns)
+        done += self.stop.work(now_ns)
+        return done
+
+    @staticmethod
+    def _is_due(pair: Any) -> bool:
+        return bool(pair.echo_due_ns or pair.hedge_retry_ns or pair.naked_since_ns)
+
+    def _publish(self, now_ns: int) -> None:
+        desk, out = self.desk, self.out
+        if desk.dirty:
+            out.publish_rows(desk)
+        if now_ns - self._risk_ns >= RISK_PERIOD_NS or self._risk_ns == 0:
+            self._risk_ns = now_ns
+            out.publish_risk(desk, self.stop.is_clean)
+            self._metrics.set(Counter.OPEN_ORDERS, len(desk.orders.unsettled))
+            unknown = sum(order.state == OrderState.UNKNOWN for order in desk.orders.unsettled.values())
+            self._metrics.set(Counter.UNKNOWN_ORDERS, unknown)
+            self._metrics.set(Counter.HELD_COMMANDS, len(out.held))
+            self._metrics.set(Counter.DOUBLE_RETURNS, desk.quota.double_returns)
+
+    # ---- the operator
+
+    def _on_control(self, message: Any) -> None:
+        desk = self.desk
+        kind = message.header.kind
+        who = text_of(message.text)
+        if kind == ControlKind.STOP:
+            desk.pull(Pull.REDUCE, 0, f"stop: {who}")
+            self.stop.on_stop()
+        elif kind == ControlKind.FLATTEN:
+            desk.pull(Pull.REDUCE, 0, f"flatten: {who}")
+            self.stop.on_flatten()
+        elif kind == ControlKind.HALT:
+            desk.pull(Pull.HALT, 0, f"halt: {who}")
+            for terms in desk.terms:
+                desk.cancel_instrument(terms.index, (Leg.SINGLE, Leg.QUOTE, Leg.OPEN))
+        elif kind == ControlKind.REDUCE_ONLY:
+            desk.pull(Pull.REDUCE, 0, f"reduce-only: {who}")
+            for terms in desk.terms:
+                desk.cancel_instrument(terms.index, (Leg.OPEN,))
+        elif kind == ControlKind.RESUME:
+            if not desk.is_stopping:
+                desk.pull(Pull.RESUME, 0, f"resume: {who}")
+                self.settlement.accept()
+                self.stop.on_resume()
+        elif kind == ControlKind.CANCEL_ALL:
+            desk.cancel_everything()
+            for venue in desk.venues:
+                desk.out.ask(CANCEL_ALL_OURS, venue)
+        elif kind == ControlKind.RELOAD:
+            self._reload(int(message.generation))
+        self._metrics.view.control_sequence = message.header.sequence
+
+    def _reload(self, generation: int) -> None:
+        load = self._ports.load_parameters
+        if load is None:
+            return
+        try:
+            self.desk.reload(load(generation))
+        except ConfigError as error:
+            self._ports.log.error("reload refused, nothing was changed", why=str(error), generation=generation)
+            return
+        self._metrics.view.plan_generation = generation
+        self._ports.log.info("reloaded", generation=generation)
