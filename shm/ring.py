@@ -355,10 +355,11 @@ class Consumer:
         return True
 
     def recovered(self, lane: int = NORMAL) -> tuple[int, int, int]:
-        """(released, peeked, published) as the producer knew them when we attached; (0, 0, 0) before that or when all is new.
+        """(released, peeked, published) as the producer found them when it confirmed us; zeros before that or if all is new.
 
-        Our reading starts at message released + 1. Up to `peeked` our predecessor has seen them and may have acted;
-        up to `published` they were queued before we came.
+        Our reading starts at message released + 1. Up to `peeked` our predecessor has seen them and may have acted; up to
+        `published` they were queued before we came; later ones were sent to us. It stands before the first `try_peek()` that
+        hands something out, so it is enough to compare `sequence()` with it.
         """
         recovery = ffi.new("ring_recovery_t *")
         lib.ring_recovered(self._handles[lane], recovery)

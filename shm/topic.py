@@ -92,6 +92,11 @@ class TopicPublisher:
         except Exception:
             self.dropped += 1  # A topic may lose messages; the sequence shows it to the subscriber.
 
+    @property
+    def is_heard(self) -> bool:
+        """Somebody listens, as of the last refresh: who makes bodies only for the topic need not without."""
+        return self._is_heard
+
     def take_wanted(self) -> list[tuple[str, bool]]:
         """What subscribers asked for since last time: (key, True: wanted | False: no longer wanted), oldest first."""
         return [(message.key, message.kind == lib.TOPIC_WANT) for message in _received(self._wish_reader, WISHES_MAX)]

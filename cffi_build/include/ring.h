@@ -23,7 +23,7 @@
  *   1. The consumer finds the producer's segment and writes an offer to its epoch: "the message after `published` is yours".
  *      That is 0, or, if it outlived another producer, what that one had published last.
  *   2. The producer finds the offer. If it has never been attached, it starts there. It writes a confirmation to the
- *      consumer's epoch with the last cursors of the consumer before this one, whose mapping it kept.
+ *      consumer's epoch with the last cursors of the consumer before this one, whose mapping it kept, and its own.
  *   3. The consumer finds the confirmation. A new one starts at the confirmed released cursor; what lies between released and
  *      peeked has been seen by its predecessor. An old one first drains the dead producer's segment, lane by lane.
  * Nobody claims or peeks before that. A side that finds its partner attached to a later epoch has been replaced, and stops.
@@ -54,7 +54,7 @@ typedef struct ring_consumer ring_consumer_t;
 typedef struct ring_producer_lane ring_producer_lane_t;
 typedef struct ring_consumer_lane ring_consumer_lane_t;
 
-/* Where a new consumer of an old producer finds things: released ≤ peeked ≤ published. */
+/* How the producer found things when it confirmed a new consumer: released ≤ peeked ≤ published. */
 typedef struct ring_recovery {
     uint64_t released;
     uint64_t peeked;

@@ -37,7 +37,7 @@ typedef struct producer_segment {
         alignas(LINE) cursor_t consumer_epoch; /* written last */
         cursor_t released[RING_LANES_MAX];
         cursor_t peeked[RING_LANES_MAX];
-        cursor_t base[RING_LANES_MAX]; /* this segment holds the messages after this one */
+        cursor_t published[RING_LANES_MAX]; /* at that moment: later ones were sent to the new consumer */
     } confirm;
 } producer_segment_t;
 
@@ -69,6 +69,7 @@ struct ring_producer_lane {
     ring_producer_t *producer;
     alignas(LINE) uint8_t *slots;
     uint64_t slot_size;
+    uint64_t base; /* our segment holds the messages after this one */
 };
 
 struct ring_producer {
@@ -288,19 +289,22 @@ int32_t ring_producer_meet(ring_producer_t *producer, const void *segment, uint6
             const uint64_t base = atomic_load_explicit(&theirs->offer.published[i], memory_order_relaxed);
             if (released > base || base - released > lane->capacity)
                 return RING_BAD_CURSOR;
-            lane->claimed = lane->published = base;
+            lane->claimed = lane->published = lane->base = base;
             lane->released_cached = released;
-            /* Relaxed, all three: ordered by the release of consumer_epoch below. */
+            /* Relaxed: ordered by the release of consumer_epoch below. */
             atomic_store_explicit(lane->published_shared, base, memory_order_relaxed);
-            atomic_store_explicit(&own->confirm.base[i], base, memory_order_relaxed);
         }
         if (released < lane->released_cached || released > lane->published || peeked > lane->published) {
             producer->is_damaged = 1; /* The dead one left nonsense behind: what we knew before is safe. */
             released = peeked = lane->released_cached;
         }
         lane->released_cached = released;
-        atomic_store_explicit(&own->confirm.released[i], released, memory_order_relaxed);
-        atomic_store_explicit(&own->confirm.peeked[i], max_of(released, peeked), memory_order_relaxed);
+        /* What lies before the base was in the segment of a producer before us: who has not drained it, dead consumer of a
+         * dead producer, left it to the journal. Relaxed, all three: ordered by the release of consumer_epoch below. */
+        const uint64_t first = max_of(lane->base, released);
+        atomic_store_explicit(&own->confirm.released[i], first, memory_order_relaxed);
+        atomic_store_explicit(&own->confirm.peeked[i], max_of(first, peeked), memory_order_relaxed);
+        atomic_store_explicit(&own->confirm.published[i], lane->published, memory_order_relaxed);
         lane->released_shared = &theirs->released[i].value;
         lane->sleep_shared = &theirs->sleep.value;
     }
@@ -332,14 +336,9 @@ int32_t ring_consumer_meet(ring_consumer_t *consumer, const void *segment, uint6
     for (uint32_t i = 0; i < consumer->lanes; i++) {
         ring_consumer_lane_t *lane = &consumer->lane[i];
         if (!consumer->is_settled) {
-            /* What lies before the base was in the segment of a producer that died together with our predecessor. */
-            const uint64_t base = atomic_load_explicit(&theirs->confirm.base[i], memory_order_relaxed);
-            const uint64_t released =
-                max_of(base, atomic_load_explicit(&theirs->confirm.released[i], memory_order_relaxed));
-            const uint64_t peeked =
-                max_of(base, atomic_load_explicit(&theirs->confirm.peeked[i], memory_order_relaxed));
-            /* Acquire: pairs with ring_commit(). */
-            const uint64_t published = atomic_load_explicit(&theirs->published[i].value, memory_order_acquire);
+            const uint64_t released = atomic_load_explicit(&theirs->confirm.released[i], memory_order_relaxed);
+            const uint64_t peeked = atomic_load_explicit(&theirs->confirm.peeked[i], memory_order_relaxed);
+            const uint64_t published = atomic_load_explicit(&theirs->confirm.published[i], memory_order_relaxed);
             if (peeked > published || released > peeked || published - released > lane->capacity)
                 return RING_BAD_CURSOR;
             lane->released = lane->peeked = released;
