@@ -48,6 +48,7 @@ class MetricsParameters:
 class SimulatedParameters:
     """The exchange that the supervisor starts beside the house, when the environment is `simulated`."""
 
+    base_url: str = ""  # http://host:port of a `crypto-trade sim` that runs already (spot; USD-M is the next port): use that one
     source: str = "generator"  # generator, replay, live (the venues' public streams)
     port: int = 0  # spot here, USD-M on the next one; 0: any free pair
     replay_paths: tuple[str, ...] = ()  # capture files or directories
@@ -55,7 +56,8 @@ class SimulatedParameters:
     seed: int = 1
     spot_balances: dict[str, str] = field(default_factory=lambda: {"USDT": "100000", "BTC": "1", "ETH": "20"})
     futures_usdt: str = "100000"
-    market: dict[str, float | int | str | bool] = field(default_factory=dict)  # of the generator; it names what it knows
+    generator: dict[str, float | int | str] = field(default_factory=dict)  # the generated market; `sim` names what it knows
+    funding: dict[str, float | int] = field(default_factory=dict)  # the funding model
     faults: dict[str, float | int] = field(default_factory=dict)  # what the exchange does wrong; empty: it behaves
     has_limits: bool = True  # False: the venue's request limits are lifted (load tests)
-    arguments: tuple[str, ...] = ()  # more of `crypto-trade sim`'s options, as they are
+    keys_file: str = ""  # more keys, for other people's clients on the same exchange

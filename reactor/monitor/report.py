@@ -125,7 +125,7 @@ def show(report: Report, console: Console) -> None:
     table.add_column("", justify="right")
     table.add_column("", style="dim")
     unknown = "not known"
-    table.add_row("pairs", f"{report.pairs_opened} opened, {report.pairs_closed} closed", "spot bought or sold, perpetual against it")
+    table.add_row("pairs", f"{report.pairs_opened} opened, {report.pairs_closed} closed", "both legs each time")
     table.add_row("orders", f"{report.orders:,}", f"{report.fills:,} fills, {report.rejects:,} rejected by the exchange")
     table.add_row("refused by us", f"{report.refusals:,}", "risk rules and pipeline stages said no")
     table.add_row("realised PnL", f"{usdt(report.realised_pnl_e8)} USDT", "prices only")

@@ -1,0 +1,63 @@
+"""The simulated exchange as a child of the supervisor: `python -m reactor.sim <settings file> [ready fd]`.
+
+The settings are one JSON object with SimParameters' fields; unknown ones are refused. `crypto-trade sim` is the same for
+humans.
+"""
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
+
+from reactor.domain.errors import ConfigError, TradeError
+from reactor.sim.server import SimParameters, run_server
+
+EXIT_CONFIG = 2
+ORPHAN_TIME_S = 8.0  # The engine of a dead supervisor needs up to 5 s to cancel what is open here.
+
+
+def read_settings(settings: dict[str, Any]) -> SimParameters:
+    """Settings as they come from a config → parameters.
+
+    Raises:
+        ConfigError: with everything that is wrong, at once.
+    """
+    holder = create_model("Simulated", __config__=ConfigDict(extra="forbid", frozen=True), simulated=(SimParameters, ...))
+    try:
+        checked: Any = TypeAdapter(holder).validate_json(json.dumps({"simulated": settings}))
+    except ValidationError as error:
+        raise ConfigError(
+            [f"exchanges.binance.{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
+        ) from None
+    parameters: SimParameters = checked.simulated
+    return parameters
+
+
+def leave_with(parent: int) -> None:
+    """Ends this process some seconds after its parent has died."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    time.sleep(ORPHAN_TIME_S)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def main(arguments: list[str]) -> int:
+    """The process. Returns its exit code; what went wrong is one sentence on stderr."""
+    threading.Thread(target=leave_with, args=(os.getppid(),), daemon=True).start()
+    try:
+        parameters = read_settings(json.loads(Path(arguments[0]).read_text()))
+        run_server(parameters, ready_fd=int(arguments[1]) if len(arguments) > 1 else None)
+    except TradeError as error:
+        print(error, file=sys.stderr)
+        return EXIT_CONFIG
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
