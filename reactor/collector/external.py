@@ -91,7 +91,7 @@ def problems_of(parameters: ExternalParameters) -> list[str]:
             host, _, port = door.address.removeprefix("tcp://").rpartition(":")
             if not port.isdigit():
                 problems.append(f"{what}: the port is missing, like tcp://127.0.0.1:5555")
-            if not _is_loopback(host):
+            elif not _is_loopback(host):
                 if not parameters.allow_remote:
                     problems.append(f"{what}: is not loopback; bind 127.0.0.1, or set allow_remote: true and a token")
                 elif not parameters.decoder.token:

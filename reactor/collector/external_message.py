@@ -132,7 +132,7 @@ class Decoder:
     """Bytes → signal_message_t. Keeps the last sequence of each producer."""
 
     def __init__(
-        self, parameters: DecoderParameters, instruments: Instruments, pairs: Sequence[tuple[int, int]], origin: int
+        self, parameters: DecoderParameters, instruments: Instruments, pairs: Sequence[tuple[int, int]], signal_id_first: int
     ) -> None:
         self._token = parameters.token.ljust(TOKEN_BYTES, b"\0")
         self._age_ns_max = parameters.age_ms_max * 1_000_000
@@ -141,7 +141,7 @@ class Decoder:
         self._by_name = {row.name.encode().ljust(NAME_BYTES, b"\0"): row.instrument_index for row in instruments}
         self._pairs = {legs: pair_id for pair_id, legs in enumerate(pairs)}
         self._last: dict[int, int] = {}  # producer → sequence: at most 65 536 producers
-        self._signal_id = origin << 48
+        self._signal_id = signal_id_first
         self.lost = 0
 
     def decode(self, raw: bytes, signal: Any, now_ns: int, wall_ns: int) -> Refusal:

@@ -1,5 +1,7 @@
 """The collector's door, with the real rings in private memory."""
 
+import gc
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,7 @@ from reactor.domain.messages import (
     Stage,
     clear,
 )
-from shm.ring import URGENT
+from shm.ring import NORMAL, URGENT
 
 
 def test_spread_and_funding_that_agree_open_the_pair(bench: Bench) -> None:
@@ -397,3 +399,28 @@ def test_a_restarted_collector_begins_with_an_empty_table_and_fills_it_from_live
     assert successor.run() == []
     successor.feeds[0].funding()
     assert len(successor.run()) == 1
+
+
+def test_a_warm_collector_allocates_nothing_that_stays(bench: Bench) -> None:
+    feed = bench.feeds[0]
+
+    def turn() -> None:
+        for number in range(40):
+            feed.spread(percentile=0.1 + 0.8 * (number % 2))
+            feed.part(strategy=1, is_last=True, signal_id=number + 1)
+        bench.require_hedge(5)
+        bench.role.do_work(bench.clock.monotonic_ns())
+        for lane in (URGENT, NORMAL):
+            while bench.events.try_peek(lane) is not None:
+                pass
+            bench.events.release(lane)
+        bench.clock.advance(1_000_000)
+
+    feed.funding()
+    for _ in range(50):
+        turn()
+    gc.collect()
+    before = sys.getallocatedblocks()
+    for _ in range(50):
+        turn()
+    assert sys.getallocatedblocks() - before < 20
