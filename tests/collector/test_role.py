@@ -405,7 +405,7 @@ def test_a_warm_collector_allocates_nothing_that_stays(bench: Bench) -> None:
     feed = bench.feeds[0]
 
     def turn() -> None:
-        for number in range(40):
+        for number in range(20):
             feed.spread(percentile=0.1 + 0.8 * (number % 2))
             feed.part(strategy=1, is_last=True, signal_id=number + 1)
         bench.require_hedge(5)
