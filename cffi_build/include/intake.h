@@ -64,6 +64,19 @@ typedef struct intake {
     frame_t  frame;
 } intake_t;
 
+/* What stands in front of a frame, or of a part of one, in the body of a market-data topic message. */
+typedef struct topic_frame {
+    int64_t  receive_ns;           /* CLOCK_MONOTONIC: the frame left the socket */
+    int64_t  receive_wall_ns;      /* CLOCK_REALTIME of the same moment */
+    uint32_t size;                 /* of the whole frame */
+    uint16_t part;                 /* 0 … part_count − 1: a long frame comes in several messages, one after another */
+    uint16_t part_count;
+    uint16_t frame_kind;           /* frame_kind_e */
+    uint16_t venue;                /* venue_e */
+    uint16_t instrument_index;     /* 0xffff: not in the instrument table */
+    uint16_t session;              /* which of the redundant connections was first */
+} topic_frame_t;
+
 /* Takes one frame of one session. Returns INTAKE_ bits | slot << 16. Counts into the session and the state. */
 uint32_t intake_take(intake_t *intake, session_t *session, const char *payload, uint64_t size, int64_t receive_ns);
 

@@ -160,8 +160,9 @@ class UserEvent(IntEnum):
 class ReportSink(Protocol):
     """Where codecs write reports. `begin` hands out a view with header, ids and stamps filled; None: not wanted."""
 
-    def begin(self, kind: int, client_order_id: str, instrument_index: int) -> Any:
-        """A report_message_t view to fill, or None if this report would say nothing new."""
+    def begin(self, kind: int, client_order_id: str, instrument_index: int, venue_order_id: int = 0) -> Any:
+        """A report_message_t view to fill, or None if this report would say nothing new. Where the venue does not tell the
+        client id ("") its own order id may find the order."""
 
     def commit(self) -> None:
         """Publishes the view handed out last."""
@@ -246,6 +247,7 @@ class MarketCodec(Protocol):
     sync_rule: SyncRule
     messages_per_second_max: int  # of ours, on one connection, pings included
     streams_max: int  # on one connection
+    names_per_frame_max: int  # in one subscription frame
     connection_life_ns: int  # the venue cuts after this
 
     def streams(self, symbol: str, options: StreamOptions) -> tuple[Stream, ...]: ...

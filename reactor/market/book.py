@@ -16,6 +16,7 @@ CROSSED: Final[int] = lib.BOOK_CROSSED
 
 CAPACITY = 8192  # Levels per side: the venues' largest snapshot (5 000) and as much again of what moves in later.
 _BUY = int(Side.BUY)
+_LEVEL_SIZE = ffi.sizeof("level_t")
 
 Level = tuple[int, int]  # (price_ticks, quantity_lots)
 
@@ -36,6 +37,25 @@ class LevelBuffer:
             for index, (price_ticks, quantity_lots) in enumerate(levels):
                 array[index].price_ticks = price_ticks
                 array[index].quantity_lots = quantity_lots
+
+
+    def copy(self, bid_count: int, ask_count: int) -> "KeptLevels":
+        """What was decoded, for later."""
+        return KeptLevels(self.bids, bid_count, self.asks, ask_count)
+
+
+class KeptLevels:
+    """The levels of one delta in memory of their own: they wait for a snapshot."""
+
+    __slots__ = ("ask_count", "asks", "bid_count", "bids")
+
+    def __init__(self, bids: Any, bid_count: int, asks: Any, ask_count: int) -> None:
+        self.bid_count = bid_count
+        self.ask_count = ask_count
+        self.bids = ffi.new("level_t[]", max(bid_count, 1))
+        self.asks = ffi.new("level_t[]", max(ask_count, 1))
+        ffi.memmove(self.bids, bids, bid_count * _LEVEL_SIZE)
+        ffi.memmove(self.asks, asks, ask_count * _LEVEL_SIZE)
 
 
 class Book:
@@ -66,6 +86,12 @@ class Book:
     def apply_levels(self, bids: Any, bid_count: int, asks: Any, ask_count: int, update_id: int) -> int:
         """Sets absolute quantities (0 deletes) from level arrays. Returns *_CHANGED and CROSSED bits."""
         return int(lib.book_apply_levels(self.native, bids, bid_count, asks, ask_count, update_id))
+
+    def apply_kept(self, levels: KeptLevels, update_id: int) -> int:
+        """`apply_levels` with levels that waited."""
+        return int(
+            lib.book_apply_levels(self.native, levels.bids, levels.bid_count, levels.asks, levels.ask_count, update_id)
+        )
 
     def load_pairs(self, bids: Sequence[Level], asks: Sequence[Level], update_id: int) -> int:
         """`load` from Python pairs."""

@@ -6,6 +6,7 @@ The newest state of every symbol (book top, last trade, mark price) stands in `i
 `intake.frame`, its levels in `intake.buffer`.
 """
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from reactor._native import ffi, lib
@@ -138,6 +139,16 @@ class Intake:
     def take(self, session: Session, payload: bytes | memoryview, receive_ns: int) -> int:
         """Takes one frame. Returns the bits above | slot << 16."""
         return int(lib.intake_take(self.native, session.native, ffi.from_buffer(payload), len(payload), receive_ns))
+
+    def taker(self, session: Session) -> Callable[[memoryview, int], int]:
+        """`take` for one session with every name resolved: (payload, receive_ns) → bits."""
+        take, from_buffer, native, own = lib.intake_take, ffi.from_buffer, self.native, session.native
+        return lambda payload, receive_ns: take(native, own, from_buffer(payload), len(payload), receive_ns)
+
+    def decode_body(self, body: bytes, slot: int) -> int:
+        """Decodes a REST depth body into `frame` and `buffer`. Returns the FrameKind. Never called inside `take`."""
+        levels = (self.buffer.bids, self.buffer.asks, self.buffer.capacity)
+        return int(lib.frame_decode(ffi.from_buffer(body), len(body), self._symbols, slot, self.frame, *levels))
 
     def take_book(self, slot: int, book: Book, receive_ns: int, exchange_ns: int) -> int:
         """Takes the best levels of a book into the top, unless the top is newer. Returns TOP bits."""

@@ -58,6 +58,7 @@ class BinanceMarket:
         self.sync_rule = line.sync_rule
         self.messages_per_second_max = line.messages_per_second_max
         self.streams_max = STREAMS_MAX
+        self.names_per_frame_max = NAMES_PER_FRAME_MAX
         self.connection_life_ns = CONNECTION_LIFE_NS
 
     def streams(self, symbol: str, options: StreamOptions) -> tuple[Stream, ...]:

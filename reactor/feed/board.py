@@ -1,0 +1,190 @@
+"""The signals of one feed: who is asked when a top moves, and how an opinion becomes a message.
+
+    top moved ─▶ on_top(instrument) ─▶ every signal that reads it: update() ─▶ True: say it
+    every 10 ms ─▶ on_time() ─▶ samples; what still holds is said again at its refresh
+
+A message is kept ready per signal; saying it means filling in time, ids and tops and copying it into the ring. State-like
+signals conflate: while the ring is full the newest of each waits (reactor/loop/link.py).
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from reactor.domain.instrument import Instruments
+from reactor.domain.messages import NO_INSTRUMENT, Stage, copier, new, signal_index
+from reactor.feed.counters import Counter
+from reactor.feed.signals.signal import Signal, Tops
+from reactor.loop.counters import Metrics
+from reactor.loop.link import ConflatingSender
+from reactor.loop.log import Log
+from shm.ring import Producer
+
+MS: Final = 1_000_000
+SIGNAL_ID_SHIFT: Final = 48
+STAGE_RECEIVE: int = Stage.RECEIVE
+STAGE_SIGNAL: int = Stage.SIGNAL
+
+
+class Place:
+    """One signal on the board, with its message."""
+
+    __slots__ = (
+        "failed", "header", "hedge_index", "index", "message", "refresh_due_ns", "refresh_ns", "signal", "stage_ns", "update",
+    )  # fmt: skip
+
+    def __init__(self, signal: Signal, source_index: int, pair_id: int) -> None:
+        self.signal = signal
+        self.update = signal.update
+        self.failed = False
+        self.refresh_ns = signal.refresh_ms * MS
+        self.refresh_due_ns = 0
+        self.index = signal_index(signal.signal_type, signal.instrument_index)
+        self.hedge_index = signal.hedge_instrument_index
+        message = self.message = new("signal")
+        message.signal_index = self.index
+        message.value_count = signal.value_count
+        header = self.header = message.header
+        self.stage_ns = header.stage_ns
+        header.kind = signal.signal_type
+        header.source = source_index
+        header.instrument_index = signal.instrument_index
+        header.hedge_instrument_index = signal.hedge_instrument_index
+        header.pair_id = pair_id
+        signal.values = message.values
+
+
+class Board:
+    """Every signal of the feed."""
+
+    def __init__(
+        self,
+        instruments: Instruments,
+        tops: Tops,
+        producer: Producer,
+        monotonic_ns: Callable[[], int],
+        show_top: Callable[[int], None],
+        metrics: Metrics,
+        log: Log,
+        feed_index: int,
+        source_index: int = 0,
+    ) -> None:
+        """`show_top(instrument_index)` publishes a top before a signal that was made from it."""
+        self._tops = tops
+        self._monotonic_ns = monotonic_ns
+        self._show_top = show_top
+        self._metrics = metrics
+        self._log = log
+        self._source_index = source_index
+        self._copy = copier("signal")
+        self.sender = ConflatingSender(producer, lambda: new("signal"), self._copy)
+        self.places: list[Place] = []
+        self._on_price: list[tuple[Place, ...]] = [()] * len(instruments)
+        self._on_quantity: list[tuple[Place, ...]] = [()] * len(instruments)
+        self._on_mark: list[tuple[Place, ...]] = [()] * len(instruments)
+        self._signal_id = (feed_index + 1) << SIGNAL_ID_SHIFT
+
+    def next_signal_id(self) -> int:
+        """Minted here for everything this feed says: it follows the decision from the tick to the fill."""
+        self._signal_id += 1
+        return self._signal_id
+
+    def plug(self, signals: Sequence[tuple[Signal, int]]) -> None:
+        """Replaces the signals: (signal, pair_id or NO_PAIR)."""
+        self.places = [Place(signal, self._source_index, pair_id) for signal, pair_id in signals]
+        for index in range(len(self._on_price)):
+            reading = [place for place in self.places if index in place.signal.inputs()]
+            # Quantities only concern who asks for them; a pair's funding is told by the mark price, not by ticks.
+            self._on_price[index] = tuple(place for place in reading if not place.signal.hears_marks)
+            self._on_quantity[index] = tuple(place for place in reading if place.signal.hears_quantities)
+            self._on_mark[index] = tuple(place for place in reading if place.signal.hears_marks)
+
+    def on_top(self, instrument_index: int, is_price: bool, receive_ns: int) -> None:
+        """The hot path."""
+        tops = self._tops
+        for place in self._on_price[instrument_index] if is_price else self._on_quantity[instrument_index]:
+            try:
+                is_said = place.update(tops, receive_ns)
+            except Exception as error:
+                self._switch_off(place, error)
+                continue
+            if is_said:
+                self._say(place, receive_ns, receive_ns)
+
+    def on_mark(self, instrument_index: int, receive_ns: int) -> None:
+        """Mark price and funding rate came."""
+        for place in self._on_mark[instrument_index]:
+            self._ask(place, receive_ns)
+
+    def on_time(self, now_ns: int) -> None:
+        """Samples and refreshes."""
+        tops = self._tops
+        for place in self.places:
+            if place.failed:
+                continue
+            try:
+                place.signal.on_time(tops, now_ns)
+            except Exception as error:
+                self._switch_off(place, error)
+                continue
+            if now_ns >= place.refresh_due_ns:
+                place.refresh_due_ns = now_ns + place.refresh_ns
+                self._ask(place, now_ns, is_refresh=True)
+
+    def flush(self) -> int:
+        """Sends what had to wait for room. Once per pass."""
+        sent = self.sender.flush()
+        self._metrics.set(Counter.SIGNALS_SKIPPED, self.sender.skipped)
+        return sent
+
+    def _ask(self, place: Place, now_ns: int, is_refresh: bool = False) -> None:
+        if place.failed:
+            return
+        try:
+            is_said = place.update(self._tops, now_ns)
+        except Exception as error:
+            self._switch_off(place, error)
+            return
+        if is_said or (is_refresh and place.signal.is_valid):
+            self._say(place, now_ns, now_ns)
+
+    def _say(self, place: Place, receive_ns: int, now_ns: int) -> None:
+        message, header, tops = place.message, place.header, self._tops
+        top = tops[header.instrument_index]
+        self._show_top(header.instrument_index)
+        message.bid_ticks = top.bid_ticks
+        message.ask_ticks = top.ask_ticks
+        message.bid_lots = top.bid_lots
+        message.ask_lots = top.ask_lots
+        if place.hedge_index != NO_INSTRUMENT:
+            hedge = tops[place.hedge_index]
+            self._show_top(place.hedge_index)
+            message.hedge_bid_ticks = hedge.bid_ticks
+            message.hedge_ask_ticks = hedge.ask_ticks
+            header.exchange_ns = max(top.exchange_ns, hedge.exchange_ns)
+        else:
+            header.exchange_ns = top.exchange_ns
+        self._signal_id += 1
+        header.signal_id = self._signal_id
+        place.refresh_due_ns = now_ns + place.refresh_ns
+        stage_ns = place.stage_ns
+        stage_ns[STAGE_RECEIVE] = receive_ns
+        sender = self.sender
+        view = sender.begin(place.index)
+        header.sequence = view.header.sequence
+        stage_ns[STAGE_SIGNAL] = self._monotonic_ns()
+        self._copy(view, message)
+        sender.done()
+        self._metrics.count(Counter.SIGNALS)
+
+    def _switch_off(self, place: Place, error: Exception) -> None:
+        """A user's signal that raises is silenced: its trigger finds it stale. The feed goes on."""
+        place.failed = True
+        place.update = _nothing
+        self._metrics.count(Counter.SIGNAL_FAILURES)
+        self._log.error("signal switched off: its update failed", signal=type(place.signal).__name__,
+                        instrument=place.signal.instrument_index, error=f"{type(error).__name__}: {error}")  # fmt: skip
+
+
+def _nothing(tops: Tops, now_ns: int) -> bool:
+    return False
+

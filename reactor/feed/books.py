@@ -1,0 +1,561 @@
+"""The books of one venue: redundant sessions → one stream → synchronised books and tops.
+
+    Line (public)  ─┐                         ┌─▶ top moved ─▶ listener.on_top (signals)
+                    ├─▶ intake ─▶ bits ───────┼─▶ delta ─▶ BookSync ─▶ Book ─▶ top
+    Line (derived) ─┘     (C)                 └─▶ mark, trade, answer, refused …
+
+A top is marked synchronised while its book is, and while data is fresh; otherwise whoever reads it does not trade on it.
+Snapshots are fetched over REST within the feed's share of the venue's weight, one or two at a time.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+from reactor.domain.errors import RemoteProtocolError
+from reactor.domain.instrument import Instrument
+from reactor.domain.messages import NO_INSTRUMENT
+from reactor.exchanges.venue import Endpoints, MarketCodec, RateLimit, RateLimitKind, RestCall, Stream, StreamOptions
+from reactor.feed.check import CHECK_LIFE_NS, BookCheck, CheckResult, Horizon, horizon_of
+from reactor.feed.counters import Counter
+from reactor.feed.sessions import FeedSession, Line, SessionParameters, Take
+from reactor.loop.clock import Clock
+from reactor.loop.counters import Metrics
+from reactor.loop.log import Log
+from reactor.market.book import CROSSED, Book, KeptLevels
+from reactor.market.clock_offset import ClockOffset
+from reactor.market.intake import (
+    CONTROL,
+    DEPTH,
+    DUPLICATE,
+    MARK,
+    NO_SLOT,
+    REFUSED,
+    TOP,
+    TOP_PRICE,
+    TRADE,
+    FrameError,
+    FrameKind,
+    Intake,
+    Session,
+)
+from reactor.market.sync import BookSync, SyncState, Verdict
+from reactor.market.trades import Trade, Trades
+from reactor.net.backoff import Backoff, BackoffParameters
+from reactor.net.network import Failure, Network, Request, Response
+from reactor.net.rate_limit import RateBudget, RateBudgetParameters
+
+MS: Final = 1_000_000
+SECOND_NS: Final = 1_000_000_000
+MINUTE_MS: Final = 60_000
+SNAPSHOTS_IN_FLIGHT_MAX = 2  # More would only queue at the venue and grow stale.
+SNAPSHOT_DUE_NS = 2 * SECOND_NS  # A quiet market brings no first delta: its snapshot is fetched all the same.
+APPLY, KEEP = Verdict.APPLY, Verdict.KEEP
+SYNCHRONISED = SyncState.SYNCHRONISED
+MALFORMED: int = FrameKind.MALFORMED
+ANSWER: int = FrameKind.ANSWER
+
+
+@dataclass(frozen=True)
+class BooksParameters:
+    """How the books of a venue are kept."""
+
+    streams: StreamOptions = field(default_factory=StreamOptions)
+    snapshot_depth: int = 1000
+    snapshot_timeout_ms: int = 5_000
+    stale_after_ms: int = 5_000  # No frame of an instrument this long: nobody trades on its top.
+    mark_stale_after_ms: int = 15_000  # The stream speaks every second.
+    weight_per_minute_max: int = 1_200  # Our share of the host's budget (spot 6000, futures 2400).
+    clock_interval_s: float = 30  # Between two questions for the venue's time …
+    clock_samples_first: int = 5  # … after these, one a second, at the start.
+    book_capacity: int = 8192
+    backoff: BackoffParameters = field(default_factory=lambda: BackoffParameters(first_ns=250 * MS))
+
+
+class BooksListener(Protocol):
+    """Who hears of changes: the board of signals, by way of the role."""
+
+    def on_top(self, instrument_index: int, is_price: bool, receive_ns: int) -> None:
+        """The top of an instrument moved."""
+
+    def on_mark(self, instrument_index: int, receive_ns: int) -> None:
+        """Mark price or funding rate of an instrument came."""
+
+    def on_state(self, instrument_index: int) -> None:
+        """A row changed without a tick: synchronised, stale, a trade."""
+
+
+FrameTap = Callable[[Any, str, int, int, memoryview | bytes, int], None]
+"""(frame kind, symbol, instrument_index, session number, payload, receive_ns): every frame taken, once."""
+
+
+class MarketBook:
+    """One symbol of the venue. `instrument` is None for a symbol that only a topic subscriber wanted."""
+
+    def __init__(self, symbol: str, instrument: Instrument | None, slot: int, intake: Intake, codec: MarketCodec,
+                 parameters: BooksParameters, uniform: Callable[[], float]) -> None:  # fmt: skip
+        self.symbol = symbol
+        self.instrument = instrument
+        self.instrument_index = NO_INSTRUMENT if instrument is None else instrument.instrument_index
+        self.slot = slot
+        self.top = intake.top(slot)
+        self.state = intake.state(slot)
+        self.sync: BookSync[KeptLevels] = BookSync(codec.sync_rule)
+        self.book = Book(parameters.book_capacity if instrument is not None else 1)
+        self.trades = Trades()
+        self.horizon = Horizon(0, 0)
+        self.check: BookCheck | None = None
+        self.has_depth = False
+        self.is_fetching = False
+        self.is_stale = True
+        self.mark_receive_ns = 0
+        self.added_ns = 0
+        self.fetch_due_ns = 0
+        self.backoff = Backoff(parameters.backoff, uniform)
+
+
+class VenueBooks:
+    """Everything public of one venue."""
+
+    def __init__(
+        self,
+        codec: MarketCodec,
+        endpoints: Endpoints,
+        network: Network,
+        clock: Clock,
+        metrics: Metrics,
+        log: Log,
+        listener: BooksListener,
+        parameters: BooksParameters,
+        sessions: SessionParameters,
+        uniform: Callable[[], float],
+    ) -> None:
+        self.venue = codec.venue
+        self.codec = codec
+        self.intake = Intake()
+        self.clock_offset = ClockOffset()
+        self.books: list[MarketBook] = []  # by slot
+        self.tap: FrameTap | None = None
+        self._endpoints = endpoints
+        self._network = network
+        self._clock = clock
+        self._count = metrics.count
+        self._log = log
+        self._listener = listener
+        self._parameters = parameters
+        self._uniform = uniform
+        self._frame = self.intake.frame
+        self._buffer = self.intake.buffer
+        self._fetching = 0
+        self._paused_until_ns = 0
+        self._clock_due_ns = 0
+        self._frames_gone = 0
+        self._wall_minus_monotonic_ns = 0
+        self._can_bridge = False
+        self._is_stopping = False
+        limits = [RateLimit(RateLimitKind.WEIGHT, MINUTE_MS, parameters.weight_per_minute_max)]
+        self._budget = RateBudget(limits, RateBudgetParameters(share=1.0, reserve=0.0))
+        self.lines = tuple(
+            Line(self, codec, codec.stream_url(endpoints, is_derived), network, sessions, self._make_take, uniform, DUPLICATE)
+            for is_derived in (False, True)
+        )
+
+    def _make_take(self, session: Session) -> Take:
+        return self.intake.taker(session)
+
+    # -- instruments
+
+    def add(self, symbol: str, instrument: Instrument | None, now_ns: int) -> MarketBook:
+        """Subscribes a symbol (an instrument of the table, or a bare one for the topic only). Idempotent.
+
+        Raises:
+            ValueError: there is no room for it.
+        """
+        slot = self.intake.add(instrument if instrument is not None else symbol)
+        if slot < len(self.books):
+            return self.books[slot]
+        book = MarketBook(symbol, instrument, slot, self.intake, self.codec, self._parameters, self._uniform)
+        book.added_ns = now_ns
+        self.books.append(book)
+        streams = self.codec.streams(symbol, self._parameters.streams)
+        book.has_depth = instrument is not None and any(stream.frame_kind == FrameKind.DEPTH_UPDATE for stream in streams)
+        wanted = 0
+        for is_derived, line in zip((False, True), self.lines, strict=True):
+            of_line = [stream for stream in streams if stream.is_derived == is_derived]
+            wanted += len(of_line) - line.add(of_line, now_ns)
+        if wanted:
+            self._log.error("no room for more streams on a connection", venue=self.venue, symbol=symbol, left_out=wanted)
+        return book
+
+    def slot_of(self, symbol: str) -> int:
+        """The intake's slot of a subscribed symbol."""
+        return self.intake.find(symbol)
+
+    # -- frames
+
+    def on_frame_bits(self, bits: int, payload: memoryview, receive_ns: int, session: FeedSession) -> None:
+        """Everything but duplicates. Bits: reactor/market/intake.py."""
+        slot = bits >> 16
+        if slot == NO_SLOT or bits & REFUSED:
+            self._on_other(bits, payload, receive_ns, session)
+            return
+        book = self.books[slot]
+        if bits & TOP:
+            if book.is_stale:
+                self._wake(book)
+            self._listener.on_top(book.instrument_index, bits & TOP_PRICE != 0, receive_ns)
+        elif bits & DEPTH:
+            self._on_delta(book, receive_ns)
+        elif bits & MARK:
+            book.mark_receive_ns = receive_ns
+            self._listener.on_mark(book.instrument_index, receive_ns)
+        elif bits & TRADE:
+            frame = self._frame
+            book.trades.append(
+                Trade(frame.trade_id, frame.trade.price_ticks, book.top.last_trade_lots, frame.transaction_ms * MS, receive_ns)
+            )
+            self._listener.on_state(book.instrument_index)
+        tap = self.tap
+        if tap is not None:
+            tap(self._frame.kind, book.symbol, book.instrument_index, session.number, payload, receive_ns)
+
+    def _on_delta(self, book: MarketBook, receive_ns: int) -> None:
+        frame, buffer, sync = self._frame, self._buffer, book.sync
+        first_id, final_id, previous_id = frame.first_id, frame.final_id, frame.previous_id
+        if book.instrument is None:  # A symbol of the topic: its ids are followed, it has no book.
+            self.intake.set_depth_id(book.slot, final_id)
+            return
+        if book.check is not None:
+            book.check.on_delta(first_id, final_id, previous_id, buffer.copy(frame.bid_count, frame.ask_count))
+        was_synchronised = sync.state is SYNCHRONISED
+        verdict = sync.on_delta(first_id, final_id, previous_id, receive_ns, self._can_bridge)
+        if verdict is APPLY:
+            exchange_ns = (frame.transaction_ms or frame.event_ms) * MS
+            changes = book.book.apply_levels(buffer.bids, frame.bid_count, buffer.asks, frame.ask_count, final_id)
+            if sync.kept:
+                for delta in sync.take_ready():
+                    changes = book.book.apply_kept(delta.payload, delta.final_id)
+            if changes & CROSSED:
+                self._count(Counter.CROSSED)
+                self._log.warning("book crossed: fetching it anew", venue=self.venue, symbol=book.symbol, update_id=final_id)
+                sync.on_crossed()
+            elif sync.state is SYNCHRONISED:
+                if not was_synchronised or book.is_stale:
+                    self._wake(book)
+                self._take_top(book, receive_ns, exchange_ns)
+        elif verdict is KEEP:
+            sync.keep(first_id, final_id, previous_id, buffer.copy(frame.bid_count, frame.ask_count))
+        self.intake.set_depth_id(book.slot, sync.seen_id)
+        if was_synchronised and sync.state is not SYNCHRONISED:
+            self._on_unsynchronised(book)
+        if book.check is not None:
+            self._look_at_check(book)
+
+    def _take_top(self, book: MarketBook, receive_ns: int, exchange_ns: int) -> None:
+        bits = self.intake.take_book(book.slot, book.book, receive_ns, exchange_ns)
+        if bits:
+            self._listener.on_top(book.instrument_index, bits & TOP_PRICE != 0, receive_ns)
+
+    def _on_other(self, bits: int, payload: memoryview, receive_ns: int, session: FeedSession) -> None:
+        frame = self._frame
+        if bits & CONTROL:
+            if frame.kind == ANSWER:
+                if frame.code:
+                    text = bytes(payload[frame.text_offset : frame.text_offset + frame.text_size]).decode(errors="replace")
+                    self._log.error("venue refused a subscription", venue=self.venue, code=frame.code, answer=text)
+                session.on_answer(frame.answer_id, frame.code, receive_ns)
+            else:
+                self._log.warning("venue announced a shutdown: replacing the session", venue=self.venue, session=session.number)
+                session.rotate_now(receive_ns)
+            return
+        self._count(Counter.REFUSED)
+        if frame.kind == MALFORMED:
+            self._count(Counter.MALFORMED)
+            name = FrameError(frame.error).name.lower()
+            start = bytes(payload[:80]).decode("ascii", "replace")
+            self._log.warning("malformed frame", venue=self.venue, error=name, size=len(payload), start=start)
+        else:
+            start = bytes(payload[:80]).decode("ascii", "replace")
+            self._log.debug("frame of a kind or symbol nobody asked for", venue=self.venue, start=start)
+
+    # -- synchronised, stale
+
+    def _wake(self, book: MarketBook) -> None:
+        """Data is coming: the top may be believed if the book may."""
+        if book.is_stale:
+            book.is_stale = False
+            self._log.info("data is fresh again", venue=self.venue, symbol=book.symbol)
+        self._show(book)
+
+    def _show(self, book: MarketBook) -> None:
+        if book.instrument is None:
+            return
+        top = book.top
+        is_good = not book.is_stale and (not book.has_depth or book.sync.is_synchronised)
+        top.is_synchronised = 1 if is_good else 0
+        top.resyncs = book.sync.resyncs
+        self._listener.on_state(book.instrument_index)
+
+    def _on_unsynchronised(self, book: MarketBook) -> None:
+        sync = book.sync
+        self._log.warning("book lost its thread", venue=self.venue, symbol=book.symbol, state=sync.state.name.lower(),
+                          update_id=sync.local_id, resyncs=sync.resyncs)  # fmt: skip
+        self._show(book)
+
+    # -- sessions
+
+    def on_session_up(self, session: FeedSession, now_ns: int) -> None:
+        """It has its streams."""
+        self._log.info("session is live", venue=self.venue, url=session.line.url, session=session.number)
+        self._can_bridge = self.lines[0].live_count() > 1
+
+    def on_session_down(self, session: FeedSession, reason: str, now_ns: int) -> None:
+        """The other one carries on; with none left the books begin anew when somebody is back."""
+        self._can_bridge = self.lines[0].live_count() > 1
+        if session.is_over:
+            self._frames_gone += int(session.counters.native.frames)
+            session.counters.native.frames = 0
+        if not reason or self._is_stopping:
+            return
+        self._count(Counter.SESSIONS_LOST)
+        left = session.line.live_count()
+        self._log.warning("session lost", venue=self.venue, url=session.line.url, session=session.number, reason=reason,
+                          others_live=left)  # fmt: skip
+        if left == 0 and session.line is self.lines[0]:
+            for book in self.books:
+                self._begin_anew(book)
+
+    def _begin_anew(self, book: MarketBook) -> None:
+        """Nobody brings data: what comes later may have new ids."""
+        book.sync.reset()
+        self.intake.forget(book.slot)
+        book.is_stale = True
+        book.check = None
+        self._show(book)
+
+    def on_silent_stream(self, session: FeedSession, stream: Stream) -> None:
+        """Acknowledged and silent: a wrong name or a wrong path looks exactly like this."""
+        self._count(Counter.SILENT_STREAMS)
+        self._log.warning("subscribed but no data: is the stream's name and path right?", venue=self.venue, stream=stream.name,
+                          url=session.line.url)  # fmt: skip
+
+    # -- time
+
+    def on_time(self, now_ns: int) -> None:
+        """Sessions, snapshots, staleness, clock. Call it about every 10 ms."""
+        for line in self.lines:
+            line.on_time(now_ns)
+        wall_ns = self._clock.realtime_ns()
+        self._wall_minus_monotonic_ns = wall_ns - now_ns
+        self._watch_clock(now_ns, wall_ns)
+        parameters = self._parameters
+        stale_ns, mark_stale_ns = parameters.stale_after_ms * MS, parameters.mark_stale_after_ms * MS
+        for book in self.books:
+            if book.instrument is None:
+                continue
+            top, sync = book.top, book.sync
+            if not book.is_stale and now_ns - top.receive_ns > stale_ns:
+                book.is_stale = True
+                self._log.warning("data is stale", venue=self.venue, symbol=book.symbol, after_ms=parameters.stale_after_ms)
+                self._show(book)
+            if top.mark_price and now_ns - book.mark_receive_ns > mark_stale_ns:
+                top.mark_price = 0.0
+                self._log.warning("mark price is stale", venue=self.venue, symbol=book.symbol)
+                self._listener.on_state(book.instrument_index)
+            if sync.state is SyncState.BRIDGING:
+                sync.on_time(now_ns)
+                self.intake.set_depth_id(book.slot, sync.seen_id)
+            if book.has_depth and not book.is_fetching and now_ns >= book.fetch_due_ns:
+                is_quiet = sync.state is SyncState.IDLE and now_ns - book.added_ns > SNAPSHOT_DUE_NS
+                if sync.needs_snapshot or (is_quiet and self.lines[0].live_count() > 0):
+                    self._fetch(book, now_ns)
+            if book.check is not None:
+                self._run_check(book, now_ns)
+
+    def _watch_clock(self, now_ns: int, wall_ns: int) -> None:
+        estimate = self.clock_offset.estimate(wall_ns)
+        if estimate is not None:
+            self.intake.native.exchange_minus_monotonic_ns = self._wall_minus_monotonic_ns + estimate.offset_ns
+        if now_ns < self._clock_due_ns:
+            return
+        parameters = self._parameters
+        is_first = self.clock_offset.samples < parameters.clock_samples_first
+        self._clock_due_ns = now_ns + (SECOND_NS if is_first else int(parameters.clock_interval_s * SECOND_NS))
+        self._request(self.codec.time_call(self._endpoints), self._on_clock, now_ns)
+
+    def _on_clock(self, response: Response, sent_ns: int) -> None:
+        if response.failure or response.status != 200:
+            self._pause(response)
+            return
+        try:
+            venue_ms = self.codec.read_time(response.body)
+        except RemoteProtocolError as error:
+            self._log.warning("no time from the venue", venue=self.venue, error=str(error))
+            return
+        shift_ns = self._clock.realtime_ns() - self._clock.monotonic_ns()
+        if self.clock_offset.add(sent_ns + shift_ns, response.receive_ns + shift_ns, venue_ms):
+            estimate = self.clock_offset.estimate(response.receive_ns + shift_ns)
+            assert estimate is not None, "a sample was just taken"
+            for book in self.books:
+                book.top.clock_offset_ns = estimate.offset_ns
+
+    # -- snapshots
+
+    def _request(self, call: RestCall, on_response: Callable[[Response, int], None], now_ns: int) -> bool:
+        """Asks the venue if the budget and its limits allow. `on_response(response, sent_ns)`."""
+        if self._is_stopping or now_ns < self._paused_until_ns:
+            return False
+        venue_ms = (now_ns + self._wall_minus_monotonic_ns) // MS
+        if not self._budget.try_spend(call.weight, 0, venue_ms, is_urgent=False):
+            return False
+        request = Request(call.method, call.url, call.headers, call.body, self._parameters.snapshot_timeout_ms * MS)
+        self._network.request(request, lambda response: on_response(response, now_ns))
+        return True
+
+    def _pause(self, response: Response) -> None:
+        wait_ns = 0 if response.failure else self.codec.wait_after(response.status, response.headers)
+        if wait_ns:
+            self._paused_until_ns = max(self._paused_until_ns, response.receive_ns + wait_ns)
+            self._log.error("venue's limit reached: asking nothing for a while", venue=self.venue, status=response.status,
+                            wait_s=wait_ns // SECOND_NS)  # fmt: skip
+
+    def _fetch(self, book: MarketBook, now_ns: int) -> None:
+        if self._fetching >= SNAPSHOTS_IN_FLIGHT_MAX:
+            return
+        call = self.codec.snapshot_call(self._endpoints, book.symbol, self._parameters.snapshot_depth)
+        book.sync.on_request()
+        book.is_fetching = True
+        self._fetching += 1
+        if not self._request(call, lambda response, _: self._on_snapshot(book, response), now_ns):
+            book.is_fetching = False
+            self._fetching -= 1
+            if book.sync.state is SyncState.BUFFERING:
+                book.sync.needs_snapshot = True
+            book.fetch_due_ns = now_ns + 50 * MS
+
+    def _on_snapshot(self, book: MarketBook, response: Response) -> None:
+        book.is_fetching = False
+        self._fetching -= 1
+        if self._is_stopping:
+            return
+        sync, now_ns = book.sync, response.receive_ns or self._clock.monotonic_ns()
+        levels = self._read_snapshot(book, response)
+        if levels is None:
+            self._count(Counter.SNAPSHOTS_FAILED)
+            sync.on_snapshot_failed()
+            book.fetch_due_ns = now_ns + book.backoff.next_delay_ns()
+            return
+        last_update_id = int(self._frame.final_id)
+        verdict = sync.on_snapshot(last_update_id)
+        if verdict is Verdict.WAIT:
+            self._count(Counter.SNAPSHOTS_STALE)
+            book.fetch_due_ns = now_ns + book.backoff.next_delay_ns()
+        elif verdict is Verdict.LOAD:
+            self._count(Counter.SNAPSHOTS)
+            book.backoff.reset()
+            changes = book.book.load(levels.bids, levels.bid_count, levels.asks, levels.ask_count, last_update_id)
+            for delta in sync.take_ready():
+                changes = book.book.apply_kept(delta.payload, delta.final_id)
+            book.horizon = horizon_of(levels)
+            if changes & CROSSED:
+                self._count(Counter.CROSSED)
+                sync.on_crossed()
+            self.intake.set_depth_id(book.slot, sync.seen_id)
+            if sync.is_synchronised:
+                self._log.info("book is synchronised", venue=self.venue, symbol=book.symbol, update_id=sync.local_id,
+                               resyncs=sync.resyncs)  # fmt: skip
+                self._wake(book)
+                self._take_top(book, now_ns, now_ns + int(self.intake.native.exchange_minus_monotonic_ns))
+
+    def _read_snapshot(self, book: MarketBook, response: Response) -> KeptLevels | None:
+        if response.failure is not Failure.NONE or response.status != 200:
+            self._pause(response)
+            self._log.warning("no snapshot", venue=self.venue, symbol=book.symbol, status=response.status, error=response.text)
+            return None
+        frame = self._frame
+        if self.intake.decode_body(response.body, book.slot) != FrameKind.SNAPSHOT or frame.error:
+            start = response.body[:80].decode("ascii", "replace")
+            self._log.warning("malformed snapshot", venue=self.venue, symbol=book.symbol, error=int(frame.error), start=start)
+            return None
+        return self._buffer.copy(frame.bid_count, frame.ask_count)
+
+    # -- checks
+
+    def begin_check(self, book: MarketBook, now_ns: int) -> None:
+        """Compares the book with the venue's REST book; the result is logged and counted."""
+        book.check = BookCheck(self.codec.sync_rule, now_ns, self._parameters.book_capacity)
+        book.check.sync.needs_snapshot = True
+
+    def _run_check(self, book: MarketBook, now_ns: int) -> None:
+        check = book.check
+        assert check is not None, "a check is running"
+        if now_ns - check.started_ns > CHECK_LIFE_NS:
+            book.check = None
+            self._count(Counter.CHECKS_OPEN_ENDED)
+            self._log.warning("book check: no comparison was possible in time", venue=self.venue, symbol=book.symbol)
+        elif check.sync.needs_snapshot:
+            call = self.codec.snapshot_call(self._endpoints, book.symbol, self._parameters.snapshot_depth)
+            if self._request(call, lambda response, _: self._on_check_snapshot(book, check, response), now_ns):
+                check.sync.on_request()
+
+    def _on_check_snapshot(self, book: MarketBook, check: BookCheck, response: Response) -> None:
+        if book.check is not check:
+            return
+        levels = self._read_snapshot(book, response)
+        if levels is None:
+            book.check = None
+            self._count(Counter.CHECKS_OPEN_ENDED)
+        elif check.on_snapshot(levels, int(self._frame.final_id)):
+            self._look_at_check(book)
+
+    def _look_at_check(self, book: MarketBook) -> None:
+        check = book.check
+        if check is None or not book.sync.is_synchronised:
+            return
+        result: CheckResult | None = check.compare(book.book, book.horizon)
+        if result is None:
+            return
+        book.check = None
+        fields: dict[str, int | str] = {"venue": self.venue, "symbol": book.symbol, "update_id": book.book.update_id}
+        fields["levels"] = result.levels
+        if not result.differences:
+            self._count(Counter.CHECKS_PASSED)
+            self._log.info("book check passed", **fields)
+            return
+        self._count(Counter.CHECKS_FAILED)
+        self._log.error("book check failed: fetching the book anew", differences=result.differences,
+                        first=result.difference, **fields)  # fmt: skip
+        book.sync.on_crossed()
+        self.intake.set_depth_id(book.slot, book.sync.seen_id)
+        self._on_unsynchronised(book)
+
+    # -- what others ask
+
+    def wall_minus_monotonic_ns(self) -> int:
+        """Turns a receive stamp into wall time."""
+        return self._wall_minus_monotonic_ns
+
+    @property
+    def frames(self) -> int:
+        """Frames received on all sessions, living and gone."""
+        return self._frames_gone + sum(
+            int(session.counters.native.frames) for line in self.lines for session in line.sessions
+        )
+
+    def clock_error_us(self) -> int:
+        """The bound of the clock estimate; 0 before the first."""
+        estimate = self.clock_offset.estimate(self._clock.realtime_ns())
+        return 0 if estimate is None else estimate.error_ns // 1000
+
+    # -- ends
+
+    def stop(self) -> None:
+        """Closes every session."""
+        self._is_stopping = True
+        for line in self.lines:
+            line.stop()
+
+    def is_ready(self) -> bool:
+        """Every line that has streams has a live session, and every book is synchronised."""
+        are_live = all(line.live_count() for line in self.lines if line.streams)
+        return are_live and all(book.top.is_synchronised for book in self.books if book.instrument is not None)

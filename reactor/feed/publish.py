@@ -1,0 +1,92 @@
+"""What a feed shows to others: book tops in the seqlocked rows, and every frame once on the market-data topic.
+
+Neither is on the way to an order: rows are written when a signal goes out and at the end of a pass, and a topic that nobody
+hears costs a comparison.
+"""
+
+from collections.abc import Callable, Iterator
+
+from reactor.domain.instrument import VENUE_NAMES
+from reactor.domain.messages import copier
+from reactor.feed.counters import Counter
+from reactor.feed.signals.signal import Tops
+from reactor.loop.counters import Metrics
+from reactor.market.topic_frame import FrameCutter
+from shm.seqlock import RowsWriter
+from shm.topic import BODY_MAX, TopicPublisher
+
+TOPIC_NAME = "market"
+
+
+class TopRows:
+    """Publishes the tops that changed."""
+
+    def __init__(self, rows: RowsWriter, tops: Tops) -> None:
+        self._rows = rows
+        self._tops = tops
+        self._copy = copier("book_top")
+        self._is_dirty = [False] * len(tops)
+        self._dirty: list[int] = []
+
+    def mark(self, instrument_index: int) -> None:
+        """The top changed; it is shown at the end of the pass."""
+        if not self._is_dirty[instrument_index]:
+            self._is_dirty[instrument_index] = True
+            self._dirty.append(instrument_index)
+
+    def show(self, instrument_index: int) -> None:
+        """Shows a changed top at once: a signal made from it is about to go out."""
+        if self._is_dirty[instrument_index]:
+            self._is_dirty[instrument_index] = False
+            self._write(instrument_index)
+
+    def flush(self) -> int:
+        """Shows the rest. Returns how many rows were written."""
+        count = 0
+        for index in self._dirty:
+            if self._is_dirty[index]:
+                self._is_dirty[index] = False
+                self._write(index)
+                count += 1
+        self._dirty.clear()
+        return count
+
+    def _write(self, index: int) -> None:
+        rows = self._rows
+        self._copy(rows.edit(index), self._tops[index])
+        rows.done(index)
+
+
+class MarketTopic:
+    """Every frame of one venue, once, for the recorder, the dashboard and anybody's own process."""
+
+    def __init__(self, topic: TopicPublisher, venue: int, wall_minus_monotonic_ns: Callable[[], int], metrics: Metrics) -> None:
+        self._topic = topic
+        self._prefix = f"{VENUE_NAMES[venue]}:"
+        self._cutter = FrameCutter(venue, BODY_MAX)
+        self._shift_ns = wall_minus_monotonic_ns
+        self._count = metrics.count
+        self._keys: dict[str, bytes] = {}
+
+    def tap(
+        self, frame_kind: int, symbol: str, instrument_index: int, session: int, payload: memoryview | bytes, receive_ns: int
+    ) -> None:
+        """One frame. The key is "binance_spot:BTCUSDT", the kind market.intake.FrameKind."""
+        if not self._topic.is_heard:
+            return
+        key = self._keys.get(symbol)
+        if key is None:
+            key = self._keys[symbol] = (self._prefix + symbol).encode()
+        sent = 0
+        for body in self._cutter.cut(payload, frame_kind, instrument_index, session, receive_ns, receive_ns + self._shift_ns()):
+            self._topic.publish(frame_kind, key, body)
+            sent += 1
+        self._count(Counter.TOPIC_FRAMES if sent else Counter.TOPIC_OVERSIZED)
+
+
+def wanted_symbols(topic: TopicPublisher) -> Iterator[tuple[str, str]]:
+    """(venue name, symbol) that subscribers asked for since last time; keys of another form are ignored."""
+    for key, is_wanted in topic.take_wanted():
+        venue, colon, symbol = key.partition(":")
+        if is_wanted and colon and symbol:
+            yield venue, symbol

@@ -1,0 +1,395 @@
+"""The feed's door: venues' books, the board of signals and the strategies, joined and given their turn."""
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from reactor.domain.errors import ConfigError
+from reactor.domain.instrument import VENUE_NAMES, Instruments
+from reactor.domain.messages import NO_INSTRUMENT, NO_PAIR, ControlKind, text_of
+from reactor.exchanges.binance.market import BinanceMarket
+from reactor.exchanges.venue import Endpoints
+from reactor.feed.board import Board
+from reactor.feed.books import BooksParameters, MarketBook, VenueBooks
+from reactor.feed.counters import Counter
+from reactor.feed.host import StrategyHost
+from reactor.feed.publish import MarketTopic, TopRows, wanted_symbols
+from reactor.feed.sessions import SessionParameters
+from reactor.feed.signals.adaptive_spread import AdaptiveSpread, AdaptiveSpreadParameters
+from reactor.feed.signals.book_top import BookTop, BookTopParameters
+from reactor.feed.signals.fixed_spread import FixedSpread, FixedSpreadParameters
+from reactor.feed.signals.funding import (
+    FundingDirection,
+    FundingDirectionParameters,
+    FundingRisk,
+    FundingRiskParameters,
+)
+from reactor.feed.signals.position_close import PositionClose, PositionCloseParameters
+from reactor.feed.signals.signal import Signal, SignalContext
+from reactor.loop.clock import Clock
+from reactor.loop.counters import Metrics
+from reactor.loop.log import Log
+from reactor.loop.user_file import load_class, make
+from reactor.net.network import Network
+from reactor.strategies.strategy import Strategy, StrategyView
+from shm.ring import NORMAL, Consumer, Producer
+from shm.seqlock import RowsReader, RowsWriter
+from shm.topic import TopicPublisher
+
+MS: Final = 1_000_000
+TIMER_NS: Final = 10 * MS  # Samples, refreshes, timeouts: ten times finer than any of them.
+GAUGES_NS: Final = 100 * MS
+CONTROLS_PER_PASS_MAX = 16
+SYMBOLS_WANTED_MAX = 200  # What topic subscribers may add: a thousand streams are a connection's limit.
+CONTROL_SUBSCRIBE: int = ControlKind.SUBSCRIBE
+CONTROL_CHECK_BOOK: int = ControlKind.CHECK_BOOK
+CONTROL_RELOAD: int = ControlKind.RELOAD
+CONTROL_STOP: int = ControlKind.STOP
+
+
+@dataclass(frozen=True)
+class UserSignalParameters:
+    """A signal of the user's own: a subclass of reactor.feed.signals.signal.Signal in a Python file."""
+
+    file: str
+    class_name: str
+    instrument_index: int
+    hedge_instrument_index: int = NO_INSTRUMENT
+    parameters: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SignalsParameters:
+    """Every signal of the house; None switches one off."""
+
+    adaptive_spread: AdaptiveSpreadParameters | None = field(default_factory=AdaptiveSpreadParameters)
+    fixed_spread: FixedSpreadParameters | None = field(default_factory=FixedSpreadParameters)
+    funding_direction: FundingDirectionParameters | None = field(default_factory=FundingDirectionParameters)
+    funding_risk: FundingRiskParameters | None = field(default_factory=FundingRiskParameters)
+    position_close: PositionCloseParameters | None = field(default_factory=PositionCloseParameters)
+    book_top: BookTopParameters = field(default_factory=BookTopParameters)
+    user: tuple[UserSignalParameters, ...] = ()
+
+
+@dataclass(frozen=True)
+class FeedParameters:
+    """What one feed is to do."""
+
+    instruments: tuple[int, ...]  # the books it owns, by index
+    pairs: tuple[tuple[int, int], ...] = ()  # every pair of the plan by pair_id: (open leg, hedge leg); ours are picked out
+    feed_index: int = 0  # this one of the N: in every signal_id
+    seed: int = 0  # of the jitter between reconnects; give every process another one
+    books: BooksParameters = field(default_factory=BooksParameters)
+    books_by_venue: Mapping[int, BooksParameters] = field(default_factory=dict)  # where a venue needs other ones
+    sessions: SessionParameters = field(default_factory=SessionParameters)
+    signals: SignalsParameters = field(default_factory=SignalsParameters)
+
+
+@dataclass
+class FeedPorts:
+    """What a feed is plugged into."""
+
+    instruments: Instruments
+    endpoints: Mapping[int, Endpoints]  # by venue
+    network: Network
+    clock: Clock
+    metrics: Metrics
+    log: Log
+    signals: Producer  # signal_message_t, both lanes
+    tops: RowsWriter  # book_top, a row per instrument
+    positions: RowsReader | None = None  # position, a row per instrument
+    control: Consumer | None = None
+    responses: Consumer | None = None
+    topic: TopicPublisher | None = None
+    strategies: Sequence[Strategy] = ()
+    reload: Callable[[int], FeedParameters] | None = None  # plan generation → parameters; raises ConfigError
+    source_index: int = 0  # of this role in the plan: header.source
+
+
+class FeedRole:
+    """One feed."""
+
+    def __init__(self, parameters: FeedParameters, ports: FeedPorts) -> None:
+        self.name = f"feed-{parameters.feed_index}"
+        self.parameters = parameters
+        self.ports = ports
+        instruments = ports.instruments
+        self._log = ports.log
+        self._metrics = ports.metrics
+        self._count = ports.metrics.count
+        self._tops: list[Any] = [None] * len(instruments)
+        self._rows = TopRows(ports.tops, self._tops)
+        self._mark = self._rows.mark
+        self._positions = ports.positions
+        self._position_rows: dict[int, Any] = {}
+        self._timer_ns = 0
+        self._gauges_ns = 0
+        self._wanted = 0
+        self._is_stopping = False
+        uniform = random.Random(parameters.seed).random
+        self.venues: dict[int, VenueBooks] = {}
+        for index in parameters.instruments:
+            venue = instruments[index].venue
+            if venue not in self.venues:
+                self.venues[venue] = self._open_venue(venue, uniform)
+        self.board = Board(instruments, self._tops, ports.signals, ports.clock.monotonic_ns, self._rows.show, ports.metrics,
+                           ports.log, parameters.feed_index, ports.source_index)  # fmt: skip
+        self._on_board_top = self.board.on_top
+        self.host: StrategyHost | None = None
+
+    def _open_venue(self, venue: int, uniform: Callable[[], float]) -> VenueBooks:
+        ports, parameters = self.ports, self.parameters
+        endpoints = ports.endpoints.get(venue)
+        if endpoints is None:
+            raise ConfigError(f"feed: no endpoints for {VENUE_NAMES[venue]}; add the venue under exchanges")
+        books = VenueBooks(
+            BinanceMarket(venue), endpoints, ports.network, ports.clock, ports.metrics, ports.log, self,
+            parameters.books_by_venue.get(venue, parameters.books), parameters.sessions, uniform,
+        )  # fmt: skip
+        if ports.topic is not None:
+            books.tap = MarketTopic(ports.topic, venue, books.wall_minus_monotonic_ns, ports.metrics).tap
+        return books
+
+    # -- the shard's calls
+
+    def on_start(self, now_ns: int) -> None:
+        """Opens the sessions of every book."""
+        for index in self.parameters.instruments:
+            instrument = self.ports.instruments[index]
+            book = self.venues[instrument.venue].add(instrument.symbol, instrument, now_ns)
+            self._tops[index] = book.top
+        self.board.plug(self._make_signals(self.parameters))
+        self._plug_strategies()
+        self._work_on_time(now_ns)
+
+    def do_work(self, now_ns: int) -> int:
+        """One pass: control, strategies, timers, what had to wait."""
+        work = self._take_controls(now_ns) if self.ports.control is not None else 0
+        if now_ns >= self._timer_ns:
+            self._work_on_time(now_ns)
+        if self.host is not None:
+            work += self.host.do_work(now_ns)
+        if self.board.sender.waiting:
+            work += self.board.flush()
+        return work + self._rows.flush()
+
+    def deadline_ns(self, now_ns: int) -> int:
+        """The next timer."""
+        return self._timer_ns
+
+    def is_ready(self) -> bool:
+        """Every session is live and every book synchronised."""
+        return all(venue.is_ready() for venue in self.venues.values())
+
+    def on_stop(self, now_ns: int) -> None:
+        """Closes every session."""
+        self._is_stopping = True
+        for venue in self.venues.values():
+            venue.stop()
+
+    # -- the books' calls
+
+    def on_top(self, instrument_index: int, is_price: bool, receive_ns: int) -> None:
+        """The hot path: a top moved."""
+        self._mark(instrument_index)
+        self._on_board_top(instrument_index, is_price, receive_ns)
+        if self.host is not None:
+            self.host.on_top(instrument_index, receive_ns)
+
+    def on_mark(self, instrument_index: int, receive_ns: int) -> None:
+        """Mark price or funding rate came."""
+        self._mark(instrument_index)
+        self.board.on_mark(instrument_index, receive_ns)
+
+    def on_state(self, instrument_index: int) -> None:
+        """A row changed without a tick."""
+        if instrument_index != NO_INSTRUMENT:
+            self._mark(instrument_index)
+
+    # -- time
+
+    def _work_on_time(self, now_ns: int) -> None:
+        self._timer_ns = now_ns + TIMER_NS
+        if self._is_stopping:
+            return
+        positions = self._positions
+        if positions is not None:
+            for index in self._position_rows:
+                positions.read(index)  # Fills the view that the signals hold.
+        for venue in self.venues.values():
+            venue.on_time(now_ns)
+        self.board.on_time(now_ns)
+        if self.ports.topic is not None:
+            self._take_wishes(self.ports.topic, now_ns)
+        if now_ns >= self._gauges_ns:
+            self._gauges_ns = now_ns + GAUGES_NS
+            self._set_gauges()
+
+    def _set_gauges(self) -> None:
+        lines = [line for venue in self.venues.values() for line in venue.lines]
+        books = [book for venue in self.venues.values() for book in venue.books if book.instrument is not None]
+        values = {
+            Counter.FRAMES: sum(venue.frames for venue in self.venues.values()),
+            Counter.DUPLICATES: sum(int(book.top.duplicates) for book in books),
+            Counter.SESSIONS_LIVE: sum(line.live_count() for line in lines),
+            Counter.ROTATIONS: sum(line.rotations for line in lines),
+            Counter.RESYNCS: sum(book.sync.resyncs for book in books),
+            Counter.GAPS: sum(book.sync.gaps for book in books),
+            Counter.GAPS_BRIDGED: sum(book.sync.bridged for book in books),
+            Counter.BOOKS: len(books),
+            Counter.BOOKS_SYNCHRONISED: sum(bool(book.top.is_synchronised) for book in books),
+            Counter.BOOKS_STALE: sum(book.is_stale for book in books),
+            Counter.OFF_GRID: sum(int(book.state.off_grid) for book in books),
+            Counter.CLOCK_ERROR_US: max((venue.clock_error_us() for venue in self.venues.values()), default=0),
+        }
+        for counter, value in values.items():
+            self._metrics.set(counter, value)
+
+    # -- signals and strategies
+
+    def _make_signals(self, parameters: FeedParameters) -> list[tuple[Signal, int]]:
+        made: list[tuple[Signal, int]] = []
+        owned, signals = set(parameters.instruments), parameters.signals
+        for pair_id, (open_index, hedge_index) in enumerate(parameters.pairs):
+            if open_index not in owned or hedge_index not in owned:
+                continue  # Another feed's pair: both legs of a pair are in one feed.
+            context = self._context(open_index, hedge_index)
+            if signals.adaptive_spread is not None:
+                made.append((AdaptiveSpread(context, signals.adaptive_spread), pair_id))
+            if signals.fixed_spread is not None:
+                made.append((FixedSpread(context, signals.fixed_spread), pair_id))
+            if signals.funding_direction is not None:
+                made.append((FundingDirection(context, signals.funding_direction), pair_id))
+            if self._positions is not None and signals.funding_risk is not None:
+                made.append((FundingRisk(context, signals.funding_risk), pair_id))
+            if self._positions is not None and signals.position_close is not None:
+                made.append((PositionClose(context, signals.position_close), pair_id))
+        for index in signals.book_top.instruments:
+            if index in owned:
+                made.append((BookTop(self._context(index), signals.book_top), NO_PAIR))
+        for user in signals.user:
+            if user.instrument_index in owned:
+                made.append((self._make_user_signal(user), NO_PAIR))
+        return made
+
+    def _make_user_signal(self, user: UserSignalParameters) -> Signal:
+        context = self._context(user.instrument_index, user.hedge_instrument_index)
+        return make(user.file, load_class(user.file, user.class_name, Signal), user.parameters, context)  # type: ignore[type-abstract]
+
+    def _context(self, index: int, hedge_index: int = NO_INSTRUMENT) -> SignalContext:
+        return SignalContext(self.ports.instruments, index, hedge_index, self._position_of(index))
+
+    def _position_of(self, index: int) -> Any:
+        if self._positions is None:
+            return None
+        row = self._position_rows.get(index)
+        if row is None:
+            row = self._position_rows[index] = self._positions.read(index)
+        return row
+
+    def _plug_strategies(self) -> None:
+        ports = self.ports
+        if not ports.strategies:
+            return
+        self.host = StrategyHost(ports.signals, ports.responses, self.board, ports.metrics, ports.log, ports.source_index)
+        hosted = []
+        for strategy in ports.strategies:
+            index = strategy.instrument_index
+            book = self.book_of(index)
+            if book is None or book.instrument is None:
+                raise ConfigError(f"strategy {strategy.name}: feed {self.parameters.feed_index} has no instrument {index}")
+            view = StrategyView(book.instrument, book.book, book.trades, book.top, self._position_of(index))
+            hosted.append((strategy, view))
+        self.host.plug(hosted)
+
+    def book_of(self, instrument_index: int) -> MarketBook | None:
+        """The book of an instrument of this feed."""
+        instrument = self.ports.instruments[instrument_index]
+        venue = self.venues.get(instrument.venue)
+        slot = -1 if venue is None else venue.slot_of(instrument.symbol)
+        return None if venue is None or slot < 0 else venue.books[slot]
+
+    # -- control
+
+    def _take_controls(self, now_ns: int) -> int:
+        control, count = self.ports.control, 0
+        assert control is not None, "the caller has looked"
+        while count < CONTROLS_PER_PASS_MAX:
+            message = control.try_peek(NORMAL)
+            if message is None:
+                break
+            count += 1
+            self._obey(message.header.kind, text_of(message.text), int(message.generation), now_ns)
+            self._metrics.view.control_sequence = message.header.sequence
+        if count:
+            control.release(NORMAL)
+            self._count(Counter.CONTROLS, count)
+        return count
+
+    def _obey(self, kind: int, text: str, generation: int, now_ns: int) -> None:
+        if kind == CONTROL_SUBSCRIBE:
+            venue, _, symbol = text.partition(":")
+            self.subscribe(venue, symbol, now_ns)
+        elif kind == CONTROL_CHECK_BOOK:
+            self._check(text, now_ns)
+        elif kind == CONTROL_RELOAD and self.ports.reload is not None:
+            self._reload(generation)
+        elif kind == CONTROL_STOP:
+            self.on_stop(now_ns)
+
+    def _check(self, text: str, now_ns: int) -> None:
+        """`binance_spot:BTCUSDT`, or everything."""
+        checked = 0
+        for venue in self.venues.values():
+            for book in venue.books:
+                if book.instrument is not None and book.has_depth and text in ("", "all", book.instrument.name):
+                    venue.begin_check(book, now_ns)
+                    checked += 1
+        if not checked:
+            self._log.warning("book check: no such book in this feed", instrument=text)
+
+    def _reload(self, generation: int) -> None:
+        """New thresholds; sessions and books stay. Refused as a whole if anything is wrong."""
+        assert self.ports.reload is not None, "the caller has looked"
+        try:
+            parameters = self.ports.reload(generation)
+            signals = self._make_signals(replace(self.parameters, signals=parameters.signals, pairs=parameters.pairs))
+        except (ConfigError, ValueError, TypeError) as error:
+            self._log.error("reload refused", generation=generation, error=str(error))
+            return
+        before = [place.signal for place in self.board.places if isinstance(place.signal, AdaptiveSpread)]
+        for signal, _ in signals:
+            for other in before:
+                if isinstance(signal, AdaptiveSpread) and signal.inputs() == other.inputs():
+                    signal.adopt(other)
+        self.parameters = replace(self.parameters, signals=parameters.signals, pairs=parameters.pairs)
+        self.board.plug(signals)
+        self._metrics.view.plan_generation = generation
+        self._log.info("parameters reloaded", generation=generation)
+
+    # -- the market-data topic
+
+    def subscribe(self, venue_name: str, symbol: str, now_ns: int) -> bool:
+        """A symbol for the topic's subscribers. One of the table that another feed owns, or that nobody trades, is followed by
+        its frames only. Returns False if it cannot be had; the reason is logged."""
+        venue = next((books for number, books in self.venues.items() if VENUE_NAMES[number] == venue_name), None)
+        if venue is None:
+            return False  # Another feed's venue: every feed hears every wish.
+        if venue.slot_of(symbol) >= 0:
+            return True
+        if self._wanted >= SYMBOLS_WANTED_MAX or not symbol.isascii() or not symbol.replace("_", "").isalnum():
+            self._log.warning("symbol refused", venue=venue_name, symbol=symbol, wanted=self._wanted)
+            return False
+        try:
+            venue.add(symbol.upper(), None, now_ns)
+        except ValueError as error:
+            self._log.warning("symbol refused", venue=venue_name, symbol=symbol, error=str(error))
+            return False
+        self._wanted += 1
+        self._log.info("symbol subscribed for the topic", venue=venue_name, symbol=symbol)
+        return True
+
+    def _take_wishes(self, topic: TopicPublisher, now_ns: int) -> None:
+        for venue_name, symbol in wanted_symbols(topic):
+            self.subscribe(venue_name, symbol, now_ns)

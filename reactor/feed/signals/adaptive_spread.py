@@ -1,0 +1,82 @@
+"""AdaptiveSpreadDeviation: where the current spot/perpetual spread stands among those of the last minutes, per direction.
+
+    spread_short = hedge_bid / open_ask − 1     what one captures by buying spot and selling the perpetual now
+    spread_long  = open_bid / hedge_ask − 1     the reverse
+
+Samples are taken on a time grid, not per tick, so that a burst of ticks does not count as an age. The rank of the current
+spread costs O(log N), however often it is asked.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from reactor.domain.messages import SignalType
+from reactor.factors.window import Window
+from reactor.feed.signals.signal import Signal, SignalContext, Tops, are_fresh, price_ratio
+
+MS: Final = 1_000_000
+SPREAD_SHORT, PERCENTILE_SHORT, SPREAD_LONG, PERCENTILE_LONG = 0, 1, 2, 3
+
+
+@dataclass(frozen=True)
+class AdaptiveSpreadParameters:
+    """The window, and how much of it must be there before anything is said."""
+
+    window_samples: int = 6_000  # 10 minutes at 100 ms: long against a squeeze, short against a regime
+    sample_interval_ms: int = 100
+    samples_min: int = 50  # 5 s: a rank among fewer says nothing
+    refresh_ms: int = 100  # as long as prepost lets a signal live
+
+
+class AdaptiveSpread(Signal):
+    """One pair."""
+
+    signal_type = SignalType.ADAPTIVE_SPREAD_DEVIATION
+    value_count = 4
+
+    def __init__(self, context: SignalContext, parameters: AdaptiveSpreadParameters) -> None:
+        super().__init__(context)
+        self.refresh_ms = parameters.refresh_ms
+        self._samples_min = parameters.samples_min
+        self._interval_ns = parameters.sample_interval_ms * MS
+        self._sample_due_ns = 0
+        self._samples = 0
+        self._capacity = parameters.window_samples
+        self.window_short = Window(parameters.window_samples)
+        self.window_long = Window(parameters.window_samples)
+        self._ratio = price_ratio(context.instruments, context.instrument_index, context.hedge_instrument_index)
+
+    def adopt(self, other: "AdaptiveSpread") -> None:
+        """Takes over the samples of the signal that it replaces, if they are on the same grid."""
+        if other._interval_ns == self._interval_ns and other._capacity == self._capacity:
+            self.window_short, self.window_long = other.window_short, other.window_long
+            self._samples, self._sample_due_ns = other._samples, other._sample_due_ns
+
+    def update(self, tops: Tops, now_ns: int) -> bool:
+        open_top, hedge_top = tops[self.instrument_index], tops[self.hedge_instrument_index]
+        if not are_fresh(open_top, hedge_top):
+            self.is_valid = False
+            return False
+        values = self.values
+        ratio = self._ratio
+        short = hedge_top.bid_ticks * ratio / open_top.ask_ticks - 1.0
+        long = open_top.bid_ticks / (hedge_top.ask_ticks * ratio) - 1.0
+        if now_ns >= self._sample_due_ns:
+            self._sample_due_ns = now_ns + self._interval_ns
+            self.window_short.push(short)
+            self.window_long.push(long)
+            self._samples += 1
+        if self._samples < self._samples_min:
+            return False
+        is_changed = not self.is_valid or short != values[SPREAD_SHORT] or long != values[SPREAD_LONG]
+        values[SPREAD_SHORT] = short
+        values[PERCENTILE_SHORT] = self.window_short.rank(short)
+        values[SPREAD_LONG] = long
+        values[PERCENTILE_LONG] = self.window_long.rank(long)
+        self.is_valid = True
+        return is_changed
+
+    def on_time(self, tops: Tops, now_ns: int) -> None:
+        """A quiet market is sampled all the same."""
+        if now_ns >= self._sample_due_ns:
+            self.update(tops, now_ns)

@@ -1,0 +1,40 @@
+"""BookTop: mid and spread in price units, on every change of the top. For triggers of the user's own."""
+
+from dataclasses import dataclass
+
+from reactor.domain.messages import SignalType
+from reactor.feed.signals.signal import Signal, SignalContext, Tops
+
+MID, SPREAD = 0, 1
+
+
+@dataclass(frozen=True)
+class BookTopParameters:
+    """BookTop signals cost a message per tick: only the instruments that somebody triggers on."""
+
+    instruments: tuple[int, ...] = ()
+    refresh_ms: int = 250
+
+
+class BookTop(Signal):
+    """One instrument."""
+
+    signal_type = SignalType.BOOK_TOP
+    value_count = 2
+    hears_quantities = True
+
+    def __init__(self, context: SignalContext, parameters: BookTopParameters) -> None:
+        super().__init__(context)
+        self.refresh_ms = parameters.refresh_ms
+        self._half_price = context.instruments[context.instrument_index].price_float(1) / 2.0
+
+    def update(self, tops: Tops, now_ns: int) -> bool:
+        top = tops[self.instrument_index]
+        bid, ask = top.bid_ticks, top.ask_ticks
+        self.is_valid = bool(bid and ask and top.is_synchronised)
+        if not self.is_valid:
+            return False
+        values = self.values
+        values[MID] = (bid + ask) * self._half_price
+        values[SPREAD] = (ask - bid) * 2.0 * self._half_price
+        return True
