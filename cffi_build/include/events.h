@@ -47,6 +47,15 @@ typedef enum scan_problem {
     SCAN_PROBLEM_MISSING_FIELD = 4, SCAN_PROBLEM_COLUMNS = 5, SCAN_PROBLEM_MIXED_SYMBOLS = 6
 } scan_problem_e;
 
+#define RECENT_MESSAGES 256        /* A snapshot answer takes well under a second; Spot sends ten depth messages in one. */
+
+/* Where the rows of a depth message stand, for a snapshot that is older than they are. */
+typedef struct recent_depth {
+    uint64_t update_id;
+    uint64_t first_row;
+    uint64_t rows;
+} recent_depth_t;
+
 /* What a scan of Binance capture lines knows and remembers from one buffer to the next. Zeroed by the caller. */
 typedef struct capture_scan {
     /* wishes */
@@ -72,12 +81,16 @@ typedef struct capture_scan {
     uint64_t off_book_trades;      /* X is not MARKET: insurance fund, auto-deleveraging */
     uint64_t ignored_messages;     /* of a kind nobody asked for */
     uint64_t error_messages;       /* {"code":…,"msg":…} */
+    uint64_t rows_before;          /* rows written by earlier calls: rows[] of a call stands right behind them */
+    recent_depth_t recent[256];    /* RECENT_MESSAGES, the newest at (recent_count − 1) % RECENT_MESSAGES */
+    uint64_t recent_count;
+    uint64_t repeated_rows;        /* depth rows told again after a snapshot that was older than they are */
     uint64_t last_update_id;       /* book continuity: u of the last depth message */
     uint64_t gaps;                 /* depth messages whose pu (futures) or U (spot) does not follow */
 } capture_scan_t;
 
 /* Reads lines `<ns> <json>\n` of Binance spot, USD-M and COIN-M captures. Always sets consumed, rows, stop and problem.
- * Rows go to rows[0 .. room). Before the last buffer the caller adds a missing final newline. */
+ * Rows go to rows[0 .. room); the rows of earlier calls must stand right before them. Before the last buffer the caller adds a missing final newline. */
 void events_scan_capture(capture_scan_t *scan, const char *bytes, uint64_t size, event_row_t *rows, uint64_t room);
 
 typedef enum csv_kind { CSV_TRADES = 1, CSV_DEPTH = 2, CSV_BOOK_TICKER = 3 } csv_kind_e;

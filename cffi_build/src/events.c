@@ -405,6 +405,38 @@ static void count_gap(capture_scan_t *scan, const fields_t *f)
     scan->last_update_id = (uint64_t)f->u;
 }
 
+static void remember_depth(capture_scan_t *scan, const fields_t *f, uint64_t first_row)
+{
+    recent_depth_t *slot = &scan->recent[scan->recent_count++ % RECENT_MESSAGES];
+    *slot = (recent_depth_t){(uint64_t)f->u, first_row, f->bid_rows + f->ask_rows};
+}
+
+/* Spot's snapshot is often older than depth messages that came before its answer. They are told again behind it, so that a
+ * reader in local order ends with the right book. Returns the rows written at `rows`, which is row number `place`. */
+static uint64_t repeat_newer_depth(capture_scan_t *scan, const fields_t *f, event_row_t *rows, uint64_t place, int64_t exch_ts,
+                                   int64_t local_ts)
+{
+    uint64_t written = 0, known = scan->recent_count < RECENT_MESSAGES ? scan->recent_count : RECENT_MESSAGES;
+    for (uint64_t age = known; age > 0; age--) {
+        const recent_depth_t *depth = &scan->recent[(scan->recent_count - age) % RECENT_MESSAGES];
+        if (depth->update_id <= (uint64_t)f->u)
+            continue;
+        const event_row_t *source = rows - place + depth->first_row;
+        for (uint64_t i = 0; i < depth->rows; i++)
+            put_row(rows + written++, source[i].ev, exch_ts, local_ts, source[i].px, source[i].qty);
+    }
+    scan->repeated_rows += written;
+    return written;
+}
+
+static uint64_t recent_rows(const capture_scan_t *scan)
+{
+    uint64_t rows = 0;
+    for (uint64_t i = 0; i < RECENT_MESSAGES && i < scan->recent_count; i++)
+        rows += scan->recent[i].rows;
+    return rows;
+}
+
 /* Writes the rows of one parsed message; returns how many, −1: a field that its kind needs is missing. */
 static int64_t put_message(capture_scan_t *scan, fields_t *f, event_row_t *rows, int64_t exch_ts, int64_t local_ts)
 {
@@ -458,8 +490,8 @@ static int64_t put_message(capture_scan_t *scan, fields_t *f, event_row_t *rows,
     }
 }
 
-/* One line [line, end) without its newline. Returns the rows written, or −problem. */
-static int64_t scan_line(capture_scan_t *scan, const char *line, const char *end, event_row_t *rows)
+/* One line [line, end) without its newline, whose rows begin at row number `place`. Returns the rows written, or −problem. */
+static int64_t scan_line(capture_scan_t *scan, const char *line, const char *end, event_row_t *rows, uint64_t place)
 {
     cursor_t c = {line, end};
     int ok;
@@ -487,6 +519,10 @@ static int64_t scan_line(capture_scan_t *scan, const char *line, const char *end
     int64_t written = put_message(scan, &f, rows, exch_ts, local_ts);
     if (written < 0)
         return -SCAN_PROBLEM_MISSING_FIELD;
+    if (f.kind == KIND_DEPTH)
+        remember_depth(scan, &f, place);
+    else if (f.is_snapshot && !is_timed && written > 0)
+        written += (int64_t)repeat_newer_depth(scan, &f, rows + written, place + (uint64_t)written, exch_ts, local_ts);
     if (is_timed)
         scan->last_exch_ts = exch_ts;
     else if (scan->last_exch_ts == 0)
@@ -500,6 +536,8 @@ static inline uint64_t rows_of_line_max(uint64_t length)
     return length / 6 + 6;
 }
 
+#define LOW_ROOM (1 << 20)          /* Only then is it worth adding up what a snapshot may repeat. */
+
 void events_scan_capture(capture_scan_t *scan, const char *bytes, uint64_t size, event_row_t *rows, uint64_t room)
 {
     const char *p = bytes, *end = bytes + size;
@@ -510,12 +548,13 @@ void events_scan_capture(capture_scan_t *scan, const char *bytes, uint64_t size,
         const char *newline = memchr(p, '\n', (uint64_t)(end - p));
         if (newline == NULL)
             break;
-        if (written + rows_of_line_max((uint64_t)(newline - p)) > room) {
+        if (written + rows_of_line_max((uint64_t)(newline - p)) > room ||
+            (room - written < LOW_ROOM && written + recent_rows(scan) > room)) {
             scan->stop = SCAN_NEED_ROOM;
             break;
         }
         if (newline > p && !(newline == p + 1 && *p == '\r')) {
-            int64_t count = scan_line(scan, p, newline, rows + written);
+            int64_t count = scan_line(scan, p, newline, rows + written, scan->rows_before + written);
             if (count < 0) {
                 scan->stop = SCAN_BAD_LINE;
                 scan->problem = (int32_t)-count;
@@ -528,6 +567,7 @@ void events_scan_capture(capture_scan_t *scan, const char *bytes, uint64_t size,
     }
     scan->consumed = (uint64_t)(p - bytes);
     scan->rows = written;
+    scan->rows_before += written;
 }
 
 /* ---- Tardis CSV ------------------------------------------------------------------------------------------------ */

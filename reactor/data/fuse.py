@@ -1,5 +1,7 @@
 """Several depth streams of one instrument fused into one: the Python face of cffi_build/include/fuse.h."""
 
+from typing import Any
+
 import numpy as np
 
 from reactor._native import ffi, lib
@@ -7,6 +9,40 @@ from reactor.data.events import EventArray, Rows, rows_pointer
 
 _SLOTS_AT_FIRST = 1 << 14  # Room for eight thousand levels a side before the first growth.
 _FREE_RANK = -(1 << 63)
+
+
+class LevelTables:
+    """The memory of a fuse_t's two level tables: C never allocates, so they are made and grown here."""
+
+    def __init__(self, books: Any, tick_size: float, lot_size: float) -> None:
+        self._books = books
+        self._tables: dict[str, object] = {}
+        books.tick_size, books.lot_size = tick_size, lot_size
+        for name in ("bid", "ask"):
+            side = getattr(books, name)
+            side.levels = self._table(name, _SLOTS_AT_FIRST)
+            side.mask = _SLOTS_AT_FIRST - 1
+        lib.fuse_reset(ffi.addressof(books))
+
+    def needs_growth(self) -> bool:
+        """True if one of them is half full."""
+        return any((side.count + 1) * 2 > side.mask + 1 for side in (self._books.bid, self._books.ask))
+
+    def grow_if_needed(self) -> None:
+        """Doubles what is half full."""
+        for name in ("bid", "ask"):
+            side = getattr(self._books, name)
+            if (side.count + 1) * 2 > side.mask + 1:
+                slots = 2 * (side.mask + 1)
+                before = self._tables[name]  # Kept alive until its levels have moved.
+                lib.fuse_grow(ffi.addressof(self._books, name), self._table(name, slots), slots)
+                del before
+
+    def _table(self, name: str, slots: int) -> object:
+        table = ffi.new("fuse_level_t[]", slots)
+        np.frombuffer(ffi.buffer(table), np.int64)[0::3] = _FREE_RANK
+        self._tables[name] = table
+        return table
 
 
 class Fuse:
@@ -23,14 +59,8 @@ class Fuse:
             raise ValueError(f"tick size {tick_size} and lot size {lot_size} must be positive")
         self.rows = rows
         self._fuse = ffi.new("fuse_t *")
-        self._fuse.tick_size, self._fuse.lot_size = tick_size, lot_size
+        self._tables = LevelTables(self._fuse[0], tick_size, lot_size)
         self._taken = ffi.new("uint64_t *")
-        self._tables: dict[str, object] = {}
-        for name in ("bid", "ask"):
-            side = getattr(self._fuse, name)
-            side.levels = self._table(name, _SLOTS_AT_FIRST)
-            side.mask = _SLOTS_AT_FIRST - 1
-        lib.fuse_reset(self._fuse)
 
     def take(self, events: EventArray, *, is_silent: bool = False) -> None:
         """Takes events in order. `is_silent`: the books learn them, nothing is written.
@@ -40,7 +70,7 @@ class Fuse:
         """
         done = 0
         while done < len(events):
-            self._grow_if_needed()
+            self._tables.grow_if_needed()
             written = lib.fuse_events(
                 self._fuse,
                 rows_pointer(events, done),
@@ -51,7 +81,7 @@ class Fuse:
                 self._taken,
             )
             self.rows.count += written
-            if self._taken[0] == 0 and not self._needs_growth():
+            if self._taken[0] == 0 and not self._tables.needs_growth():
                 raise MemoryError("more fused events than fit into one event array: convert fewer days at once")
             done += self._taken[0]
 
@@ -63,29 +93,11 @@ class Fuse:
         """
         cursor = ffi.new("uint64_t[2]")
         while cursor[0] < len(deep) or cursor[1] < len(top):
-            self._grow_if_needed()
+            self._tables.grow_if_needed()
             before = cursor[0] + cursor[1]
             self.rows.count += lib.fuse_two(
                 self._fuse, rows_pointer(deep), len(deep), rows_pointer(top), len(top), cursor, snapshots,
                 self.rows.next_row, self.rows.room,
             )  # fmt: skip
-            if cursor[0] + cursor[1] == before and not self._needs_growth():
+            if cursor[0] + cursor[1] == before and not self._tables.needs_growth():
                 raise MemoryError("more fused events than fit into one event array: convert fewer days at once")
-
-    def _needs_growth(self) -> bool:
-        return any((side.count + 1) * 2 > side.mask + 1 for side in (self._fuse.bid, self._fuse.ask))
-
-    def _grow_if_needed(self) -> None:
-        for name in ("bid", "ask"):
-            side = getattr(self._fuse, name)
-            if (side.count + 1) * 2 > side.mask + 1:
-                slots = 2 * (side.mask + 1)
-                before = self._tables[name]  # Kept alive until its levels have moved.
-                lib.fuse_grow(ffi.addressof(self._fuse, name), self._table(name, slots), slots)
-                del before
-
-    def _table(self, name: str, slots: int) -> object:
-        table = ffi.new("fuse_level_t[]", slots)
-        np.frombuffer(ffi.buffer(table), np.int64)[0::3] = _FREE_RANK
-        self._tables[name] = table
-        return table

@@ -7,6 +7,7 @@ Binance Spot, which those cannot convert, by this rule:
     depth        exchange time E (Spot's depth has no T)
     bookTicker, REST snapshot: they carry no time; they get the exchange time of the last message before them that has one
                  (before the first such message: its time)
+    snapshot     is often older than depth messages that came before its answer: those are told again behind it
 """
 
 from collections.abc import Iterator, Sequence

@@ -9,6 +9,7 @@ import pytest
 
 from reactor.data.convert.collector import convert_collector, tell_venue
 from reactor.data.events import BUY_EVENT, DEPTH_CLEAR_EVENT, DEPTH_EVENT, DEPTH_SNAPSHOT_EVENT, SELL_EVENT, TRADE_EVENT
+from reactor.data.validate import validate_events
 from reactor.domain.errors import DataError
 
 CAPTURES = Path(os.environ.get("CRYPTO_TRADE_DATA", Path(__file__).parents[3] / "../shared/data")) / "captures"
@@ -211,3 +212,27 @@ def _bybit_lines(count: int) -> list[str]:
             )
         lines.append(stamped(message, receive_ns))
     return sorted(lines)
+
+
+def test_a_spot_snapshot_older_than_the_depth_before_it_leaves_the_book_right(tmp_path: Path) -> None:
+    """The answer to a snapshot request comes late: read in file order it would bring gone levels back and cross the book."""
+
+    def depth(update_id: int, bids: str, asks: str) -> str:
+        return stamped(
+            f'{{"stream":"x","data":{{"e":"depthUpdate","E":{2000 + update_id},"s":"BTCUSDT","U":{update_id},"u":{update_id},'
+            f'"b":[{bids}],"a":[{asks}]}}}}',
+            10**18 + update_id,
+        )
+
+    lines = [
+        depth(5, '["100.0","1"]', ""),
+        depth(6, "", '["100.1","0"]'),  # The ask is gone …
+        stamped(
+            '{"lastUpdateId":5,"bids":[["100.0","1"]],"asks":[["100.1","2"],["100.3","1"]]}', 10**18 + 7
+        ),  # … here it stands
+        depth(7, '["100.2","1"]', ""),
+    ]
+    events, _ = convert_collector([capture(tmp_path, *lines)])
+    report = validate_events(events)
+    assert report.crossed_messages == 0
+    assert report.is_sound
