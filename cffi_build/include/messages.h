@@ -78,7 +78,7 @@ typedef enum event_kind {
 typedef enum command_kind {
     COMMAND_PLACE = 0,
     COMMAND_CANCEL = 1,
-    COMMAND_QUERY = 2,             /* one order, by client_order_id */
+    COMMAND_QUERY = 2,             /* one order, by client_order_id; by venue_order_id if that is empty (whose is it?) */
     COMMAND_CANCEL_ALL_OURS = 3,   /* every open order with our prefix on the venue */
     COMMAND_OPEN_ORDERS = 4,       /* answers: REPORT_OPEN_ORDER rows, then REPORT_SNAPSHOT_END */
     COMMAND_POSITIONS = 5,         /* answers: REPORT_POSITION rows, then REPORT_SNAPSHOT_END */
@@ -281,8 +281,9 @@ typedef struct report_message {
     int64_t  quantity_lots;        /* FILL: of this fill; ORDER rows: original; POSITION: signed */
     int64_t  cumulative_lots;      /* filled so far, as the venue counts */
     int64_t  fee_e8;               /* > 0 we paid */
-    int64_t  amount_e8;            /* BALANCE: free; FUNDING: received (> 0) or paid; POSITION: unrealised PnL */
-    int64_t  locked_e8;            /* BALANCE: locked in orders */
+    int64_t  amount_e8;            /* BALANCE: free (futures: wallet); FUNDING: received (> 0) or paid; POSITION: unrealised PnL;
+                                    * FILL on futures: what it realised, before fees, as the venue rounds it */
+    int64_t  locked_e8;            /* BALANCE: locked in orders (futures: maintenance margin, part of the wallet) */
     int64_t  venue_time_ms;        /* the venue's transaction time */
     int32_t  error_code;           /* the venue's own number, 0: none */
     uint16_t reason;               /* reason_e */
@@ -345,7 +346,8 @@ typedef struct response_message {
  *   OPERATOR  event: control_kind_e; state_from, state_to:         –
  *             kill_switch_e; reason; text: who asked, or why
  *   EPOCH     written by the journal itself                        0 epoch
- *   BALANCE   venue, asset, amount_e8: free                        0 locked (e8), 1 unrealised PnL (e8)
+ *   BALANCE   venue, asset, amount_e8: the baseline of a first     0 locked (e8), 1 unrealised PnL (e8),
+ *             start, or a correction the operator accepted         2 kind: 1 baseline (absolute), 2 correction (change)
  */
 typedef enum journal_kind {
     JOURNAL_ORDER = 0, JOURNAL_FILL = 1, JOURNAL_PAIR = 2, JOURNAL_FUNDING = 3, JOURNAL_QUOTA = 4, JOURNAL_OPERATOR = 5,

@@ -166,6 +166,7 @@ class _Replay:
                 flags=row["flags"],
                 wall_ns=row["wall_ns"],
                 venue_order_id=row["venue_order_id"],
+                realised_e8=row["realised_pnl_e8"],
             )
 
     def fundings(self, reader: "Reader") -> Iterator[RememberedFunding]:

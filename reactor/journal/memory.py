@@ -47,6 +47,7 @@ class RememberedFill:
     flags: int = 0
     wall_ns: int = 0
     venue_order_id: int = 0
+    realised_e8: int | None = None  # what a futures fill moved the wallet by; None: not written down, computed again
 
 
 @dataclass(frozen=True)

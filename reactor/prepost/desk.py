@@ -601,15 +601,15 @@ class Desk:
 
     # ---- the kill switch
 
-    def pull(self, action: Pull, reason: int, text: str) -> None:
-        """Pulls the kill switch for everything, journals and logs it."""
+    def pull(self, action: Pull, reason: int, text: str, *, is_lasting: bool = True) -> None:
+        """Pulls the kill switch for everything, journals and logs it. What is not lasting (a stop) ends with this process."""
         before = self.kill_switch.state
         if action == Pull.RESUME:
             self.kill_switch.free_instruments()
             self.dirty.update(range(len(self.terms)))
         if self.kill_switch.pull(action):
             self.log.warning("kill switch", state=self.kill_switch.state, before=before, why=text)
-        self.out.journal_operator(int(action), before, self.kill_switch.state, reason, text)
+        self.out.journal_operator(int(action), before, self.kill_switch.state if is_lasting else before, reason, text)
 
     def halt_instrument(self, instrument_index: int, reason: int, text: str) -> None:
         """Halts one instrument; its live opening orders go, hedges and unwinds stay possible."""

@@ -42,9 +42,10 @@ class PositionUpdate(PostStage):
             if terms.is_perpetual:
                 told_e8 = outcome.venue_realised_e8
                 if told_e8 or -2 <= outcome.realised_e8 <= 2:  # The venue's own rounding, where it has told.
-                    balances.apply_funding(terms.venue, terms.quote_asset, told_e8)
+                    balances.apply_told_realised(terms, told_e8)
+                    outcome.realised_e8 = told_e8
                 else:
-                    balances.apply_futures_realised(terms, realised)
+                    outcome.realised_e8 = balances.apply_futures_realised(terms, realised)
             else:
                 balances.apply_spot_fill(terms, side, lots, ticks)
         if outcome.fee_e8:

@@ -265,10 +265,10 @@ class PrepostRole:
         kind = message.header.kind
         who = text_of(message.text)
         if kind == ControlKind.STOP:
-            desk.pull(Pull.REDUCE, 0, f"stop: {who}")
+            desk.pull(Pull.REDUCE, 0, f"stop: {who}", is_lasting=False)
             self.stop.on_stop()
         elif kind == ControlKind.FLATTEN:
-            desk.pull(Pull.REDUCE, 0, f"flatten: {who}")
+            desk.pull(Pull.REDUCE, 0, f"flatten: {who}", is_lasting=False)
             self.stop.on_flatten()
         elif kind == ControlKind.HALT:
             desk.pull(Pull.HALT, 0, f"halt: {who}")
