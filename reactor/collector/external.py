@@ -43,6 +43,7 @@ SUBSCRIBERS_MAX = 4  # the collector, its successor, and who wants to watch
 NODES_MAX = 48
 TOPIC_QUEUE_MAX = 256  # per producer: a collector that is away for 10 ms loses none at 25 000 messages a second
 READS_PER_LOOK_MAX = 64  # So that a flood of rubbish costs a bounded time per pass.
+QUIET_NS = 1_000_000_000  # After a second without messages a sleeping shard is not woken for a look any more.
 SOURCE_FAULTS_MAX = 100  # Read errors of one source before it is left alone.
 
 
@@ -236,11 +237,12 @@ class ExternalSignals:
         self._sources = list(sources)
         self._turn = 0
         self._due_ns = 0
+        self._heard_ns = -QUIET_NS
         self._faults = [0] * len(self._sources)
         self._signal = new("signal")
         self._realtime_ns = clock.realtime_ns
         self._log = log
-        self.poll_ns = parameters.poll_us * 1_000
+        self._poll_ns = parameters.poll_us * 1_000
         self.accepted = 0
         self.refusals = [0] * len(Refusal)
 
@@ -264,9 +266,12 @@ class ExternalSignals:
         """True when it is time to look."""
         return now_ns >= self._due_ns
 
+    def deadline_ns(self, now_ns: int) -> int:
+        """When a sleeping shard should look again: soon while there is traffic, otherwise whenever it wakes anyway."""
+        return self._due_ns if now_ns - self._heard_ns < QUIET_NS else now_ns + QUIET_NS
+
     def try_receive(self, now_ns: int) -> object | None:
-        """The next good signal (valid until the next call); None when all sources are empty: the next look is then due
-        `poll_ns` later."""
+        """The next good signal (valid until the next call); None when all sources are empty, until the next look is due."""
         sources = self._sources
         empty = 0
         for _ in range(READS_PER_LOOK_MAX):
@@ -280,12 +285,13 @@ class ExternalSignals:
                 continue
             empty = 0
             refusal = self._decoder.decode(raw, self._signal, now_ns, self._realtime_ns()) if raw else Refusal.PARTS
+            self._heard_ns = now_ns
             if refusal == Refusal.NONE:
                 self.accepted += 1
                 return self._signal  # type: ignore[no-any-return]
             self.refusals[refusal] += 1
             self._log.warning("an external signal was refused", source=source.name, reason=refusal.name.lower(), bytes=len(raw))
-        self._due_ns = now_ns + self.poll_ns
+        self._due_ns = now_ns + self._poll_ns
         return None
 
     def close(self) -> None:

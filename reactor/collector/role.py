@@ -148,7 +148,7 @@ class CollectorRole:
 
     def deadline_ns(self, now_ns: int) -> int:
         """External sources that cannot wake a shard are looked at in their own rhythm."""
-        return now_ns + (self._external.poll_ns if self._external is not None else IDLE_NS)
+        return self._external.deadline_ns(now_ns) if self._external is not None else now_ns + IDLE_NS
 
     def on_stop(self, now_ns: int) -> None:
         self._publish()
