@@ -81,7 +81,9 @@ def test_spot_streams_and_orders_by_message_satisfy_strict_types(exchange: Any) 
         streams, heard = await client.websocket_streams.create_connection(), Heard()
         for name in ("trade", "agg_trade", "book_ticker", "diff_book_depth", "ticker"):
             (await getattr(streams, name)(symbol="btcusdt")).on("message", heard)
-        await heard.wait_for("TradeResponse", "AggTradeResponse", "BookTickerResponse", "DiffBookDepthResponse", "TickerResponse")
+        await heard.wait_for(
+            "TradeResponse", "AggTradeResponse", "BookTickerResponse", "DiffBookDepthResponse", "TickerResponse"
+        )
         await streams.close_connection(close_session=True)
         api, events = await client.websocket_api.create_connection(), Heard()
         (await api.user_data_stream_subscribe_signature()).stream.on("message", events)

@@ -115,7 +115,9 @@ def test_futures_symbols_order_and_account(exchange: Any) -> None:
             assert order["orderId"] in [row["orderId"] for row in await client.futures_get_open_orders(symbol="BTCUSDT")]
             gone = await client.futures_cancel_order(symbol="BTCUSDT", orderId=order["orderId"])
             assert gone["status"] == "CANCELED"
-            sold = await client.futures_create_order(symbol="BTCUSDT", side="SELL", type="MARKET", quantity="0.005", newOrderRespType="RESULT")
+            sold = await client.futures_create_order(
+                symbol="BTCUSDT", side="SELL", type="MARKET", quantity="0.005", newOrderRespType="RESULT"
+            )
             assert sold["status"] == "FILLED"
             position = next(row for row in await client.futures_position_information(symbol="BTCUSDT"))
             assert float(position["positionAmt"]) < 0

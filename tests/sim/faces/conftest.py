@@ -61,7 +61,9 @@ class Client:
     now_ns: int = START_NS
     headers: dict[str, str] = field(default_factory=dict)
 
-    def raw(self, verb: str, path: str, query: str = "", body: bytes = b"", headers: Mapping[str, str] | None = None) -> HttpResponse:
+    def raw(
+        self, verb: str, path: str, query: str = "", body: bytes = b"", headers: Mapping[str, str] | None = None
+    ) -> HttpResponse:
         names = {"x-mbx-apikey": self.key, **self.headers} if headers is None else dict(headers)
         answer: HttpResponse = self.face.on_request(HttpRequest(verb, self.prefix + path, query, names, body), self.now_ns)
         return answer

@@ -47,7 +47,8 @@ def test_the_premium_index_is_one_object_or_all(usdm: Client) -> None:
     usdm.wait(1100)
     row = usdm.ask("GET", "v1/premiumIndex", symbol="BTCUSDT")
     assert list(row) == [
-        "symbol", "markPrice", "indexPrice", "estimatedSettlePrice", "lastFundingRate", "interestRate", "nextFundingTime", "time",
+        "symbol", "markPrice", "indexPrice", "estimatedSettlePrice", "lastFundingRate", "interestRate", "nextFundingTime",
+        "time",
     ]  # fmt: skip
     assert len(usdm.ask("GET", "v1/premiumIndex")) == 2
 
@@ -288,7 +289,14 @@ def test_a_funding_fee_of_a_cross_position_has_no_positions(usdm: Client) -> Non
 
 def test_orders_by_message_and_listen_keys_by_message(usdm: Client) -> None:
     socket = usdm.open("/ws-fapi/v1")
-    params = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "price": "59000.0", "quantity": "0.010"}
+    params = {
+        "symbol": "BTCUSDT",
+        "side": "BUY",
+        "type": "LIMIT",
+        "timeInForce": "GTC",
+        "price": "59000.0",
+        "quantity": "0.010",
+    }
     placed = usdm.call(socket, "order.place", params, signed=True)
     assert placed["status"] == 200
     order_id = placed["result"]["orderId"]
