@@ -374,8 +374,8 @@ class VenueBooks:
 
     def _watch_clock(self, now_ns: int, wall_ns: int) -> None:
         estimate = self.clock_offset.estimate(wall_ns)
-        if estimate is not None:
-            self.intake.native.exchange_minus_monotonic_ns = self._wall_minus_monotonic_ns + estimate.offset_ns
+        offset_ns = 0 if estimate is None else estimate.offset_ns
+        self.intake.native.exchange_minus_monotonic_ns = self._wall_minus_monotonic_ns + offset_ns
         if now_ns < self._clock_due_ns:
             return
         parameters = self._parameters
@@ -465,7 +465,9 @@ class VenueBooks:
                 self._log.info("book is synchronised", venue=self.venue, symbol=book.symbol, update_id=sync.local_id,
                                resyncs=sync.resyncs)  # fmt: skip
                 self._wake(book)
-                self._take_top(book, now_ns, now_ns + int(self.intake.native.exchange_minus_monotonic_ns))
+                exchange_ns = now_ns + int(self.intake.native.exchange_minus_monotonic_ns)
+                self.intake.take_book(book.slot, book.book, now_ns, exchange_ns)
+                self._listener.on_top(book.instrument_index, True, now_ns)  # Signals may speak again.
 
     def _read_snapshot(self, book: MarketBook, response: Response) -> KeptLevels | None:
         if response.failure is not Failure.NONE or response.status != 200:

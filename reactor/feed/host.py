@@ -2,6 +2,7 @@
 
 A grid goes out whole or not at all: its parts carry one signal id, lie on the URGENT lane and are published together. While
 there is no room the newest wanted grid waits and the strategy is not asked again: nothing is lost, the pressure is counted.
+A strategy is asked only while its book is synchronised; when the book is lost, its quotes are withdrawn.
 """
 
 from collections.abc import Sequence
@@ -37,7 +38,9 @@ STAGE_SIGNAL: int = Stage.SIGNAL
 class Hosted:
     """One strategy and what it last wanted."""
 
-    __slots__ = ("failed", "index", "interval_ns", "is_moved", "next_ns", "receive_ns", "strategy", "view", "waiting")
+    __slots__ = (
+        "failed", "index", "interval_ns", "is_moved", "is_quoting", "next_ns", "receive_ns", "strategy", "view", "waiting",
+    )  # fmt: skip
 
     def __init__(self, strategy: Strategy, index: int, view: StrategyView) -> None:
         self.strategy = strategy
@@ -48,6 +51,7 @@ class Hosted:
         self.receive_ns = 0  # of the tick it has not been asked about yet
         self.is_moved = False
         self.failed = False
+        self.is_quoting = False  # the last grid sent was not empty
         self.waiting: Sequence[Quote] | None = None
 
 
@@ -92,6 +96,10 @@ class StrategyHost:
                 work += 1
             if each.failed:
                 continue
+            if not each.view.top.is_synchronised:
+                if each.is_quoting:  # Nobody quotes on a book that is not the venue's.
+                    work += self._try_send(each, (), now_ns)
+                continue
             since_ns = now_ns - each.next_ns
             if since_ns < 0 or not (each.is_moved or since_ns >= IDLE_INTERVAL_NS - each.interval_ns):
                 continue
@@ -133,6 +141,7 @@ class StrategyHost:
             if part + 1 == parts:
                 view.header.flags = FLAG_LAST_PART
         sender.commit()
+        each.is_quoting = len(quotes) > 0
         self._metrics.count(Counter.STRATEGY_GRIDS)
         return True
 

@@ -66,7 +66,8 @@ class FundingDirection(Signal):
         values[DIRECTION] = float(self._direction)
         values[PREDICTED] = predicted_rate(top.mark_price, top.index_price)
         wall_ns = top.exchange_ns + (now_ns - top.receive_ns)
-        values[SECONDS_LEFT] = max(0.0, top.next_funding_ms / 1e3 - wall_ns / 1e9) if top.next_funding_ms else 0.0
+        is_known = top.next_funding_ms and top.exchange_ns
+        values[SECONDS_LEFT] = max(0.0, top.next_funding_ms / 1e3 - wall_ns / 1e9) if is_known else 0.0
         self.is_valid = True
         return is_changed
 
