@@ -8,6 +8,7 @@ its roles runs. Two roles in one shard are joined by a ring in private memory, w
 
 import os
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +33,8 @@ from shm.wake import Bell
 
 HEARTBEAT_AGE_NS_MAX = 1_000_000_000  # Neighbours of a role count it as dead after a second without a pass.
 EXIT_CONFIG = 2
+JOURNAL_WAIT_NS = 1_000_000_000  # A journal writer that lives needs milliseconds.
+JOURNAL_COMMIT_S = 0.02  # What it has read is in the file after its delay_ms_max (5 ms) and a commit.
 
 
 def open_rows_of(memory: Memory, rows: RowsPlan) -> RowsReader:
@@ -192,7 +195,10 @@ class Bench:
 
 def _journal(bench: Bench) -> Role:
     from reactor.journal.role import JournalPorts, JournalRole
-    from reactor.journal.schema import Words
+    from reactor.journal.schema import Words, names_of
+    from reactor.prepost.kill_switch import Pull
+    from reactor.prepost.orders import IS_TERMINAL, OrderEvent, OrderState
+    from reactor.prepost.pairs import PairState
 
     ports = JournalPorts(
         journal=[bench.wires.consumer("journal")],
@@ -201,14 +207,26 @@ def _journal(bench: Bench) -> Role:
         clock=bench.clock,
         metrics=bench.metrics,
         log=bench.log,
-        words=Words(),
+        words=Words(
+            order_states=names_of(OrderState),
+            order_events=names_of(OrderEvent),
+            pair_states=names_of(PairState),
+            actions=names_of(Pull),
+            final_order_states=frozenset(int(state) for state in OrderState if IS_TERMINAL[state]),
+            final_pair_states=frozenset({int(PairState.IDLE)}),
+        ),
     )
     return JournalRole(bench.parameters, ports)
 
 
 def _collector(bench: Bench) -> Role:
+    from reactor.collector.external import open_external
     from reactor.collector.role import CollectorPorts, CollectorRole
 
+    parameters = bench.parameters
+    external = open_external(
+        parameters.external, bench.wires.memory, bench.instruments, parameters.pairs, bench.clock, bench.log
+    )
     ports = CollectorPorts(
         instruments=bench.instruments,
         clock=bench.clock,
@@ -218,15 +236,94 @@ def _collector(bench: Bench) -> Role:
         responses=bench.wires.consumer("responses"),
         events=bench.wires.producer("events"),
         control=bench.control(),
+        external=external,
         reload=bench.reload(),
         source_index=bench.role.index,
     )
     return CollectorRole(bench.parameters, ports)
 
 
+def wait_until_read(producer: Producer) -> None:
+    """Blocks, at start only, until the reader of a ring has everything that our predecessor wrote, or seems to be dead."""
+    deadline_ns = time.monotonic_ns() + JOURNAL_WAIT_NS
+    while time.monotonic_ns() < deadline_ns:
+        producer.refresh(time.monotonic_ns())
+        if producer.is_connected and producer.free() >= producer.capacity:
+            time.sleep(JOURNAL_COMMIT_S)
+            return
+        time.sleep(0.002)
+
+
+def _prepost(bench: Bench) -> Role:
+    from reactor.journal.history import next_epoch, read_history
+    from reactor.prepost.role import PrepostPorts, PrepostRole
+
+    plan, wires = bench.plan, bench.wires
+    path = Path(plan.home) / "journal.sqlite"
+    journal = wires.producer("journal")
+    wait_until_read(journal)
+    epoch = next_epoch(path, f"{plan.instance} pid {os.getpid()}")
+    history, forgotten = read_history(path, bench.instruments, plan.pairs, epoch)
+    if forgotten.instruments or forgotten.pairs:
+        bench.log.warning(
+            "the journal knows what the config does not",
+            instruments=", ".join(forgotten.instruments),
+            pairs=", ".join(forgotten.pairs),
+        )
+    feeds = [role.name for role in plan.of_kind("feed") if role.has_strategies]
+    ports = PrepostPorts(
+        instruments=bench.instruments,
+        clock=bench.clock,
+        metrics=bench.metrics,
+        log=bench.log,
+        events=wires.consumer("events"),
+        reports=wires.consumer("reports"),
+        commands=wires.producer("commands"),
+        journal=journal,
+        positions=wires.rows_writer("positions"),
+        risk=wires.rows_writer("risk"),
+        tops=wires.tops(),
+        collector_alive=wires.is_alive(bench.one("collector")),
+        control=bench.control(),
+        responses=wires.producer("responses"),
+        strategy_responses=[wires.producer(f"responses.{feed}") for feed in feeds],
+        history=history,
+        load_parameters=bench.reload(),
+        source=bench.role.index,
+    )
+    return PrepostRole(bench.parameters, ports)
+
+
+def _feed(bench: Bench) -> Role:
+    from reactor.feed.publish import TOPIC_NAME
+    from reactor.feed.role import FeedPorts, FeedRole
+    from shm.topic import TopicPublisher
+
+    plan, wires, role = bench.plan, bench.wires, bench.role
+    ports = FeedPorts(
+        instruments=bench.instruments,
+        endpoints={each.venue: each for each in plan.endpoints},
+        network=bench.network(),
+        clock=bench.clock,
+        metrics=bench.metrics,
+        log=bench.log,
+        signals=wires.producer(f"signals.{role.name}"),
+        tops=wires.rows_writer(f"tops.{role.name}"),
+        positions=wires.rows_reader("positions"),
+        control=bench.control(),
+        responses=wires.consumer(f"responses.{role.name}") if role.has_strategies else None,
+        topic=TopicPublisher(wires.memory, TOPIC_NAME, role.index) if plan.has_topic else None,
+        reload=bench.reload(),
+        source_index=role.index,
+    )
+    return FeedRole(bench.parameters, ports)
+
+
 BUILDERS: dict[str, Callable[[Bench], Role]] = {
     "journal": _journal,
     "collector": _collector,
+    "prepost": _prepost,
+    "feed": _feed,
 }
 
 

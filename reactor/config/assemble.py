@@ -12,8 +12,11 @@ from reactor.config.placement import Host, place
 from reactor.config.plan import Plan, RolePlan, ShardPlan, links_of, rows_of
 from reactor.config.schema import Config
 from reactor.domain.errors import ConfigError
-from reactor.domain.instrument import Instruments
+from reactor.domain.instrument import VENUE_NAMES, Instruments
+from reactor.domain.messages import NO_INSTRUMENT
 from reactor.exchanges.venue import Endpoints, RateLimit
+from reactor.feed.role import FeedParameters, SignalsParameters, UserSignalParameters
+from reactor.feed.signals.book_top import BookTopParameters
 from reactor.loop.log import Level
 from reactor.prepost.pairs import PairParameters
 from reactor.prepost.parameters import PrepostParameters
@@ -152,4 +155,37 @@ def _engine(config: Config, instruments: Instruments, pairs: Pairs) -> Any:
 
 
 def _feed(config: Config, instruments: Instruments, pairs: Pairs, number: int, mine: tuple[int, ...]) -> tuple[Any, bool]:
-    return None, False
+    binance, wanted = config.exchanges.binance, config.strategy.signals
+
+    def index_of(name: str) -> int:
+        return instruments.by_name(name).instrument_index if name else NO_INSTRUMENT
+
+    owned = {instruments[index].name for index in mine}
+    signals = SignalsParameters(
+        adaptive_spread=wanted.adaptive_spread,
+        fixed_spread=wanted.fixed_spread,
+        funding_direction=wanted.funding_direction,
+        funding_risk=wanted.funding_risk,
+        position_close=wanted.position_close,
+        book_top=BookTopParameters(
+            tuple(index_of(name) for name in wanted.book_top_instruments if name in owned), wanted.book_top_refresh_ms
+        ),
+        user=tuple(
+            UserSignalParameters(
+                each.file, each.class_name, index_of(each.instrument), index_of(each.hedge_instrument), each.parameters
+            )
+            for each in wanted.user
+            if each.instrument in owned
+        ),
+    )
+    parameters = FeedParameters(
+        instruments=mine,
+        pairs=pairs,
+        feed_index=number,
+        seed=number,
+        books=binance.books,
+        books_by_venue={VENUE_NAMES.index(venue): books for venue, books in binance.books_by_venue.items()},
+        sessions=binance.feed_sessions,
+        signals=signals,
+    )
+    return parameters, False

@@ -20,6 +20,12 @@ from reactor.collector.triggers.registry import TriggersParameters
 from reactor.config.placement import PlacementParameters
 from reactor.config.system import LogParameters, MetricsParameters, RestartParameters, SimulatedParameters, StopParameters
 from reactor.domain.instrument import VENUE_NAMES
+from reactor.feed.books import BooksParameters
+from reactor.feed.sessions import SessionParameters
+from reactor.feed.signals.adaptive_spread import AdaptiveSpreadParameters
+from reactor.feed.signals.fixed_spread import FixedSpreadParameters
+from reactor.feed.signals.funding import FundingDirectionParameters, FundingRiskParameters
+from reactor.feed.signals.position_close import PositionCloseParameters
 from reactor.journal.role import JournalParameters
 from reactor.prepost.pairs import PairParameters
 from reactor.prepost.parameters import ConstructionParameters, InquiryParameters, SettlementParameters
@@ -61,6 +67,9 @@ class Exchange(Strict):
     addresses: dict[str, VenueAddresses] = Field(default_factory=dict)  # empty: what the environment means
     credentials: Credentials = Credentials()
     simulated: SimulatedParameters = SimulatedParameters()
+    feed_sessions: SessionParameters = SessionParameters()
+    books: BooksParameters = BooksParameters()
+    books_by_venue: dict[str, BooksParameters] = Field(default_factory=dict)  # where a venue needs other ones
     dedicated_account: bool = False  # True: nobody else trades there, so account-wide cancels may be used
 
 
@@ -94,11 +103,35 @@ class ArbitragePair(Strict):
     terms: dict[str, Any] = Field(default_factory=dict)  # over strategy.pair_terms, for this pair only
 
 
+class UserSignal(Strict):
+    """A signal of the user's own: a subclass of reactor.feed.signals.signal.Signal in a Python file."""
+
+    file: str
+    class_name: str
+    instrument: str
+    hedge_instrument: str = ""
+    parameters: dict[str, Any] = Field(default_factory=dict)
+
+
+class Signals(Strict):
+    """Every signal of the house; null switches one off."""
+
+    adaptive_spread: AdaptiveSpreadParameters | None = AdaptiveSpreadParameters()
+    fixed_spread: FixedSpreadParameters | None = FixedSpreadParameters()
+    funding_direction: FundingDirectionParameters | None = FundingDirectionParameters()
+    funding_risk: FundingRiskParameters | None = FundingRiskParameters()
+    position_close: PositionCloseParameters | None = PositionCloseParameters()
+    book_top_instruments: tuple[str, ...] = ()  # BookTop costs a message per tick: only what somebody triggers on
+    book_top_refresh_ms: int = 250
+    user: tuple[UserSignal, ...] = ()
+
+
 class Strategy(Strict):
     """What to trade and when."""
 
     pairs: tuple[ArbitragePair, ...] = ()
     pair_terms: PairTerms = PairTerms()
+    signals: Signals = Signals()
     triggers: TriggersParameters = TriggersParameters()
     external: ExternalParameters = ExternalParameters()
     pipeline: PipelineParameters = PipelineParameters()

@@ -48,7 +48,7 @@ class MetricsParameters:
 class SimulatedParameters:
     """The exchange that the supervisor starts beside the house, when the environment is `simulated`."""
 
-    base_url: str = ""  # http://host:port of a `crypto-trade sim` that runs already (spot; USD-M is the next port): use that one
+    base_url: str = ""  # http://host:port of a `crypto-trade sim` that runs already (its spot port): none is started then
     source: str = "generator"  # generator, replay, live (the venues' public streams)
     port: int = 0  # spot here, USD-M on the next one; 0: any free pair
     replay_paths: tuple[str, ...] = ()  # capture files or directories

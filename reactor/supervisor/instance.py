@@ -12,6 +12,7 @@ import fcntl
 import json
 import os
 import stat
+import time
 from pathlib import Path
 
 import psutil
@@ -76,7 +77,7 @@ class Instance:
         try:
             fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            holder = os.pread(self._lock_fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            holder = (os.pread(self._lock_fd, 64, 0).decode("ascii", "replace").split() or ["unknown"])[0]
             os.close(self._lock_fd)
             self._lock_fd = -1
             raise ConfigError(
@@ -114,6 +115,10 @@ class Instance:
         scratch.write_text(json.dumps(rows))
         scratch.replace(self.directory / "pids")
 
+    def leave_code(self, code: int) -> None:
+        """Notes the exit code for who waits for our end (`crypto-trade stop`)."""
+        os.pwrite(self._lock_fd, f"{os.getpid()} exit {code}".encode(), 0)
+
     def release(self) -> None:
         """Gives the name back. The lock file stays (removing it would race with the next start), as does what roles said."""
         if self._lock_fd < 0:
@@ -130,3 +135,24 @@ def instances() -> list[str]:
     """Names with a control socket on this host, of this user."""
     root = run_root()
     return sorted(path.name for path in root.iterdir() if (path / "control").exists())
+
+
+def wait_for_end(name: str, time_s: float) -> int | None:
+    """Waits until an instance has given its name back. Its exit code; None: it still holds the name.
+
+    The code is what the supervisor wrote into the lock file on its way out (Instance.leave_code).
+    """
+    path = run_directory(name) / "lock"
+    deadline = time.monotonic() + time_s
+    while True:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            words = os.pread(fd, 64, 0).decode("ascii", "replace").split()
+            return int(words[2]) if len(words) == 3 and words[1] == "exit" else 1
+        except OSError:
+            if time.monotonic() > deadline:
+                return None
+        finally:
+            os.close(fd)
+        time.sleep(0.05)

@@ -1,0 +1,5 @@
+"""`python -m reactor` is `crypto-trade`."""
+
+from reactor.cli import main
+
+main()

@@ -1,0 +1,395 @@
+"""The one front door: `crypto-trade` (= `python -m reactor`).
+
+Every command says what it will do and exits honestly. What a user can cause ends in one clear message, never in a traceback:
+TradeError → the sentence, exit code 2; anything else → one sentence and the name of a file with the details.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from reactor.domain.errors import ConfigError, TradeError
+
+EXIT_CONFIG = 2
+EXIT_UNEXPECTED = 70  # sysexits.h: internal software error
+
+app = typer.Typer(
+    name="crypto-trade",
+    help="A low-latency crypto trading system for people who write Python.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+ConfigPath = Annotated[Path | None, typer.Option("--config", help="Your YAML file; laid over the profile.")]
+Profile = Annotated[str | None, typer.Option(help="generated, replay, paper, demo, testnet or live.")]
+Assignments = Annotated[list[str] | None, typer.Option("--set", help="path.to.key=value, over everything else. Repeatable.")]
+InstanceName = Annotated[str | None, typer.Option("--instance", help="Which instance on this host.")]
+Replay = Annotated[
+    list[Path] | None, typer.Option("--replay", help="Captures to replay: files or directories. More may follow as arguments.")
+]
+
+
+# -- run ---------------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def run(
+    config: ConfigPath = None,
+    profile: Profile = None,
+    replay: Replay = None,
+    more: Annotated[list[Path] | None, typer.Argument(metavar="[PATH]...", help="More captures, after --replay.")] = None,
+    speed: Annotated[float | None, typer.Option(help="Of the market, not of the clock.")] = None,
+    duration: Annotated[float | None, typer.Option(help="Seconds of trading, then an orderly stop.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write the final report as JSON.")] = None,
+    live: Annotated[bool, typer.Option("--live", help="Yes, trade with real money (profile live only).")] = False,
+    instance: InstanceName = None,
+    assignments: Assignments = None,
+    plain: Annotated[bool, typer.Option("--plain", help="Log lines instead of the live view.")] = False,
+) -> None:
+    """Trades: starts every process, shows what happens, stops in order, reports."""
+    from reactor.monitor.dashboard import Dashboard
+    from reactor.monitor.report import show
+    from reactor.supervisor.session import Session, SessionOptions
+
+    paths = [*(replay or []), *(more or [])]
+    if more and not replay:
+        raise ConfigError(f"{more[0]}: captures are given with --replay {more[0]}")
+
+    def read() -> Any:
+        return _load(config, profile, paths, speed, instance, assignments)
+
+    settings = read()
+    if settings.profile == "live" or settings.exchanges.binance.environment == "live":
+        if not live:
+            raise ConfigError("profile live trades with real money: say so with --live")
+    elif live:
+        raise ConfigError(f"--live is for the profile live; this is {settings.profile}")
+    if report is not None:
+        _check_writable(report)
+    if settings.exchanges.binance.environment == "simulated" and not settings.exchanges.binance.simulated.base_url:
+        _check_simulated(settings)
+    console = Console()
+    options = SessionOptions(duration_s=duration or 0.0, reload=read)
+    if console.is_terminal and not plain:
+        title = f"crypto_trade {settings.system.instance} ({settings.profile})"
+        with Dashboard(title, console) as view:
+            session = Session(settings, options, view)
+            code = asyncio.run(session.run())
+    else:
+        session = Session(settings, options)
+        code = asyncio.run(session.run())
+    show(session.report, console)
+    if report is not None:
+        report.write_text(json.dumps(session.report.json(), indent=2) + "\n")
+        console.print(f"report: {report}", highlight=False)
+    raise typer.Exit(code)
+
+
+def _load(
+    config: Path | None,
+    profile: str | None,
+    replay: list[Path],
+    speed: float | None,
+    instance: str | None,
+    assignments: list[str] | None,
+) -> Any:
+    """The config with the options of the command line laid over it.
+
+    Raises:
+        ConfigError: with everything that is wrong.
+    """
+    from reactor.config.load import load
+
+    options: dict[str, Any] = {}
+    if replay:
+        for path in replay:
+            if not path.exists():
+                raise ConfigError(f"--replay {path}: there is no such file or directory")
+        profile = profile or ("replay" if config is None else None)
+        options["exchanges.binance.simulated.source"] = "replay"
+        options["exchanges.binance.simulated.replay_paths"] = [str(path.resolve()) for path in replay]
+    elif profile == "replay" and config is None and not assignments:
+        raise ConfigError("profile replay needs captures: --replay PATH …")
+    if speed is not None:
+        options["exchanges.binance.simulated.speed"] = speed
+    if instance is not None:
+        options["system.instance"] = instance
+    return load(profile, config, os.environ, assignments or (), options)
+
+
+def _check_writable(path: Path) -> None:
+    """Now, and not after an hour of trading."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "a"):
+            pass
+    except OSError as error:
+        raise ConfigError(f"--report {path}: {error.strerror}; choose a place that you may write") from None
+
+
+def _check_simulated(settings: Any) -> None:
+    """The simulated exchange's own settings: it knows them, the config does not."""
+    from reactor.sim.__main__ import read_settings
+    from reactor.supervisor.session import sim_settings
+
+    read_settings(sim_settings(settings.exchanges.binance.simulated))
+
+
+# -- a running instance ------------------------------------------------------------------------------------------
+
+
+def _ask(command: str, instance: str | None, **more: Any) -> dict[str, Any]:
+    from reactor.supervisor.control import ask, find_instance
+
+    name = find_instance(instance)
+    answer = ask(name, {"command": command, **more})
+    return {**answer, "instance": name}
+
+
+def _tell(command: str, instance: str | None, **more: Any) -> None:
+    answer = _ask(command, instance, **more)
+    typer.echo(f"{answer['instance']}: {answer['text']}", err=not answer["ok"])
+    raise typer.Exit(0 if answer["ok"] else 1)
+
+
+@app.command()
+def status(
+    instance: InstanceName = None, as_json: Annotated[bool, typer.Option("--json", help="Everything, for programs.")] = False
+) -> None:
+    """What a running instance is doing."""
+    answer = _ask("status", instance)
+    data = answer.get("data", {})
+    if as_json:
+        typer.echo(json.dumps(data, indent=2))
+        return
+    if not answer["ok"]:
+        raise TradeError(answer["text"])
+    risk = data["risk"]
+    typer.echo(f"{data['instance']} ({data['profile']}, pid {data['pid']}): {data['state']}, kill switch {data['kill_switch']}")
+    typer.echo(
+        f"pairs {risk['pairs_opened']} opened, {risk['pairs_closed']} closed; orders {risk['orders']}, fills {risk['fills']}, "
+        f"open {risk['open_orders']}, unknown {risk['unknown_orders']}; net exposure {risk['net_exposure_e8'] / 1e8:.2f} USDT"
+    )
+    table = Table("role", "state", "pid", "beat ms", "CPU %", "MB")
+    for role in data["roles"]:
+        table.add_row(
+            role["name"],
+            role["life"] + (f": {role['failure']}" if role["failure"] else ""),
+            str(role["pid"]),
+            f"{role['heartbeat_age_ms']:.0f}",
+            f"{role['cpu_percent']:.0f}",
+            f"{role['memory_mb']:.0f}",
+        )
+    Console().print(table)
+    typer.echo(f"log: {data['log']}")
+
+
+@app.command()
+def stop(
+    instance: InstanceName = None,
+    flatten: Annotated[bool, typer.Option("--flatten", help="Close every pair first.")] = False,
+) -> None:
+    """Ends a session in order: cancels ours, hedges, lets the venue confirm, leaves."""
+    from reactor.supervisor.instance import wait_for_end
+
+    answer = _ask("stop", instance, flatten=flatten)
+    name = answer["instance"]
+    code = wait_for_end(name, 60.0)
+    if code is None:
+        raise TradeError(f"{name}: still stopping after 60 s; look at its log")
+    typer.echo(
+        f"{name}: stopped" + ("; the venue confirmed that nothing of ours is open" if code == 0 else f", exit code {code}")
+    )
+    raise typer.Exit(code)
+
+
+@app.command(name="cancel-all")
+def cancel_all(instance: InstanceName = None) -> None:
+    """Cancels every open order of ours, over REST too, and lets the venue confirm."""
+    _tell("cancel-all", instance)
+
+
+@app.command()
+def halt(instance: InstanceName = None) -> None:
+    """Kill switch: no order but cancels, hedges and unwinds."""
+    _tell("halt", instance)
+
+
+@app.command(name="reduce-only")
+def reduce_only(instance: InstanceName = None) -> None:
+    """Kill switch: nothing that opens exposure."""
+    _tell("reduce-only", instance)
+
+
+@app.command()
+def resume(instance: InstanceName = None) -> None:
+    """Kill switch back to normal trading."""
+    _tell("resume", instance)
+
+
+@app.command()
+def reload(instance: InstanceName = None) -> None:
+    """Reads the config again: risk and strategy parameters change without a restart, or nothing does."""
+    _tell("reload", instance)
+
+
+# -- alone -------------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def sim(
+    port: Annotated[int, typer.Option(help="Spot here, USD-M on the next one. 0: any free pair.")] = 9080,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    replay: Replay = None,
+    more: Annotated[list[Path] | None, typer.Argument(metavar="[PATH]...", help="More captures, after --replay.")] = None,
+    speed: Annotated[float, typer.Option(help="Of the market, not of the clock.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="Of the generated market.")] = 1,
+    duration: Annotated[float, typer.Option(help="Seconds; 0: until told to stop.")] = 0.0,
+    keys: Annotated[Path | None, typer.Option(help="YAML list of more API keys.")] = None,
+    no_limits: Annotated[bool, typer.Option("--no-limits", help="Lift the request limits (load tests).")] = False,
+    settings: Annotated[Path | None, typer.Option(help="YAML with any of the exchange's own parameters.")] = None,
+) -> None:
+    """Runs the simulated exchange alone: other people's clients may use it by base URL."""
+    import yaml
+
+    from reactor.sim.__main__ import read_settings
+    from reactor.sim.server import run_server
+
+    wanted: dict[str, Any] = {}
+    if settings is not None:
+        from reactor.config.load import read_yaml
+
+        wanted = read_yaml(settings)
+    wanted.update(host=host, port=port, speed=speed, duration_s=duration)
+    wanted.setdefault("generator", {}).setdefault("seed", seed)
+    paths = [*(replay or []), *(more or [])]
+    for path in paths:
+        if not path.exists():
+            raise ConfigError(f"--replay {path}: there is no such file or directory")
+    if paths:
+        wanted["replay"] = [str(path) for path in paths]
+    if keys is not None:
+        wanted["keys_file"] = str(keys)
+    if no_limits:
+        limits = ["REQUEST_WEIGHT", "RAW_REQUESTS", "ORDERS", "CONNECTIONS", "MESSAGES"]
+        wanted.setdefault("face", {})["lifted_limits"] = limits
+    parameters = read_settings(yaml.safe_load(yaml.safe_dump(wanted)))
+
+    def on_ready(server: Any) -> None:
+        typer.echo(f"spot    http://{host}:{server.spot_port}/api/v3    ws://{host}:{server.spot_port}/ws-api/v3  /ws  /stream")
+        typer.echo(
+            f"USD-M   http://{host}:{server.usdm_port}/fapi/v1   ws://{host}:{server.usdm_port}/ws-fapi/v1  "
+            "/public /market /private  /ws /stream"
+        )
+        typer.echo("key test-key, secret test-secret; stop with Ctrl-C")
+
+    counters = run_server(parameters, on_ready=on_ready)
+    typer.echo(f"{counters.requests} requests, {counters.connections} connections, {counters.market_updates} market updates")
+
+
+@app.command()
+def check(
+    config: ConfigPath = None,
+    profile: Profile = None,
+    assignments: Assignments = None,
+    as_yaml: Annotated[bool, typer.Option("--yaml", help="Print the whole config that would be used.")] = False,
+) -> None:
+    """Validates the config, shows the placement, and says what this host lacks."""
+    import yaml
+
+    from reactor.config.assemble import describe, feed_groups
+    from reactor.config.host import Judgement, facts, this_host
+    from reactor.config.placement import place
+
+    settings = _load(config, profile, [], None, None, [*(assignments or []), *_no_captures(profile)])
+    if as_yaml:
+        typer.echo(yaml.safe_dump(json.loads(settings.model_dump_json()), sort_keys=False, allow_unicode=True))
+        return
+    console = Console()
+    console.print(f"config: profile {settings.profile} is valid", highlight=False)
+    kinds = [(name, name) for name in ("journal", "engine", "prepost", "collector")]
+    kinds += [(f"feed-{number}", "feed") for number in range(len(feed_groups(settings)))]
+    try:
+        places = place(kinds, this_host(), settings.system.placement)
+    except ValueError as error:
+        raise ConfigError(f"system.{error}") from None
+    table = Table("shard", "runs on", "because", title="placement", title_justify="left")
+    for each in places:
+        table.add_row(each.shard, describe(each.core, each.wait_policy.name.lower()), each.reason)
+    console.print(table)
+    marks = {Judgement.GOOD: "[green]good[/green]", Judgement.NOTE: "[yellow]note[/yellow]", Judgement.BAD: "[red]bad[/red]"}
+    table = Table("", "fact", "here", "remedy", title="this host", title_justify="left")
+    found = facts()
+    for fact in found:
+        table.add_row(marks[fact.judgement], fact.name, fact.value, fact.remedy)
+    console.print(table)
+    raise typer.Exit(1 if any(fact.judgement is Judgement.BAD for fact in found) else 0)
+
+
+def _no_captures(profile: str | None) -> list[str]:
+    """`check --profile replay` has no captures to name, and needs none."""
+    return ["exchanges.binance.simulated.replay_paths=[.]"] if profile == "replay" else []
+
+
+# -- the door ----------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _clear_messages() -> Iterator[None]:
+    """Turns whatever happens into a sentence and an exit code."""
+    from shm.segment import SegmentError
+
+    try:
+        yield
+    except (TradeError, SegmentError) as error:
+        problems = error.problems if isinstance(error, ConfigError) else [str(error)]
+        for problem in problems:
+            typer.echo(f"crypto-trade: {problem}", err=True)
+        _exit(EXIT_CONFIG)
+    except KeyboardInterrupt:
+        _exit(130)
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 -- whoever read us has gone
+        _exit(0)
+    except (SystemExit, typer.Exit):
+        raise
+    except Exception as error:
+        with tempfile.NamedTemporaryFile("w", prefix="crypto_trade-", suffix=".log", delete=False) as file:
+            traceback.print_exc(file=file)
+        typer.echo(
+            f"crypto-trade: unexpected {type(error).__name__}: {error}. Our mistake; details: {file.name}",
+            err=True,
+        )
+        _exit(EXIT_UNEXPECTED)
+
+
+def _exit(code: int) -> NoReturn:
+    sys.exit(code)
+
+
+def register(command: Callable[..., None], name: str | None = None) -> None:
+    """Adds a command of another room (bench, record, convert, …)."""
+    app.command(name=name)(command)
+
+
+def main() -> None:
+    """The console command."""
+    with _clear_messages():
+        app(standalone_mode=True)
+
+
+if __name__ == "__main__":
+    main()
