@@ -33,10 +33,12 @@ _COMPLAINTS = {
 class Histogram:
     """One histogram in whatever memory. Recording is for its one writer."""
 
-    __slots__ = ("_histogram", "_record")
+    __slots__ = ("_histogram", "_owner", "_record")
 
-    def __init__(self, histogram: Any) -> None:
+    def __init__(self, histogram: Any, owner: object) -> None:
+        """`owner` keeps the memory."""
         self._histogram = histogram
+        self._owner = owner
         self._record = lib.histogram_record
 
     def record(self, value_ns: int) -> None:
@@ -110,7 +112,7 @@ class HistogramsWriter(Sequence[Histogram]):
         result = lib.histogram_open(segment, own.size, count, next_epoch())
         if result != lib.HISTOGRAM_OK:
             raise SegmentError(f"histograms {name}: the segment {_COMPLAINTS[result]}")
-        self._rows = [Histogram(lib.histogram_at(segment, index)) for index in range(count)]
+        self._rows = [Histogram(lib.histogram_at(segment, index), own) for index in range(count)]
 
     def __getitem__(self, index):  # type: ignore[no-untyped-def]
         return self._rows[index]
@@ -158,7 +160,7 @@ class HistogramsReader(Sequence[Histogram]):
         if result != lib.HISTOGRAM_OK:
             raise SegmentError(f"histograms {self.name}: the segment {_COMPLAINTS[result]}")
         self._mapped = candidate
-        self._rows = [Histogram(lib.histogram_at(segment, index)) for index in range(len(self._empty))]
+        self._rows = [Histogram(lib.histogram_at(segment, index), candidate) for index in range(len(self._empty))]
 
     @property
     def is_connected(self) -> bool:

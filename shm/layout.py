@@ -41,7 +41,10 @@ def _dtype(ctype: Any, ffi: Any) -> np.dtype[Any]:
 def enum_of(ffi: Any, enum_name: str, prefix: str) -> type[IntEnum]:
     """The IntEnum of a C enum, without the C prefix: `enum_of(ffi, "side_e", "SIDE_")` has members BUY and SELL."""
     members = {name.removeprefix(prefix): value for value, name in ffi.typeof(enum_name).elements.items()}
-    return IntEnum(enum_name.removesuffix("_e"), sorted(members.items(), key=lambda member: member[1]))  # type: ignore[return-value]
+    made = IntEnum(enum_name.removesuffix("_e"), sorted(members.items(), key=lambda member: member[1]))
+    # A member travels between processes as the number that it is: the other side makes its own enum from the same header.
+    made.__reduce_ex__ = lambda self, protocol: (int, (int(self),))  # type: ignore[method-assign, assignment, misc]
+    return made  # type: ignore[return-value]
 
 
 def size_of(ffi: Any, struct_name: str) -> int:

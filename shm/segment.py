@@ -309,7 +309,7 @@ class Memory:
         """What exists on the host under the name of this instance, ours or anybody's: segments and topics."""
         iox2 = self._iceoryx2
         prefix = self.service_name("")
-        names = [str(service.name) for service in iox2.Service.list(self.node.config, iox2.ServiceType.Ipc)]
+        names = [service.name().to_string() for service in iox2.Service.list(self.node.config, iox2.ServiceType.Ipc)]
         return sorted(name.removeprefix(prefix) for name in names if name.startswith(prefix))
 
     def close(self) -> None:
