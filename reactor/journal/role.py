@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from reactor.domain.errors import ConfigError
 from reactor.domain.instrument import Instruments
+from reactor.domain.messages import LifeState
 from reactor.journal.rows import Row, RowMaker
 from reactor.journal.schema import NO_WORDS, JournalLock, Words
 from reactor.journal.store import Committer, InlineCommitter, Outcome, Result, Store, StoreParameters, ThreadCommitter
@@ -27,7 +28,9 @@ from shm.ring import NORMAL, Consumer
 MS = 1_000_000
 POLL_NS = 200_000  # How often a running transaction is asked whether it is done.
 IDLE_NS = 1_000_000_000
+HEARTBEAT_NS_MAX = 2_000_000_000  # SQLite has a thread of its own, so a writer that is silent for this long is no slow disk.
 STOP_NS_MAX = 3_000_000_000  # A stop waits this long for a disk that fails.
+_LIVING = (LifeState.READY, LifeState.RUNNING, LifeState.STOPPING)
 
 
 class JournalState(IntEnum):
@@ -37,6 +40,7 @@ class JournalState(IntEnum):
     SLOW = 1  # a commit took too long, or the ring is half full
     DISK_LOW = 2  # the disk is nearly full
     FAILING = 3  # the last commit failed; its rows wait
+    DEAD = 4  # no sign of life from the writer: only a reader of its metrics can say this
 
 
 class Counter(IntEnum):
@@ -54,6 +58,12 @@ class Counter(IntEnum):
     DELAY_US_MAX = 9  # from the first entry of a batch to its commit
     FREE_MB = 10
     SLOW_COMMITS = 11
+
+
+def state_of(metrics_row: Any, now_ns: int) -> JournalState:
+    """The alarm, as somebody else reads it from the journal writer's metrics (role_metrics_t)."""
+    is_alive = metrics_row.life_state in _LIVING and now_ns - metrics_row.heartbeat_ns < HEARTBEAT_NS_MAX
+    return JournalState(int(metrics_row.counters[Counter.STATE])) if is_alive else JournalState.DEAD
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ import pytest
 from journal_bench import INSTRUMENTS, WORDS, Entries, make_bench
 
 from reactor.domain.errors import ConfigError
-from reactor.domain.messages import SIZE, VIEW
-from reactor.journal.role import Counter, JournalParameters, JournalPorts, JournalRole, JournalState
+from reactor.domain.messages import SIZE, VIEW, LifeState
+from reactor.journal.role import Counter, JournalParameters, JournalPorts, JournalRole, JournalState, state_of
 from reactor.journal.store import Outcome, Result
 from reactor.loop.clock import ManualClock, SystemClock
 from reactor.loop.counters import Metrics
@@ -252,3 +252,16 @@ def test_the_writing_thread_commits_what_the_role_hands_it(tmp_path: Path) -> No
             role.do_work(clock.monotonic_ns())
     role.on_stop(clock.monotonic_ns())
     assert count(path) == 700
+
+
+def test_somebody_else_reads_the_alarm_and_the_death_of_the_writer(tmp_path: Path) -> None:
+    bench = make_bench(tmp_path, free_mb_min=1 << 40)
+    row = bench.metrics.view
+    row.life_state, row.heartbeat_ns = LifeState.RUNNING, 1_000
+    assert state_of(row, 2_000) == JournalState.OK
+    bench.send(Entries().order())
+    bench.settle()
+    assert state_of(row, 2_000) == JournalState.DISK_LOW
+    assert state_of(row, 2_000_001_000) == JournalState.DEAD
+    row.life_state = LifeState.FAILED
+    assert state_of(row, 2_000) == JournalState.DEAD
