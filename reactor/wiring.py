@@ -33,6 +33,7 @@ from shm.wake import Bell
 
 HEARTBEAT_AGE_NS_MAX = 1_000_000_000  # Neighbours of a role count it as dead after a second without a pass.
 EXIT_CONFIG = 2
+CONNECT_WAIT_NS = 200_000_000  # The supervisor looks every 20 ms.
 JOURNAL_WAIT_NS = 1_000_000_000  # A journal writer that lives needs milliseconds.
 JOURNAL_COMMIT_S = 0.02  # What it has read is in the file after its delay_ms_max (5 ms) and a commit.
 
@@ -243,6 +244,14 @@ def _collector(bench: Bench) -> Role:
     return CollectorRole(bench.parameters, ports)
 
 
+def wait_until_connected(producer: Producer) -> None:
+    """Blocks, at start only, until the other end has met us, or is not there: so that the first words are heard."""
+    deadline_ns = time.monotonic_ns() + CONNECT_WAIT_NS
+    while not producer.is_connected and time.monotonic_ns() < deadline_ns:
+        time.sleep(0.002)
+        producer.refresh(time.monotonic_ns())
+
+
 def wait_until_read(producer: Producer) -> None:
     """Blocks, at start only, until the reader of a ring has everything that our predecessor wrote, or seems to be dead."""
     deadline_ns = time.monotonic_ns() + JOURNAL_WAIT_NS
@@ -345,7 +354,9 @@ def build(plan: Plan, shard_plan: ShardPlan, shard: Shard, credentials: Credenti
         histograms = open_histograms_writer(memory, f"histograms.{name}", len(Span))
         wires.links.append(histograms)
         metrics = Metrics(wires.rows_writer(f"metrics.{name}"), list(histograms))
-        log = RingLog(wires.producer(f"log.{name}"), clock, role_plan.index, plan.log_level)
+        log_ring = wires.producer(f"log.{name}")
+        wait_until_connected(log_ring)
+        log = RingLog(log_ring, clock, role_plan.index, plan.log_level)
         for warning in memory.warnings:
             log.warning("memory is not locked", reason=warning)
         memory.warnings.clear()

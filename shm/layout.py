@@ -42,9 +42,13 @@ def enum_of(ffi: Any, enum_name: str, prefix: str) -> type[IntEnum]:
     """The IntEnum of a C enum, without the C prefix: `enum_of(ffi, "side_e", "SIDE_")` has members BUY and SELL."""
     members = {name.removeprefix(prefix): value for value, name in ffi.typeof(enum_name).elements.items()}
     made = IntEnum(enum_name.removesuffix("_e"), sorted(members.items(), key=lambda member: member[1]))
-    # A member travels between processes as the number that it is: the other side makes its own enum from the same header.
-    made.__reduce_ex__ = lambda self, protocol: (int, (int(self),))  # type: ignore[method-assign, assignment, misc]
+    setattr(made, "__reduce_ex__", _as_number)  # noqa: B010 -- a method of an enum that mypy cannot see made
     return made  # type: ignore[return-value]
+
+
+def _as_number(self: Any, protocol: Any) -> tuple[Any, ...]:
+    """Pickled, a member is the number that it is: the other side makes its own enum from the same header."""
+    return int, (int(self),)
 
 
 def size_of(ffi: Any, struct_name: str) -> int:
