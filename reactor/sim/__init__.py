@@ -1,1 +1,26 @@
-"""sim."""
+"""The simulated exchange: Binance spot and USD-M of our own, protocol-true, on a generated or a recorded market.
+
+    generator | replay ──updates──▶ venue (spot, usdm) ──events──▶ faces ──frames──▶ sockets (server, world)
+       strangers' levels             market: displayed book, ids,     JSON, signatures,
+       and trades                    streams; matching: our orders,   limits, streams
+                                     honest queue; accounts, margin       │
+                                            ▲                             │
+                                            └──────── orders ─────────────┘
+
+Inside out, each file knows only those above it:
+
+    symbols      what is listed, in ticks and lots          events      what a venue says: orders, fills, events, views
+    updates      what a market source says                  accounts    balances and positions     margin   what they bind
+    market       one symbol's displayed book and streams    matching    price-time, queue, self-trade prevention
+    filters      what is refused, in which words            funding     index, mark, rates
+    venue        what both products share                   spot  usdm (orders)  usdm_wallet (positions, funding, liquidation)
+    generator    a market made of dice                      replay      captures as a market
+    exchange     both venues on one clock                   faults      one seed's plan of misbehaviour
+    faces/       wire formats of both venues                server      sockets and real time
+
+Owns: the truth about every account and order at the simulated venue.
+Reads: captures, if told to. Writes: nothing on disk.
+Invariants: integers only, no unit is lost (tests/sim says how that is checked); no file but server.py knows sockets or the time of
+day; the same seed and the same calls give the same exchange; update ids, trade ids and order ids only grow.
+When it dies: its clients reconnect to a new exchange that has forgotten everything, as nobody should rely on it.
+"""

@@ -21,6 +21,7 @@ enough for a strategy to open and close several times a minute. Everything is dr
 
 import math
 import random
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ STEP_S: Final = 0.1
 RETURN_STD_BPS: Final = 1.2  # Per second.
 STEP_SHARE: Final = 0.2  # Of all 100 ms steps: the price moves.
 MOVE_SHARE: Final = 0.13  # Scales how readily a book follows; gives moving mids in 8 … 15 % of all 100 ms, as measured.
-# The measured variance of 0.57² bp² is 60 % fast (τ 0.5 s) and 40 % slow (τ 8 s). The books' lateness makes half of the fast part.
+# The measured variance (0.57 bp)² is 60 % fast (τ 0.5 s), 40 % slow (τ 8 s). The books' lateness makes half of the fast part.
 BASIS_FAST_BPS: Final = 0.3
 BASIS_FAST_TAU_S: Final = 0.5
 BASIS_SLOW_BPS: Final = 0.36
@@ -44,7 +45,7 @@ BASIS_SLOW_TAU_S: Final = 8.0
 SWING_TAU_S: Final = 12.0
 ACTIVITY_TAU_S: Final = 3.0  # Trades per second vary 39 times more than a Poisson process would: activity comes in waves.
 ACTIVITY_SIGMA: Final = 0.9
-LEVEL_SIZE_MAX: Final = 60.0  # BTC: thrice the p99 of a captured level.
+LEVEL_SIZE_MAX: Final = 60.0  # BTC: thrice a captured level at p99.
 BOOK_LEVELS: Final = 1_000  # Per side; as many as the captured snapshot has, over ±24 bp.
 TABLE_SIZE: Final = 4096  # Sizes and distances are drawn from tables: five times cheaper than a lognormal each time.
 TABLE_MASK: Final = TABLE_SIZE - 1
@@ -401,6 +402,7 @@ class Generator:
         ]
         self._next_step_ns = 0
         self._queue: Sequence[Due] = ()
+        self._late: list[Due] = []
         self._next = 0
         self._is_started = False
 
@@ -434,8 +436,11 @@ class Generator:
         for pair in self._pairs:
             pair.step(self._next_step_ns, step_ns, out)
         self._next_step_ns += step_ns
+        # A burst at the end of a step runs into the next one: it waits there, so that time never goes back.
+        out.extend(self._late)
         out.sort(key=_due)
-        self._queue = out
+        end = bisect_left(out, self._next_step_ns, key=_due)
+        self._queue, self._late = out[:end], out[end:]
         self._next = 0
 
 

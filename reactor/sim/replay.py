@@ -228,14 +228,14 @@ class _Stream:
         self.rules = rules
         self._top: Frame | None = None
         self._has_trades = False
-        self._is_fresh = True
+        self._ends_old_book = False
         self._recent: deque[Frame] = deque(maxlen=RECENT_DIFFS_MAX)
 
-    def forget(self) -> None:
+    def start_over(self) -> None:
         """A new round: ids start over in the recording, and its first best prices end the old book."""
         self._top = None
         self._recent.clear()
-        self._is_fresh = True
+        self._ends_old_book = True
 
     def updates(self, frame: Frame, transaction_ns: int, event_ns: int) -> list[MarketUpdate]:
         """What this frame means for the venue."""
@@ -254,9 +254,9 @@ class _Stream:
         if frame.kind == "top":
             self._top = frame
             top = self._top_update(frame, *times)
-            if not self._is_fresh:
+            if not self._ends_old_book:
                 return [top]
-            self._is_fresh = False
+            self._ends_old_book = False
             bids, asks = [(top.bid_ticks, top.bid_lots)], [(top.ask_ticks, top.ask_lots)]
             return [BookUpdate(rules.product, rules.symbol, bids, asks, *times, is_reset=True), top]
         if frame.kind == "book":
@@ -362,8 +362,6 @@ class Replay:
         self._frames = merge_frames(self._files, self.notices if self._round == 1 else Notices())
         self._origin_local_ns = 0
         self._origin_ns = self._due_ns = at_ns
-        for stream in self._streams.values():
-            stream.forget()
 
     def _read_more(self) -> bool:
         frame = next(self._frames, None)
@@ -398,6 +396,8 @@ class Replay:
                 self.notices.add("the capture has ended; the last book stands still from now on")
             return False
         self.notices.add("the capture has ended; it starts over, ids run on")
+        for stream in self._streams.values():
+            stream.start_over()
         self._begin_round(self._due_ns + 100 * MS)
         return True
 
