@@ -139,6 +139,8 @@ class Board:
     def _ask(self, place: Place, now_ns: int, is_refresh: bool = False) -> None:
         if place.failed:
             return
+        if is_refresh:
+            now_ns = self._monotonic_ns()  # Nothing was received: what holds, holds as of now.
         try:
             is_said = place.update(self._tops, now_ns)
         except Exception as error:

@@ -284,7 +284,7 @@ class VenueBooks:
         """Data is coming: the top may be believed if the book may."""
         if book.is_stale:
             book.is_stale = False
-            self._log.info("data is fresh again", venue=self.venue, symbol=book.symbol)
+            self._log.info("data is fresh", venue=self.venue, symbol=book.symbol)
         self._show(book)
 
     def _show(self, book: MarketBook) -> None:

@@ -136,7 +136,8 @@ class Bench:
         self.role = FeedRole(
             parameters,
             FeedPorts(
-                self.instruments, endpoints, self.network, self.clock, self.metrics, self.log, signals, tops, positions, control, **ports
+                self.instruments, endpoints, self.network, self.clock, self.metrics, self.log, signals, tops, positions,
+                control, **ports,
             ),
         )
 

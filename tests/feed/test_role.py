@@ -65,7 +65,8 @@ def test_two_sessions_per_venue_subscribe_the_same_streams(make_bench):
     bench.open_all()
     for socket in bench.network.sockets:
         assert socket.streams() == [
-            "btcusdt@bookTicker", "btcusdt@depth@100ms", "btcusdt@trade", "ethusdt@bookTicker", "ethusdt@depth@100ms", "ethusdt@trade",
+            "btcusdt@bookTicker", "btcusdt@depth@100ms", "btcusdt@trade",
+            "ethusdt@bookTicker", "ethusdt@depth@100ms", "ethusdt@trade",
         ]  # fmt: skip
 
 

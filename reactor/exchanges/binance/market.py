@@ -11,8 +11,8 @@ from typing import Final
 
 import orjson
 
-from reactor.domain.errors import RemoteProtocolError
 from reactor.domain.messages import Venue
+from reactor.exchanges.binance.rules import LINES, read_server_ms, time_url
 from reactor.exchanges.venue import Endpoints, RestCall, Stream, StreamOptions
 from reactor.market.intake import FrameKind
 from reactor.market.sync import SyncRule
@@ -29,7 +29,6 @@ LIMIT_DEFAULT_NS = 10 * SECOND_NS  # A 429 without Retry-After.
 class _Line:
     """What differs between the product lines."""
 
-    rest_path: str
     sync_rule: SyncRule
     messages_per_second_max: int
     depth_suffixes: Mapping[int, str]  # interval in ms → suffix of the stream name
@@ -39,11 +38,11 @@ class _Line:
 
 _LINES: Final[Mapping[int, _Line]] = {
     # "WebSocket connections have a limit of 5 incoming messages per second": PING, PONG and JSON frames together.
-    Venue.BINANCE_SPOT: _Line("/api/v3", SyncRule.CONTIGUOUS, 5, {1000: "", 100: "@100ms"},
+    Venue.BINANCE_SPOT: _Line(SyncRule.CONTIGUOUS, 5, {1000: "", 100: "@100ms"},
                               ((100, 5), (500, 25), (1000, 50), (5000, 250)), False),
-    Venue.BINANCE_USDM: _Line("/fapi/v1", SyncRule.CHAINED, 10, {500: "@500ms", 250: "", 100: "@100ms", 0: "@0ms"},
+    Venue.BINANCE_USDM: _Line(SyncRule.CHAINED, 10, {500: "@500ms", 250: "", 100: "@100ms", 0: "@0ms"},
                               ((50, 2), (100, 5), (500, 10), (1000, 20)), True),
-    Venue.BINANCE_COINM: _Line("/dapi/v1", SyncRule.CHAINED, 10, {500: "@500ms", 250: "", 100: "@100ms", 0: "@0ms"},
+    Venue.BINANCE_COINM: _Line(SyncRule.CHAINED, 10, {500: "@500ms", 250: "", 100: "@100ms", 0: "@0ms"},
                                ((50, 2), (100, 5), (500, 10), (1000, 20)), True),
 }  # fmt: skip
 _DEPTHS: Final = (5, 10, 20, 50, 100, 500, 1000, 5000)  # futures take these values only, up to 1000
@@ -94,11 +93,12 @@ class BinanceMarket:
         weights = self._line.snapshot_weights
         limit = min(next((each for each in _DEPTHS if each >= depth), _DEPTHS[-1]), weights[-1][0])
         weight = next(cost for up_to, cost in weights if limit <= up_to)
-        return self._get(endpoints, f"/depth?symbol={symbol}&limit={limit}", weight)
+        root = endpoints.rest_url + LINES[self.venue].rest_root
+        return RestCall("GET", f"{root}/depth?symbol={symbol}&limit={limit}", {}, weight)
 
     def time_call(self, endpoints: Endpoints) -> RestCall:
         """The venue's clock. Weight 1."""
-        return self._get(endpoints, "/time", 1)
+        return RestCall("GET", time_url(LINES[self.venue], endpoints), {})
 
     def read_time(self, body: bytes) -> int:
         """{"serverTime":1499827319559} → ms.
@@ -106,13 +106,7 @@ class BinanceMarket:
         Raises:
             RemoteProtocolError: it says something else.
         """
-        try:
-            time_ms = orjson.loads(body)["serverTime"]
-        except (orjson.JSONDecodeError, KeyError, TypeError):
-            time_ms = None
-        if not isinstance(time_ms, int) or time_ms <= 0:
-            raise RemoteProtocolError(f"no serverTime in {body[:100]!r}")
-        return time_ms
+        return read_server_ms(body)
 
     def wait_after(self, status: int, headers: Mapping[str, str]) -> int:
         """429: over the limit; 418: banned. In REST `Retry-After` is a delay in seconds."""
@@ -122,9 +116,6 @@ class BinanceMarket:
         if seconds.isascii() and seconds.isdigit():
             return int(seconds) * SECOND_NS
         return BAN_DEFAULT_NS if status == 418 else LIMIT_DEFAULT_NS
-
-    def _get(self, endpoints: Endpoints, path: str, weight: int) -> RestCall:
-        return RestCall("GET", endpoints.rest_url + self._line.rest_path + path, {}, weight)
 
 
 def _request(method: str, number: int, names: Sequence[str]) -> bytes:
