@@ -134,6 +134,10 @@ class BinanceOrders:
         """Raises ConfigError if the key cannot be used."""
         self.line = line
         self.venue = line.venue
+        self.trades_window_ms = line.trades_window_ms
+        self.has_positions = bool(line.positions_path)
+        self.renames_on_cancel = not line.has_listen_key
+        self.weights = line.weights
         self.place_window_ms = place_window_ms
         self.window_ms = window_ms
         self._endpoints = endpoints
@@ -147,6 +151,15 @@ class BinanceOrders:
         self._order_url = f"{endpoints.rest_url}{line.rest_root}/order"
         self._places: dict[int, _Template] = {}
         self._frames: dict[tuple[str, str, bool], tuple[bytes, bytes]] = {}
+
+    def renamed(self, client_order_id: str) -> str:
+        """What the venue calls an order after our cancel; "" where a cancel renames nothing."""
+        return client_order_id + RENAMED_SUFFIX if self.renames_on_cancel and client_order_id else ""
+
+    def original(self, client_order_id: str, ids: ClientIds) -> str:
+        """The id that we minted, also for an order that our cancel has renamed."""
+        stem = client_order_id.removesuffix(RENAMED_SUFFIX)
+        return stem if self.renames_on_cancel and not ids.is_ours(client_order_id) and ids.is_ours(stem) else client_order_id
 
     # ---- sessions
 
@@ -239,7 +252,7 @@ class BinanceOrders:
             formats = self._frames[key] = self._about_formats(method, symbol, venue_order_id != 0)
         frame, signed = formats
         holes: tuple[bytes | int, ...]
-        if method == "order.cancel" and not self.line.has_listen_key:
+        if method == "order.cancel" and self.renames_on_cancel:
             renamed = client_order_id + RENAMED_SUFFIX.encode()
             holes = (renamed, venue_order_id or client_order_id, timestamp_ms)
         else:
@@ -251,7 +264,7 @@ class BinanceOrders:
     def _about_formats(self, method: str, symbol: str, is_by_venue_id: bool) -> tuple[bytes, bytes]:
         words: dict[str, str | int] = {"symbol": symbol, "recvWindow": self.window_ms, "timestamp": "%d"}
         words["orderId" if is_by_venue_id else "origClientOrderId"] = "%d" if is_by_venue_id else "%b"
-        if method == "order.cancel" and not self.line.has_listen_key:
+        if method == "order.cancel" and self.renames_on_cancel:
             words["newClientOrderId"] = "%b"
         if self._socket_key:
             words["apiKey"] = self._socket_key
@@ -270,7 +283,7 @@ class BinanceOrders:
     def cancel_call(self, symbol: str, client_order_id: str, timestamp_ms: int, venue_order_id: int = 0) -> RestCall:
         """DELETE order."""
         parameters = self._about(symbol, client_order_id, timestamp_ms, venue_order_id)
-        if not self.line.has_listen_key and client_order_id:
+        if self.renames_on_cancel and client_order_id:
             parameters["newClientOrderId"] = client_order_id + RENAMED_SUFFIX
         return self._call("DELETE", self._order_url, parameters, "cancel")
 
@@ -446,7 +459,7 @@ class BinanceOrders:
             instrument = self._instruments.find(self.venue, row["symbol"])
             if instrument is None:
                 continue
-            report = sink.begin(_FILL, "", instrument.instrument_index)
+            report = sink.begin(_FILL, "", instrument.instrument_index, row["orderId"])
             if report is None:
                 continue
             report.venue = self.venue
@@ -456,6 +469,7 @@ class BinanceOrders:
             report.quantity_lots = instrument.quantity_lots(row["qty"])
             report.fee_e8 = parse_e8(row["commission"])
             put_text(report.asset, row["commissionAsset"])
+            report.amount_e8 = parse_e8(row.get("realizedPnl", "0"))  # Futures: as the venue rounds it.
             is_buy = row["isBuyer"] if "isBuyer" in row else row["side"] == "BUY"
             report.side = _BUY if is_buy else _SELL
             if row["isMaker"] if "isMaker" in row else row["maker"]:
@@ -565,12 +579,13 @@ class CancelAllOurs:
 
         calls = work.start(local_ms)              make these requests (in parallel)
         calls = work.on_answer(tag, status, …)    … and tell every answer; until `is_done`
+        calls = work.next_round(local_ms)         … and whenever `needs_round`, after a pause of yours
 
     A round lists the open orders, cancels ours and lists again. It is confirmed only by a list from the venue without any
     of ours; network errors and refusals lead to another round, at most ROUNDS_MAX. Foreign orders are counted, never touched.
     """
 
-    ROUNDS_MAX: Final = 8
+    ROUNDS_MAX: Final = 24  # With a pause of 0.2 s: as long as a stop may take.
 
     def __init__(self, codec: BinanceOrders, ids: ClientIds) -> None:
         self._codec = codec
@@ -580,11 +595,14 @@ class CancelAllOurs:
         self._tags = 0
         self._list_tag = -1
         self._time_tag = -1
+        self._has_refusal = False
         self.rounds = 0
-        self.cancelled = 0
+        self.cancelled: list[Mapping[str, Any]] = []  # what the venue said about each; the caller may take them out
+        self.cancelled_count = 0
         self.foreign = 0
         self.remaining: tuple[OpenOrder, ...] = ()
         self.failure = ""
+        self.needs_round = False
         self.is_done = False
         self.is_confirmed = False
 
@@ -594,12 +612,23 @@ class CancelAllOurs:
         if offset_ms is None:
             self._time_tag = self._tag()
             return [(self._time_tag, self._codec.time_call())]
-        return self._list(local_ms)
+        return self.next_round(local_ms)
+
+    def next_round(self, local_ms: int) -> list[tuple[int, RestCall]]:
+        """Lists the open orders once more."""
+        self.needs_round = False
+        if self.rounds >= self.ROUNDS_MAX:
+            self.is_done = True
+            return []
+        self.rounds += 1
+        self._has_refusal = False
+        self._list_tag = self._tag()
+        return [(self._list_tag, self._codec.open_orders_call(self._venue_ms(local_ms)))]
 
     def on_answer(
         self, tag: int, status: int, headers: Mapping[str, str], body: bytes, local_ms: int
     ) -> list[tuple[int, RestCall]]:
-        """One answer (status 0: the network had none). Returns what to ask next."""
+        """One answer (status 0: the network had none, or the request was not made). Returns what to ask next."""
         if tag not in self._waiting or self.is_done:
             return []
         self._waiting.discard(tag)
@@ -608,45 +637,47 @@ class CancelAllOurs:
                 self._offset_ms = read_server_ms(body) - local_ms
             except RemoteProtocolError:
                 self._offset_ms = 0  # Our clock may still be good enough; the venue will say so.
-            return self._list(local_ms)
+            return self.next_round(local_ms)
+        answer = self._codec.read_response(status, headers, body, self._venue_ms(local_ms))
         if tag == self._list_tag:
-            return self._on_list(status, headers, body, local_ms)
-        answer = self._codec.read_response(status, headers, body, local_ms)
+            return self._on_list(answer, local_ms)
         if answer.status == 200:
-            self.cancelled += 1
-        else:
+            self.cancelled.append(answer.result)
+            self.cancelled_count += 1
+        else:  # Most often it was filled or cancelled in between; the next list tells.
             self.failure = f"{answer.error_text} ({answer.error_code})"
-        return [] if self._waiting else self._list(local_ms)
-
-    def _tag(self) -> int:
-        self._tags += 1
-        self._waiting.add(self._tags)
-        return self._tags
-
-    def _list(self, local_ms: int) -> list[tuple[int, RestCall]]:
-        if self.rounds >= self.ROUNDS_MAX:
-            self.is_done = True
+            self._has_refusal = True
+        if self._waiting:
             return []
-        self.rounds += 1
-        self._list_tag = self._tag()
-        return [(self._list_tag, self._codec.open_orders_call(local_ms + (self._offset_ms or 0)))]
+        if self._has_refusal:
+            self.needs_round = True
+            return []
+        return self.next_round(local_ms)
 
-    def _on_list(self, status: int, headers: Mapping[str, str], body: bytes, local_ms: int) -> list[tuple[int, RestCall]]:
-        answer = self._codec.read_response(status, headers, body, local_ms)
+    def _on_list(self, answer: Answer, local_ms: int) -> list[tuple[int, RestCall]]:
         if answer.status != 200 or not isinstance(answer.result, list):
             self.failure = f"{answer.error_text or 'no answer'} ({answer.error_code})"
-            return self._list(local_ms)
+            self.needs_round = True
+            return []
         orders = read_open_orders(answer.result)
         self.remaining = tuple(order for order in orders if self._ids.is_ours(order.client_order_id))
         self.foreign = len(orders) - len(self.remaining)
         if not self.remaining:
             self.is_done = self.is_confirmed = True
             return []
-        timestamp_ms = local_ms + (self._offset_ms or 0)
+        timestamp_ms = self._venue_ms(local_ms)
         return [
             (self._tag(), self._codec.cancel_call(order.symbol, order.client_order_id, timestamp_ms, order.venue_order_id))
             for order in self.remaining
         ]
+
+    def _venue_ms(self, local_ms: int) -> int:
+        return local_ms + (self._offset_ms or 0)
+
+    def _tag(self) -> int:
+        self._tags += 1
+        self._waiting.add(self._tags)
+        return self._tags
 
 
 def order_codec(

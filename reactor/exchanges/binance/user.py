@@ -16,6 +16,7 @@ import orjson
 from reactor.domain.errors import RemoteProtocolError
 from reactor.domain.instrument import Instruments
 from reactor.domain.messages import (
+    FLAG_FOREIGN,
     FLAG_LIQUIDATION,
     FLAG_MAKER,
     NO_INSTRUMENT,
@@ -154,6 +155,7 @@ class BinanceUser:
             if fee is not None and order.get("N"):
                 report.fee_e8 = parse_e8(fee)
                 put_text(report.asset, order["N"])
+            report.amount_e8 = parse_e8(order.get("rp", "0"))  # Futures: what the fill realised, as the venue rounds it.
             if order["m"]:
                 report.header.flags |= FLAG_MAKER
         else:
@@ -168,7 +170,7 @@ class BinanceUser:
                 report.reason = int(Reason.UNMAPPED)
                 put_text(report.text, str(order.get("r", "")))
         if client_order_id.startswith(_FORCED_PREFIXES):
-            report.header.flags |= FLAG_LIQUIDATION
+            report.header.flags = report.header.flags & ~FLAG_FOREIGN | FLAG_LIQUIDATION
         sink.commit()
         return UserEvent.REPORTS
 

@@ -1,0 +1,947 @@
+"""The engine's door: commands become requests, answers and events become reports.
+
+do_work   reports that wait ─▶ timers ─▶ URGENT commands ─▶ NORMAL commands (bounded)
+sockets   on_order_answer, on_user_frame, on_availability ─▶ reports, between two passes
+"""
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+from reactor.domain.errors import TradeError
+from reactor.domain.ids import ClientIds
+from reactor.domain.instrument import VENUE_NAMES, Instruments
+from reactor.domain.messages import (
+    FLAG_CLOSE,
+    FLAG_HEDGE,
+    FLAG_OURS,
+    FLAG_REDUCE_ONLY,
+    FLAG_REPLAYED,
+    NO_INSTRUMENT,
+    CommandKind,
+    ControlKind,
+    Reason,
+    ReportKind,
+    Stage,
+    copy,
+    copy_header,
+    new,
+    put_text,
+    text_of,
+)
+from reactor.engine import queries
+from reactor.engine.connections import ConnectionParameters, OrderSession, UserStream, VenueConnections
+from reactor.engine.counters import Counter
+from reactor.engine.in_flight import REST, Asked, InFlight, Slot
+from reactor.engine.reports import OrderMemory, ReportRing, ReportWriter
+from reactor.engine.router import Policy, RouterParameters, copies_of, policy_of, route
+from reactor.exchanges.binance.orders import PLACE_WINDOW_MS, QUERY_WINDOW_MS, BinanceOrders, CancelAllOurs, order_codec
+from reactor.exchanges.binance.rules import LINES, orders_url
+from reactor.exchanges.binance.user import BinanceUser
+from reactor.exchanges.venue import Answer, Credentials, Endpoints, Outcome, RateLimit, RestCall, UserEvent, Verdict
+from reactor.loop.clock import Clock
+from reactor.loop.counters import Metrics, Span
+from reactor.loop.log import Log
+from reactor.net.network import Failure, Network, Response, Sent
+
+NORMAL: Final = 0
+URGENT: Final = 1
+SECOND_NS: Final = 1_000_000_000
+TICK_NS: Final = 5_000_000
+URGENT_PER_PASS_MAX: Final = 256
+NORMAL_PER_PASS_MAX: Final = 64  # About 2 ms of sending at worst; then sockets and the urgent lane get their turn.
+NORMAL_BETWEEN_LOOKS: Final = 8  # How many normal commands may stand before an urgent one that has just come.
+
+C = CommandKind
+_PLACE, _CANCEL, _QUERY = int(C.PLACE), int(C.CANCEL), int(C.QUERY)
+_CANCEL_ALL_OURS, _OPEN_ORDERS, _POSITIONS = int(C.CANCEL_ALL_OURS), int(C.OPEN_ORDERS), int(C.POSITIONS)
+_BALANCES, _FILLS_SINCE, _FUNDING_SINCE = int(C.BALANCES), int(C.FILLS_SINCE), int(C.FUNDING_SINCE)
+
+K = ReportKind
+_ACK, _REJECT, _CANCELLED, _CANCEL_REJECT = int(K.ACK), int(K.REJECT), int(K.CANCELLED), int(K.CANCEL_REJECT)
+_NOT_SENT, _OUTCOME_UNKNOWN = int(K.NOT_SENT), int(K.OUTCOME_UNKNOWN)
+_ORDER_STATE, _NOT_FOUND, _SNAPSHOT_END = int(K.ORDER_STATE), int(K.ORDER_NOT_FOUND), int(K.SNAPSHOT_END)
+_SESSION_UP, _SESSION_DOWN = int(K.SESSION_UP), int(K.SESSION_DOWN)
+_STAGE_RECEIVE, _STAGE_SEND = int(Stage.RECEIVE), int(Stage.SEND)
+_INTERNAL = int(Span.INTERNAL)
+
+R = Reason
+_UNKNOWN_ORDER_REASONS: Final = frozenset({int(R.UNKNOWN_ORDER), int(R.ORDER_ALREADY_CLOSED)})
+_TIMESTAMP = int(R.TIMESTAMP)
+_REFUSED_UNKNOWN: Final = Verdict(R.UNKNOWN_EXECUTION, Outcome.UNKNOWN)
+
+
+@dataclass(frozen=True)
+class EngineParameters:
+    """What one engine does. Pickled into the plan: no secret is in it. Times in ns unless the name says ms."""
+
+    endpoints: tuple[Endpoints, ...]
+    order_id_prefix: str
+    rate_limits: tuple[tuple[int, tuple[RateLimit, ...]], ...] = ()  # by venue; a venue without limits is not budgeted
+    source: int = 0  # header.source of its reports
+    dedicated_account: bool = False  # arms the venues' own dead-man switches: they hit everybody's orders
+    place_window_ms: int = PLACE_WINDOW_MS  # recvWindow of a place
+    query_window_ms: int = QUERY_WINDOW_MS
+    order_timeout_ns: int = 3 * SECOND_NS  # after it a place or cancel is OUTCOME_UNKNOWN; a healthy venue needs 50 ms
+    query_timeout_ns: int = 3 * SECOND_NS
+    rest_places: bool = True  # places may go over REST when no order session is up
+    cancel_round_ns: int = SECOND_NS // 5  # pause between two rounds of "cancel all ours"
+    countdown_ms: int = 30_000  # of the venue's dead-man switch; renewed three times as often
+    connections: ConnectionParameters = field(default_factory=ConnectionParameters)
+    router: RouterParameters = field(default_factory=RouterParameters)
+
+
+class CommandRing(Protocol):
+    """What the engine needs of shm/ring.py's Consumer."""
+
+    def try_peek(self, lane: int = 0) -> Any: ...
+
+    def release(self, lane: int = 0) -> None: ...
+
+    def pending(self, lane: int = 0) -> int: ...
+
+    def recovered(self, lane: int = 0) -> tuple[int, int, int]: ...
+
+
+@dataclass
+class EnginePorts:
+    """What the engine is plugged into."""
+
+    commands: CommandRing
+    reports: ReportRing
+    network: Network
+    prepost_alive: Callable[[int], bool]
+    credentials: Mapping[int, Credentials]  # by venue
+    instruments: Instruments
+    clock: Clock
+    metrics: Metrics
+    log: Log
+    control: Any | None = None  # Consumer(control)
+    uniform: Callable[[], float] = random.random  # jitter; the world hands in its own
+
+
+class _Venue:
+    """One venue's codecs and connections."""
+
+    __slots__ = ("cancel_work", "codec", "connections", "countdown_due_ns", "user_codec")
+
+    def __init__(self, codec: BinanceOrders, user_codec: BinanceUser, connections: VenueConnections) -> None:
+        self.codec = codec
+        self.user_codec = user_codec
+        self.connections = connections
+        self.cancel_work: _CancelWork | None = None
+        self.countdown_due_ns = 0
+
+
+class _CancelWork:
+    """A running "cancel all ours" and whom to tell."""
+
+    __slots__ = ("next_round_ns", "request_ids", "work")
+
+    def __init__(self, work: CancelAllOurs) -> None:
+        self.work = work
+        self.request_ids: list[int] = []
+        self.next_round_ns = 0
+
+
+class _HeldCancel:
+    """A cancel whose place may still be queued in the other lane."""
+
+    __slots__ = ("after", "command")
+
+    def __init__(self, command: Any, after: int) -> None:
+        self.command = command
+        self.after = after  # how many normal commands must have been read before we know
+
+
+class EngineRole:
+    """See reactor/engine/__init__.py."""
+
+    def __init__(self, parameters: EngineParameters, ports: EnginePorts, name: str = "engine") -> None:
+        """Raises ConfigError if a venue has no usable key."""
+        self.name = name
+        self._parameters = parameters
+        self._ports = ports
+        self._commands = ports.commands
+        self._try_peek = ports.commands.try_peek
+        self._clock = ports.clock
+        self._monotonic_ns = ports.clock.monotonic_ns
+        self._realtime_ns = ports.clock.realtime_ns
+        self._metrics = ports.metrics
+        self._count = ports.metrics.count
+        self._log = ports.log
+        self._instruments = ports.instruments
+        self._ids = ClientIds(parameters.order_id_prefix)
+        self._orders = OrderMemory()
+        self._in_flight = InFlight()
+        self._writer = ReportWriter(ports.reports, self._orders, self._ids, ports.metrics, parameters.source)
+        self._venues: dict[int, _Venue] = {}
+        limits = dict(parameters.rate_limits)
+        for number, endpoints in enumerate(parameters.endpoints):
+            self._venues[endpoints.venue] = self._venue(endpoints, limits.get(endpoints.venue, ()), number)
+        self._handlers: dict[int, Callable[[Any, int], None]] = {
+            _PLACE: self._on_place,
+            _CANCEL: self._on_cancel,
+            _QUERY: self._on_query,
+            _CANCEL_ALL_OURS: self._on_cancel_all,
+            _OPEN_ORDERS: self._on_account,
+            _POSITIONS: self._on_account,
+            _BALANCES: self._on_account,
+            _FILLS_SINCE: self._on_account,
+            _FUNDING_SINCE: self._on_account,
+        }
+        self._held_cancels: dict[str, _HeldCancel] = {}
+        self._normal_read = 0
+        self._recovery: list[list[int] | None] = [None, None]  # by lane: [seen before, queued before] still to come
+        self._next_tick_ns = 0
+        self._was_prepost_alive = False
+        self._is_orphaned = False  # prepost has fallen silent
+        self._is_leaving = False  # the supervisor is gone: cancel ours and leave
+        self._was_ready = False
+
+    def _venue(self, endpoints: Endpoints, limits: tuple[RateLimit, ...], number: int) -> _Venue:
+        parameters, ports = self._parameters, self._ports
+        venue = endpoints.venue
+        codec = order_codec(
+            venue,
+            endpoints,
+            ports.credentials[venue],
+            ports.instruments,
+            parameters.place_window_ms,
+            parameters.query_window_ms,
+        )
+        user_codec = BinanceUser(LINES[venue], ports.instruments, codec)
+        connections = VenueConnections(
+            VENUE_NAMES[venue],
+            codec,
+            user_codec,
+            endpoints,
+            orders_url(endpoints),
+            limits,
+            parameters.connections,
+            ports.network,
+            ports.clock,
+            ports.uniform,
+            self,
+            ports.metrics,
+            ports.log,
+            number * (parameters.connections.sessions_max + 1),
+        )
+        return _Venue(codec, user_codec, connections)
+
+    # ---- the duty cycle
+
+    def on_start(self, now_ns: int) -> None:
+        """Opens every connection."""
+        for venue in self._venues.values():
+            venue.connections.start(now_ns)
+
+    def do_work(self, now_ns: int) -> int:
+        """One pass."""
+        writer = self._writer
+        work = writer.flush() if writer.is_blocked else 0
+        if now_ns >= self._next_tick_ns:
+            self._next_tick_ns = now_ns + TICK_NS
+            work += self._tick(now_ns)
+        if writer.is_blocked:
+            self._count(Counter.BACKPRESSURE_STALLS)
+            return work
+        work += self._drain_urgent(now_ns)
+        read = 0
+        while read < NORMAL_PER_PASS_MAX and not writer.is_blocked:
+            taken = self._drain(NORMAL, NORMAL_BETWEEN_LOOKS, now_ns)
+            read += taken
+            if self._held_cancels:
+                self._release_cancels(now_ns)
+            if taken < NORMAL_BETWEEN_LOOKS:
+                break
+            work += self._drain_urgent(now_ns)
+        return work + read
+
+    def deadline_ns(self, now_ns: int) -> int:
+        """Timers are looked at every tick."""
+        return self._next_tick_ns
+
+    def is_ready(self) -> bool:
+        """True once private connectivity of every venue was complete."""
+        if not self._was_ready:
+            self._was_ready = all(venue.connections.is_available for venue in self._venues.values())
+        return self._was_ready
+
+    def on_stop(self, now_ns: int) -> None:
+        """Closes every connection."""
+        for venue in self._venues.values():
+            venue.connections.stop()
+
+    def on_orphaned(self, now_ns: int) -> None:
+        """The supervisor is gone: nothing new goes out, what is ours is cancelled."""
+        self._is_leaving = True
+        self._cancel_everything(now_ns, "the supervisor is gone")
+
+    def is_drained(self) -> bool:
+        """After `on_orphaned`: every venue has said that none of ours is open (or was asked too often)."""
+        return all(venue.cancel_work is None for venue in self._venues.values())
+
+    # ---- commands
+
+    def _drain_urgent(self, now_ns: int) -> int:
+        return self._drain(URGENT, URGENT_PER_PASS_MAX, now_ns)
+
+    def _drain(self, lane: int, limit: int, now_ns: int) -> int:
+        try_peek, writer = self._try_peek, self._writer
+        taken = 0
+        while taken < limit and not writer.is_blocked:
+            command = try_peek(lane)
+            if command is None:
+                break
+            taken += 1
+            if lane == NORMAL:
+                self._normal_read += 1
+            recovery = self._recovery[lane]
+            if recovery is None:
+                recovery = self._recover(lane)
+            if recovery:
+                self._give_back(command, recovery)
+                continue
+            handler = self._handlers.get(command.header.kind)
+            if handler is None or command.venue not in self._venues:
+                self._count(Counter.COMMANDS_MALFORMED)
+                self._log.error("a command that the engine does not know", kind=command.header.kind, venue=command.venue)
+                self._refuse(command, R.BAD_PARAMETER)
+                continue
+            handler(command, now_ns)
+        if taken:
+            self._count(Counter.COMMANDS, taken)
+            self._commands.release(lane)
+        return taken
+
+    def _recover(self, lane: int) -> list[int]:
+        """What our predecessor left in this lane: [commands it has seen, commands it has not]. Empty: nothing."""
+        released, peeked, published = self._commands.recovered(lane)
+        recovery = [peeked - released, published - peeked] if published > released else []
+        self._recovery[lane] = recovery
+        return recovery
+
+    def _give_back(self, command: Any, recovery: list[int]) -> None:
+        """A command from before our start is never sent. Seen ones may have been sent before we came, others certainly not."""
+        if recovery[0] > 0:
+            recovery[0] -= 1
+            self._count(Counter.RECOVERED_UNKNOWN)
+            self._refuse(command, R.QUEUED_BEFORE_RESTART, is_unknown=True)
+        else:
+            recovery[1] -= 1
+            self._count(Counter.RECOVERED_UNSENT)
+            self._refuse(command, R.QUEUED_BEFORE_RESTART)
+        if recovery[0] <= 0 and recovery[1] <= 0:
+            recovery.clear()
+
+    def _refuse(self, command: Any, reason: Any, *, is_unknown: bool = False, text: str = "") -> None:
+        """Answers a command that is not (or perhaps was, `is_unknown`) sent."""
+        kind = command.header.kind
+        if kind in (_PLACE, _CANCEL, _QUERY):
+            answer = _OUTCOME_UNKNOWN if is_unknown else _NOT_SENT
+            self._count(Counter.OUTCOMES_UNKNOWN if is_unknown else Counter.NOT_SENT)
+        else:
+            answer = _SNAPSHOT_END
+        self._write_about(command, answer, reason, text)
+
+    def _write_about(self, command: Any, kind: int, reason: Any, text: str = "") -> None:
+        """A report that answers a command by itself, without the venue."""
+        writer = self._writer
+        writer.about(command.venue, self._monotonic_ns(), command.request_id)
+        report = writer.begin(kind, "", command.header.instrument_index)
+        copy_header(report, command)
+        header = report.header
+        header.kind, header.source = kind, self._parameters.source
+        report.client_order_id = command.client_order_id
+        report.venue = command.venue
+        if command.header.order_id:
+            header.flags |= FLAG_OURS
+        report.venue_order_id = command.venue_order_id
+        report.side = command.side
+        report.price_ticks = command.price_ticks
+        report.quantity_lots = command.quantity_lots
+        report.reason = reason
+        if text:
+            put_text(report.text, text)
+        writer.commit()
+
+    def _on_place(self, command: Any, now_ns: int) -> None:
+        client_order_id = text_of(command.client_order_id)
+        held = self._held_cancels.pop(client_order_id, None) if self._held_cancels else None
+        if held is not None:
+            self._count(Counter.ANNIHILATED)
+            self._refuse(command, R.CANCEL_OVERTOOK)
+            self._write_about(held.command, _CANCEL_REJECT, R.CANCEL_OVERTOOK)
+            return
+        if self._is_orphaned or self._is_leaving:
+            self._refuse(command, R.KILL_SWITCH)
+            return
+        if command.deadline_ns and self._monotonic_ns() > command.deadline_ns:
+            self._count(Counter.DEADLINE_MISSED)
+            self._refuse(command, R.TIMEOUT)
+            return
+        venue = self._venues[command.venue]
+        connections, codec = venue.connections, venue.codec
+        parameters = self._parameters
+        if not connections.clock.is_certain(now_ns, parameters.place_window_ms):
+            self._count(Counter.CLOCK_REFUSED)
+            self._refuse(command, R.CLOCK_UNCERTAIN)
+            return
+        flags = command.header.flags
+        timestamp_ms = connections.timestamp_ms()
+        is_urgent = flags & (FLAG_HEDGE | FLAG_REDUCE_ONLY) != 0
+        if not connections.budget.try_spend(0, 1, timestamp_ms, is_urgent=is_urgent):
+            self._count(Counter.RATE_REFUSED)
+            is_banned = connections.budget.is_banned(timestamp_ms)
+            self._refuse(command, R.BANNED if is_banned else R.ORDER_RATE)
+            return
+        instrument = self._instruments[command.header.instrument_index]
+        entry = self._orders.remember(command, client_order_id, instrument.symbol)
+        slot = self._in_flight.open(Asked.PLACE, command.venue, command.request_id)
+        slot.client_order_id = client_order_id
+        slot.instrument_index = command.header.instrument_index
+        slot.entry = entry
+        raw_id = client_order_id.encode()
+        router = parameters.router
+        is_whole_close = flags & (FLAG_CLOSE | FLAG_REDUCE_ONLY) == FLAG_CLOSE | FLAG_REDUCE_ONLY
+        policy = policy_of(router, is_place=True, is_whole_close=is_whole_close)
+        copies = copies_of(router, policy) if policy != Policy.FAILOVER else 1
+        sent = 0
+        for session in route(connections.usable):
+            frame = codec.place_frame(self._in_flight.wire_number(slot, sent), command, raw_id, timestamp_ms)
+            if session.send(frame) == Sent.HANDED_OVER:
+                self._note_sent(slot, sent, session, now_ns, parameters.order_timeout_ns)
+                if sent == 0:
+                    entry.connection = session.index
+                sent += 1
+                if sent >= copies:
+                    break
+            else:  # Provably nothing left: the next best may try.
+                session.on_unanswered(now_ns)
+                self._count(Counter.FAILOVERS)
+        if not sent:
+            call = codec.place_call(command, raw_id, timestamp_ms)
+            sent = parameters.rest_places and self._call_order(slot, venue, call, now_ns)
+        if not sent:
+            self._in_flight.drop(slot)
+            self._orders.forget(client_order_id)
+            self._count(Counter.NO_SESSION)
+            self._refuse(command, R.NO_SESSION)
+            return
+        self._count(Counter.PLACES_SENT)
+        send_ns = self._monotonic_ns()
+        stages = entry.report.header.stage_ns
+        stages[_STAGE_SEND] = send_ns
+        if stages[_STAGE_RECEIVE]:
+            self._metrics.record(_INTERNAL, send_ns - stages[_STAGE_RECEIVE])
+
+    def _note_sent(self, slot: Slot, number: int, session: OrderSession, now_ns: int, timeout_ns: int) -> None:
+        session.in_flight += 1
+        self._in_flight.sent(slot, number, session.index, now_ns, timeout_ns)
+
+    def _on_cancel(self, command: Any, now_ns: int) -> None:
+        client_order_id = text_of(command.client_order_id)
+        if client_order_id and self._orders.find(client_order_id) is None:
+            queued = self._commands.pending(NORMAL)
+            if queued:
+                # Its place may still stand in the other lane: then both end here, and nothing is sent.
+                kept = new("command")
+                copy(kept, command, "command")
+                self._held_cancels[client_order_id] = _HeldCancel(kept, self._normal_read + queued)
+                return
+        self._send_about(command, client_order_id, Asked.CANCEL, now_ns)
+
+    def _release_cancels(self, now_ns: int) -> None:
+        """Cancels whose place was not in the other lane after all: it was sent by an earlier run."""
+        for client_order_id, held in list(self._held_cancels.items()):
+            if held.after <= self._normal_read:
+                del self._held_cancels[client_order_id]
+                self._send_about(held.command, client_order_id, Asked.CANCEL, now_ns)
+
+    def _on_query(self, command: Any, now_ns: int) -> None:
+        self._send_about(command, text_of(command.client_order_id), Asked.QUERY, now_ns)
+
+    def _send_about(self, command: Any, client_order_id: str, asked: Asked, now_ns: int) -> None:
+        """A cancel or a query: may be repeated freely, so it races."""
+        venue = self._venues[command.venue]
+        connections = venue.connections
+        if not connections.clock.is_certain(now_ns, self._parameters.query_window_ms):
+            self._count(Counter.CLOCK_REFUSED)
+            self._refuse(command, R.CLOCK_UNCERTAIN)
+            return
+        entry = self._orders.find(client_order_id) if client_order_id else None
+        slot = self._in_flight.open(asked, command.venue, command.request_id)
+        slot.client_order_id = client_order_id
+        slot.instrument_index = command.header.instrument_index
+        slot.entry = entry
+        venue_order_id = command.venue_order_id or (entry.venue_order_id if entry is not None else 0)
+        if asked == Asked.CANCEL and entry is not None:
+            entry.has_cancel = True
+        if self._ask(slot, venue, client_order_id, venue_order_id, now_ns):
+            self._count(Counter.CANCELS_SENT if asked == Asked.CANCEL else Counter.QUERIES_SENT)
+            return
+        self._in_flight.drop(slot)
+        is_banned = connections.budget.is_banned(connections.timestamp_ms())
+        self._refuse(command, R.BANNED if is_banned else R.NO_SESSION)
+
+    def _ask(self, slot: Slot, venue: _Venue, client_order_id: str, venue_order_id: int, now_ns: int) -> bool:
+        """Sends a cancel or query on its way, over sockets or else REST. False: nothing was sent."""
+        connections, codec = venue.connections, venue.codec
+        parameters = self._parameters
+        is_cancel = slot.asked == Asked.CANCEL
+        symbol = self._instruments[slot.instrument_index].symbol
+        timestamp_ms = connections.timestamp_ms()
+        entry = slot.entry
+        only = entry.connection if entry is not None and is_cancel and not entry.is_acked else -1
+        weight = codec.weights["cancel" if is_cancel else "query"]
+        timeout_ns = parameters.order_timeout_ns if is_cancel else parameters.query_timeout_ns
+        raw_id = client_order_id.encode()
+        make = codec.cancel_frame if is_cancel else codec.query_frame
+        copies = copies_of(parameters.router, Policy.RACE)
+        sent = 0
+        for session in route(connections.usable, only):
+            if not connections.budget.try_spend(weight, 0, timestamp_ms, is_urgent=True):
+                self._count(Counter.RATE_REFUSED)
+                break
+            frame = make(self._in_flight.wire_number(slot, sent), symbol, raw_id, timestamp_ms, venue_order_id)
+            if session.send(frame) == Sent.HANDED_OVER:
+                self._note_sent(slot, sent, session, now_ns, timeout_ns)
+                sent += 1
+                if sent >= copies:
+                    break
+            else:
+                session.on_unanswered(now_ns)
+                self._count(Counter.FAILOVERS)
+        if sent:
+            return True
+        call = codec.cancel_call if is_cancel else codec.query_call
+        return self._call_order(slot, venue, call(symbol, client_order_id, timestamp_ms, venue_order_id), now_ns)
+
+    def _call_order(self, slot: Slot, venue: _Venue, call: RestCall, now_ns: int) -> bool:
+        """The same request over REST."""
+
+        def on_answer(answer: Answer, response: Response) -> None:
+            found, number = self._in_flight.find(wire_number)
+            if found is None:
+                self._count(Counter.ANSWERS_UNASKED)
+            elif response.failure == Failure.NOT_SENT and found.asked == Asked.PLACE:
+                self._on_not_sent(found, number, response.text)
+            else:
+                self._on_result(found, number, venue, answer, response.receive_ns, REST)
+
+        wire_number = self._in_flight.wire_number(slot, 0)
+        if not venue.connections.call(call, on_answer, is_urgent=True):
+            return False
+        self._count(Counter.REST_FALLBACKS)
+        self._in_flight.sent(slot, 0, REST, now_ns, self._parameters.connections.rest_timeout_ns + SECOND_NS)
+        return True
+
+    # ---- answers
+
+    def on_order_answer(self, session: OrderSession, answer: Answer, receive_ns: int) -> None:
+        """See connections.Owner."""
+        slot, number = self._in_flight.find(answer.request_number)
+        if slot is None:
+            self._count(Counter.ANSWERS_UNASKED)
+            return
+        session.on_answered(receive_ns - slot.sent_ns, receive_ns, is_late=slot.is_late)
+        venue = self._venues[slot.venue]
+        if answer.status in (429, 418):
+            venue.connections.obey(answer, venue.connections.timestamp_ms())
+        self._on_result(slot, number, venue, answer, receive_ns, session.index)
+
+    def _on_result(self, slot: Slot, number: int, venue: _Venue, answer: Answer, receive_ns: int, connection: int) -> None:
+        in_flight = self._in_flight
+        if slot.is_late:
+            self._count(Counter.LATE_ANSWERS)
+        if answer.status == 200:
+            is_first = in_flight.succeeded(slot, number)
+            if is_first or slot.asked == Asked.PLACE:  # A second yes to a place may be a second order.
+                self._write_success(slot, venue, answer, receive_ns, connection)
+            in_flight.settle(slot)
+            return
+        verdict = venue.codec.classify(answer)
+        if verdict.reason == _TIMESTAMP:
+            venue.connections.distrust_clock(receive_ns)
+        if verdict.outcome == Outcome.UNKNOWN:
+            slot.refusal = (verdict, answer)  # "Nobody knows" outranks another copy's "no".
+        refusal = in_flight.refused(slot, number, (verdict, answer))
+        if refusal is not None and not self._look_again(slot, venue, refusal[0], receive_ns):
+            self._write_refusal(slot, refusal[0], refusal[1], receive_ns, connection)
+        in_flight.settle(slot)
+
+    def _look_again(self, slot: Slot, venue: _Venue, verdict: Verdict, now_ns: int) -> bool:
+        """Spot knows a cancelled order by the cancel's id: before "not there" is believed, that is asked for."""
+        if slot.asked != Asked.QUERY or slot.is_second_look or verdict.reason not in _UNKNOWN_ORDER_REASONS:
+            return False
+        entry = slot.entry
+        renamed = venue.codec.renamed(slot.client_order_id)
+        if not renamed or (entry is not None and not entry.has_cancel):
+            return False
+        second = self._in_flight.open(Asked.QUERY, slot.venue, slot.request_id)
+        second.client_order_id = slot.client_order_id
+        second.instrument_index = slot.instrument_index
+        second.entry = entry
+        second.is_second_look = True
+        if self._ask(second, venue, renamed, 0, now_ns):
+            return True
+        self._in_flight.drop(second)
+        return False
+
+    def _write_success(self, slot: Slot, venue: _Venue, answer: Answer, receive_ns: int, connection: int) -> None:
+        kind = _ACK if slot.asked == Asked.PLACE else _CANCELLED if slot.asked == Asked.CANCEL else _ORDER_STATE
+        writer = self._writer
+        result = answer.result if isinstance(answer.result, dict) else {}
+        client_order_id = slot.client_order_id or venue.codec.original(str(result.get("clientOrderId", "")), self._ids)
+        flags = FLAG_REPLAYED if kind == _ORDER_STATE else 0
+        writer.about(slot.venue, receive_ns, slot.request_id, flags, max(connection, 0))
+        report = writer.begin(kind, client_order_id, slot.instrument_index)
+        if report is None:
+            return
+        try:
+            venue.codec.write_order(result, report)
+        except (TradeError, KeyError, TypeError, ValueError, OverflowError) as error:
+            # The venue said yes in words that we cannot read: the yes counts, the details come by the user stream.
+            self._count(Counter.FRAMES_MALFORMED)
+            self._log.warning("an answer cannot be read", venue=venue.connections.name, error=str(error))
+        writer.commit()
+
+    def _write_refusal(self, slot: Slot, verdict: Verdict, answer: Answer, receive_ns: int, connection: int) -> None:
+        is_unknown_order = verdict.reason in _UNKNOWN_ORDER_REASONS
+        if slot.asked == Asked.PLACE:
+            if verdict.outcome == Outcome.SUCCESS:
+                kind = _ACK
+            else:
+                kind = _OUTCOME_UNKNOWN if verdict.outcome == Outcome.UNKNOWN else _REJECT
+        elif slot.asked == Asked.CANCEL:
+            kind = _OUTCOME_UNKNOWN if verdict.outcome == Outcome.UNKNOWN else _CANCEL_REJECT
+        else:
+            # Only the venue's own "no such order" is one; whatever else it said, the order's fate is still unknown.
+            kind = _NOT_FOUND if is_unknown_order else _OUTCOME_UNKNOWN
+        if kind == _REJECT:
+            self._count(Counter.REJECTS)
+        elif kind == _OUTCOME_UNKNOWN:
+            self._count(Counter.OUTCOMES_UNKNOWN)
+        if verdict.outcome == Outcome.FATAL:
+            self._log.error(
+                "the venue refuses us", venue=VENUE_NAMES[slot.venue], code=answer.error_code, words=answer.error_text
+            )
+        self._write_outcome(slot, kind, verdict.reason, receive_ns, connection, answer.error_code, answer.error_text)
+
+    def _on_not_sent(self, slot: Slot, number: int, text: str) -> None:
+        """REST found no server: certainly no effect."""
+        self._in_flight.refused(slot, number, None)
+        if not slot.is_late:
+            self._count(Counter.NOT_SENT)
+            self._write_outcome(slot, _NOT_SENT, R.NO_SESSION, self._monotonic_ns(), REST, 0, text)
+        self._in_flight.settle(slot)
+
+    def _write_outcome(
+        self, slot: Slot, kind: int, reason: Any, receive_ns: int, connection: int, code: int = 0, text: str = ""
+    ) -> None:
+        writer = self._writer
+        writer.about(slot.venue, receive_ns, slot.request_id, 0, max(connection, 0))
+        report = writer.begin(kind, slot.client_order_id, slot.instrument_index)
+        if report is None:
+            return
+        report.reason = reason
+        report.error_code = code
+        if text:
+            put_text(report.text, text)
+        writer.commit()
+
+    def on_order_session_lost(self, session: OrderSession, now_ns: int) -> None:
+        """See connections.Owner: what only this session carried has an unknown outcome."""
+        for slot in self._in_flight.connection_lost(session.pool.venue, session.index, now_ns):
+            self._count(Counter.OUTCOMES_UNKNOWN)
+            self._write_outcome(slot, _OUTCOME_UNKNOWN, R.CONNECTION_LOST, now_ns, session.index)
+
+    # ---- user stream
+
+    def on_user_frame(self, stream: UserStream, payload: memoryview, receive_ns: int) -> UserEvent:
+        """See connections.Owner."""
+        connections = stream.pool
+        self._writer.about(connections.venue, receive_ns)
+        return connections.user_codec.read(payload, self._writer)
+
+    def on_availability(self, connections: VenueConnections, now_ns: int) -> None:
+        """See connections.Owner."""
+        writer = self._writer
+        writer.about(connections.venue, now_ns)
+        report = writer.begin(_SESSION_UP if connections.is_available else _SESSION_DOWN, "", NO_INSTRUMENT)
+        report.venue = connections.venue
+        if not connections.is_available:
+            report.reason = R.CONNECTION_LOST
+        writer.commit()
+        if connections.is_available:
+            self._log.info("private connectivity is complete", venue=connections.name)
+        else:
+            self._log.warning("private connectivity is broken", venue=connections.name)
+
+    # ---- account queries
+
+    def _on_account(self, command: Any, now_ns: int) -> None:
+        venue = self._venues[command.venue]
+        connections, codec = venue.connections, venue.codec
+        kind = command.header.kind
+        now_ms, writer = connections.timestamp_ms, self._writer
+        if kind == _FILLS_SINCE:
+            if command.header.instrument_index >= len(self._instruments):
+                self._refuse(command, R.BAD_PARAMETER)
+                return
+            symbol = self._instruments[command.header.instrument_index].symbol
+            talk = queries.fills_since(codec, now_ms, writer, symbol, command.trade_id, command.since_ms)
+        elif kind == _FUNDING_SINCE:
+            talk = queries.funding_since(codec, now_ms, writer, command.since_ms)
+        elif kind == _POSITIONS:
+            talk = queries.positions(codec, now_ms, writer)
+        elif kind == _BALANCES:
+            talk = queries.balances(codec, now_ms, writer)
+        else:
+            talk = queries.open_orders(codec, now_ms, writer)
+        if not connections.clock.is_certain(now_ns, self._parameters.query_window_ms):
+            self._count(Counter.CLOCK_REFUSED)
+            self._refuse(command, R.CLOCK_UNCERTAIN)
+            return
+        self._count(Counter.QUERIES_SENT)
+        _Talk(self, venue, talk, command).go_on(None, now_ns)
+
+    # ---- cancel all ours
+
+    def _on_cancel_all(self, command: Any, now_ns: int) -> None:
+        self._cancel_all(self._venues[command.venue], now_ns, command.request_id)
+
+    def _cancel_all(self, venue: _Venue, now_ns: int, request_id: int = 0) -> None:
+        """Starts the work, or joins the one that runs: it ends with a list from the venue in any case."""
+        running = venue.cancel_work
+        if running is None:
+            running = venue.cancel_work = _CancelWork(CancelAllOurs(venue.codec, self._ids))
+            if request_id:
+                running.request_ids.append(request_id)
+            connections = venue.connections
+            offset_ms = connections.clock.offset_ns // 1_000_000 if connections.clock.is_measured else None
+            self._call_cancels(venue, running, running.work.start(self._local_ms(), offset_ms))
+        elif request_id:
+            running.request_ids.append(request_id)
+
+    def _cancel_everything(self, now_ns: int, why: str) -> None:
+        self._count(Counter.ORPHANED)
+        self._log.error("cancelling what is ours", reason=why)
+        for venue in self._venues.values():
+            self._cancel_all(venue, now_ns)
+
+    def _call_cancels(self, venue: _Venue, running: _CancelWork, calls: list[tuple[int, RestCall]]) -> None:
+        for tag, call in calls:
+            if not venue.connections.call(call, self._cancel_answer(venue, running, tag), is_urgent=True):
+                # Refused by the budget: as good as no answer; the next round tries again.
+                running.work.on_answer(tag, 0, {}, b"request budget", self._local_ms())
+        self._after_cancels(venue, running)
+
+    def _cancel_answer(self, venue: _Venue, running: _CancelWork, tag: int) -> Callable[[Answer, Response], None]:
+        def on_answer(answer: Answer, response: Response) -> None:
+            if venue.cancel_work is not running:
+                return
+            calls = running.work.on_answer(tag, response.status, response.headers, response.body, self._local_ms())
+            for result in running.work.cancelled:
+                self._write_cancelled(venue, result, response.receive_ns)
+            running.work.cancelled.clear()
+            if calls:
+                self._call_cancels(venue, running, calls)
+            else:
+                self._after_cancels(venue, running)
+
+        return on_answer
+
+    def _write_cancelled(self, venue: _Venue, result: Any, receive_ns: int) -> None:
+        if not isinstance(result, dict):
+            return
+        client_order_id = str(result.get("origClientOrderId") or result.get("clientOrderId", ""))
+        instrument = self._instruments.find(venue.codec.venue, str(result.get("symbol", "")))
+        if instrument is None:
+            return
+        writer = self._writer
+        writer.about(venue.codec.venue, receive_ns)
+        report = writer.begin(_CANCELLED, client_order_id, instrument.instrument_index)
+        if report is None:
+            return
+        try:
+            venue.codec.write_order(result, report)
+        except (TradeError, KeyError, TypeError, ValueError, OverflowError):
+            self._count(Counter.FRAMES_MALFORMED)
+            return
+        writer.commit()
+
+    def _after_cancels(self, venue: _Venue, running: _CancelWork) -> None:
+        work = running.work
+        if work.needs_round:
+            running.next_round_ns = self._monotonic_ns() + self._parameters.cancel_round_ns
+            return
+        if not work.is_done or venue.cancel_work is not running:
+            return
+        venue.cancel_work = None
+        self._count(Counter.CANCEL_ALL_ROUNDS, work.rounds)
+        if work.is_confirmed:
+            self._log.info(
+                "none of ours is open", venue=venue.connections.name, cancelled=work.cancelled_count, foreign=work.foreign
+            )
+        else:
+            self._log.error(
+                "ours may still be open", venue=venue.connections.name, left=len(work.remaining), reason=work.failure
+            )
+        for request_id in running.request_ids:
+            self._end_snapshot(
+                venue.codec.venue,
+                request_id,
+                work.cancelled_count,
+                R.NONE if work.is_confirmed else R.UNKNOWN_EXECUTION,
+                work.failure if not work.is_confirmed else "",
+            )
+
+    def _end_snapshot(
+        self, venue: int, request_id: int, rows: int, reason: Any, text: str = "", code: int = 0, command: Any = None
+    ) -> None:
+        writer = self._writer
+        writer.about(venue, self._monotonic_ns(), request_id)
+        report = writer.begin(_SNAPSHOT_END, "", NO_INSTRUMENT)
+        if command is not None:
+            report.header.instrument_index = command.header.instrument_index
+            report.trade_id = command.trade_id
+        report.venue = venue
+        report.row_count = min(rows, 0xFFFF)
+        report.reason = reason
+        report.error_code = code
+        if text:
+            put_text(report.text, text)
+        writer.commit()
+
+    # ---- timers
+
+    def _tick(self, now_ns: int) -> int:
+        work = 0
+        for venue in self._venues.values():
+            connections = venue.connections
+            work += connections.tick(now_ns)
+            running = venue.cancel_work
+            if running is not None and running.work.needs_round and now_ns >= running.next_round_ns:
+                self._call_cancels(venue, running, running.work.next_round(self._local_ms()))
+            if self._parameters.dedicated_account and now_ns >= venue.countdown_due_ns:
+                self._arm_countdown(venue, now_ns)
+        for slot in self._in_flight.expired(now_ns):
+            self._on_expired(slot, now_ns)
+        self._watch_prepost(now_ns)
+        if self._ports.control is not None:
+            self._take_control(now_ns)
+        if self._writer.is_full:
+            self._log.error("reports cannot be delivered: sessions are cut, reconciliation will recover what is missed")
+            for venue in self._venues.values():
+                venue.connections.cut("backpressure")
+        self._publish()
+        return min(work, 1)
+
+    def _on_expired(self, slot: Slot, now_ns: int) -> None:
+        carriers = slot.carriers()
+        for session in self._venues[slot.venue].connections.sessions:
+            if session.index in carriers and session.in_flight > 0:
+                session.in_flight -= 1
+                session.on_unanswered(now_ns)
+        self._count(Counter.OUTCOMES_UNKNOWN)
+        self._write_outcome(slot, _OUTCOME_UNKNOWN, R.TIMEOUT, now_ns, max(slot.connections[0], 0))
+
+    def _watch_prepost(self, now_ns: int) -> None:
+        is_alive = self._ports.prepost_alive(now_ns)
+        if is_alive:
+            if self._is_orphaned:
+                self._log.info("prepost is back")
+                self._is_orphaned = False
+                if not self._is_leaving:
+                    for venue in self._venues.values():  # It reconciles by itself, and its new orders are not to be cancelled.
+                        if venue.cancel_work is not None and not venue.cancel_work.request_ids:
+                            venue.cancel_work = None
+            self._was_prepost_alive = True
+        elif self._was_prepost_alive and not self._is_orphaned:
+            self._is_orphaned = True
+            self._cancel_everything(now_ns, "prepost has fallen silent")
+
+    def _arm_countdown(self, venue: _Venue, now_ns: int) -> None:
+        """The venue cancels everything of these symbols unless we say so again in time: only on an account of our own."""
+        countdown_ms = self._parameters.countdown_ms
+        venue.countdown_due_ns = now_ns + countdown_ms * 1_000_000 // 3
+        codec, connections = venue.codec, venue.connections
+        if not codec.line.countdown_path or not connections.clock.is_measured or self._is_orphaned:
+            return
+        for instrument in self._instruments:
+            if instrument.venue == codec.venue:
+                call = codec.countdown_call(instrument.symbol, countdown_ms, connections.timestamp_ms())
+                connections.call(call, self._on_countdown, is_urgent=True)
+
+    def _on_countdown(self, answer: Answer, response: Response) -> None:
+        if answer.status != 200:
+            self._log.error(
+                "the venue's dead-man switch could not be armed",
+                code=answer.error_code,
+                words=answer.error_text or response.text,
+            )
+
+    def _take_control(self, now_ns: int) -> None:
+        control = self._ports.control
+        assert control is not None, "asked only where there is a control ring"
+        while (message := control.try_peek(NORMAL)) is not None:
+            if message.header.kind == ControlKind.CANCEL_ALL:
+                self._cancel_everything(now_ns, "the operator asked")
+            self._metrics.view.control_sequence = message.header.sequence
+            control.release(NORMAL)
+
+    def _publish(self) -> None:
+        set_gauge = self._metrics.set
+        set_gauge(Counter.PENDING_REPORTS, self._writer.pending)
+        set_gauge(Counter.ORDERS_REMEMBERED, len(self._orders))
+        set_gauge(Counter.IN_FLIGHT, len(self._in_flight))
+        sessions = [session for venue in self._venues.values() for session in venue.connections.usable]
+        set_gauge(Counter.SESSIONS_UP, len(sessions))
+        set_gauge(Counter.SESSION_SCORE_MIN, min((session.score for session in sessions), default=0))
+        set_gauge(Counter.RTT_US, min((session.health.rtt_ns for session in sessions), default=0) // 1000)
+
+    def _local_ms(self) -> int:
+        return self._realtime_ns() // 1_000_000
+
+
+class _Talk:
+    """One running account query."""
+
+    __slots__ = ("_command", "_role", "_rows_flags", "_talk", "_venue")
+
+    def __init__(self, role: EngineRole, venue: _Venue, talk: queries.Conversation, command: Any) -> None:
+        self._role = role
+        self._venue = venue
+        self._talk = talk
+        self._command = new("command")  # The ring's slot is released long before the answer comes.
+        copy(self._command, command, "command")
+
+    def go_on(self, answer: Answer | None, receive_ns: int) -> None:
+        """Lets the conversation read an answer and make its next request, or ends the snapshot."""
+        role, command = self._role, self._command
+        role._writer.about(command.venue, receive_ns, command.request_id, FLAG_REPLAYED)
+        try:
+            call = next(self._talk) if answer is None else self._talk.send(answer)
+        except StopIteration as done:
+            self._end(done.value, R.NONE)
+            return
+        except queries.QueryFailed as failure:
+            self._end(0, failure.verdict.reason, failure.answer.error_text, failure.answer.error_code)
+            return
+        except (TradeError, KeyError, TypeError, ValueError, OverflowError) as error:
+            role._count(Counter.FRAMES_MALFORMED)
+            self._end(0, R.UNMAPPED, f"unreadable answer: {error}")
+            return
+        if not self._venue.connections.call(call, self._on_answer, is_urgent=True):
+            self._talk.close()
+            self._end(0, R.RATE_LIMITED, "request budget")
+
+    def _on_answer(self, answer: Answer, response: Response) -> None:
+        self.go_on(answer, response.receive_ns)
+
+    def _end(self, rows: int, reason: Any, text: str = "", code: int = 0) -> None:
+        command = self._command
+        self._role._end_snapshot(command.venue, command.request_id, rows, reason, text, code, command)
