@@ -68,8 +68,11 @@ class Hedging:
     def on_outcome(self, pair: Pair, outcome: Outcome) -> None:
         """A fill of the pair, or an order of it that is over."""
         order = outcome.order
-        if outcome.is_settled and order is not None:
-            self._learn(pair, order)
+        if order is not None:
+            if outcome.fill_lots and order.leg == LEG_OPEN:
+                pair.opening_lots_left -= outcome.fill_lots
+            if outcome.is_settled:
+                self._learn(pair, order)
         if pair.state == IDLE and outcome.fill_lots:
             self._resume(pair)
         self.work(pair, outcome)

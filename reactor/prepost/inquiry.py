@@ -80,7 +80,10 @@ class Inquiry:
             return False
         order.not_founds += 1
         order.not_found_ns = now_ns
-        return order.not_founds >= self._answers_min
+        if order.not_founds < self._answers_min:
+            self._schedule(order, now_ns + self._spacing_ns)
+            return False
+        return True
 
     def _schedule(self, order: Order, at_ns: int) -> None:
         order.next_ask_ns = at_ns
