@@ -328,11 +328,31 @@ def _feed(bench: Bench) -> Role:
     return FeedRole(bench.parameters, ports)
 
 
+def _engine(bench: Bench) -> Role:
+    from reactor.engine.role import EnginePorts, EngineRole
+
+    assert bench.credentials is not None, "the supervisor hands the key to the engine's process"
+    ports = EnginePorts(
+        commands=bench.wires.consumer("commands"),
+        reports=bench.wires.producer("reports"),
+        network=bench.network(),
+        prepost_alive=bench.wires.is_alive(bench.one("prepost")),
+        credentials={each.venue: bench.credentials for each in bench.plan.endpoints},
+        instruments=bench.instruments,
+        clock=bench.clock,
+        metrics=bench.metrics,
+        log=bench.log,
+        control=bench.control(),
+    )
+    return EngineRole(bench.parameters, ports)
+
+
 BUILDERS: dict[str, Callable[[Bench], Role]] = {
     "journal": _journal,
     "collector": _collector,
     "prepost": _prepost,
     "feed": _feed,
+    "engine": _engine,
 }
 
 

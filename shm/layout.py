@@ -41,9 +41,9 @@ def _dtype(ctype: Any, ffi: Any) -> np.dtype[Any]:
 def enum_of(ffi: Any, enum_name: str, prefix: str) -> type[IntEnum]:
     """The IntEnum of a C enum, without the C prefix: `enum_of(ffi, "side_e", "SIDE_")` has members BUY and SELL."""
     members = {name.removeprefix(prefix): value for value, name in ffi.typeof(enum_name).elements.items()}
-    made = IntEnum(enum_name.removesuffix("_e"), sorted(members.items(), key=lambda member: member[1]))
+    made = IntEnum(enum_name.removesuffix("_e"), sorted(members.items(), key=lambda member: member[1]))  # type: ignore[misc]
     setattr(made, "__reduce_ex__", _as_number)  # noqa: B010 -- a method of an enum that mypy cannot see made
-    return made  # type: ignore[return-value]
+    return made
 
 
 def _as_number(self: Any, protocol: Any) -> tuple[Any, ...]:

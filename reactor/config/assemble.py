@@ -14,6 +14,7 @@ from reactor.config.schema import Config
 from reactor.domain.errors import ConfigError
 from reactor.domain.instrument import VENUE_NAMES, Instruments
 from reactor.domain.messages import NO_INSTRUMENT
+from reactor.engine.role import EngineParameters
 from reactor.exchanges.venue import Endpoints, RateLimit
 from reactor.feed.role import FeedParameters, SignalsParameters, UserSignalParameters
 from reactor.feed.signals.book_top import BookTopParameters
@@ -64,7 +65,21 @@ def assemble(
         places = place(kinds, host, config.system.placement)
     except ValueError as error:
         raise ConfigError(f"system.{error}") from None
-    makers = {"journal": _journal, "engine": _engine, "prepost": _prepost, "collector": _collector}
+
+    def engine(config: Config, instruments: Instruments, pairs: Pairs) -> Any:
+        binance = config.exchanges.binance
+        return EngineParameters(
+            endpoints=tuple(endpoints),
+            order_id_prefix=config.system.order_id_prefix,
+            rate_limits=tuple((venue, tuple(limits)) for venue, limits in rate_limits.items()),
+            source=kinds.index(("engine", "engine")),
+            dedicated_account=binance.dedicated_account,
+            connections=binance.order_sessions,
+            router=binance.routing,
+            **binance.orders.model_dump(),
+        )
+
+    makers = {"journal": _journal, "engine": engine, "prepost": _prepost, "collector": _collector}
     roles = []
     for index, (name, kind) in enumerate(kinds):
         if kind == "feed":
@@ -148,10 +163,6 @@ def _prepost(config: Config, instruments: Instruments, pairs: Pairs) -> Any:
     )
     parameters.check(instruments)
     return parameters
-
-
-def _engine(config: Config, instruments: Instruments, pairs: Pairs) -> Any:
-    return None
 
 
 def _feed(config: Config, instruments: Instruments, pairs: Pairs, number: int, mine: tuple[int, ...]) -> tuple[Any, bool]:

@@ -20,6 +20,9 @@ from reactor.collector.triggers.registry import TriggersParameters
 from reactor.config.placement import PlacementParameters
 from reactor.config.system import LogParameters, MetricsParameters, RestartParameters, SimulatedParameters, StopParameters
 from reactor.domain.instrument import VENUE_NAMES
+from reactor.engine.connections import ConnectionParameters
+from reactor.engine.role import EngineParameters
+from reactor.engine.router import RouterParameters
 from reactor.feed.books import BooksParameters
 from reactor.feed.sessions import SessionParameters
 from reactor.feed.signals.adaptive_spread import AdaptiveSpreadParameters
@@ -39,6 +42,32 @@ class Strict(BaseModel):
     """Nothing is converted, nothing is ignored, nothing changes afterwards."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+if TYPE_CHECKING:
+
+    class PairTerms(Strict):
+        """How one pair is traded: prepost's PairParameters without its two legs."""
+
+    class OrderTerms(Strict):
+        """How requests are sent: EngineParameters without what the house fills in."""
+else:
+
+    def _without(name: str, room: type, left_out: tuple[str, ...]) -> type:
+        """A room's own dataclass less what nobody types into a config: one declaration, one set of defaults."""
+        hints = get_type_hints(room)
+        return create_model(
+            name,
+            __base__=Strict,
+            **{each.name: (hints[each.name], each.default) for each in fields(room) if each.name not in left_out},
+        )
+
+    PairTerms = _without("PairTerms", PairParameters, ("open_instrument_index", "hedge_instrument_index"))
+    OrderTerms = _without(
+        "OrderTerms",
+        EngineParameters,
+        ("endpoints", "order_id_prefix", "rate_limits", "source", "dedicated_account", "connections", "router"),
+    )
 
 
 class VenueAddresses(Strict):
@@ -67,6 +96,9 @@ class Exchange(Strict):
     addresses: dict[str, VenueAddresses] = Field(default_factory=dict)  # empty: what the environment means
     credentials: Credentials = Credentials()
     simulated: SimulatedParameters = SimulatedParameters()
+    order_sessions: ConnectionParameters = ConnectionParameters()
+    routing: RouterParameters = RouterParameters()
+    orders: OrderTerms = OrderTerms()
     feed_sessions: SessionParameters = SessionParameters()
     books: BooksParameters = BooksParameters()
     books_by_venue: dict[str, BooksParameters] = Field(default_factory=dict)  # where a venue needs other ones
@@ -77,22 +109,6 @@ class Exchanges(Strict):
     """The companies."""
 
     binance: Exchange = Exchange()
-
-
-_LEGS = ("open_instrument_index", "hedge_instrument_index")
-
-if TYPE_CHECKING:
-
-    class PairTerms(Strict):
-        """How one pair is traded: prepost's PairParameters without its two legs."""
-else:
-    # The room's own dataclass less the indexes, which nobody types into a config: one declaration, one set of defaults.
-    _hints = get_type_hints(PairParameters)
-    PairTerms = create_model(
-        "PairTerms",
-        __base__=Strict,
-        **{each.name: (_hints[each.name], each.default) for each in fields(PairParameters) if each.name not in _LEGS},
-    )
 
 
 class ArbitragePair(Strict):
