@@ -180,7 +180,7 @@ def open_exchange(parameters: SimParameters, now_ns: int) -> tuple[SimulatedExch
             keys.append(ApiKey(account.api_key, account.hmac_secret, number))
     known = {key.api_key for key in keys}
     first = next(iter(numbers.values()))
-    if parameters.face.keys is DEFAULT_KEYS:
+    if parameters.face.keys == DEFAULT_KEYS:
         keys += [replace(key, account=first) for key in DEFAULT_KEYS if key.kind is KeyKind.ED25519]
     else:
         keys += [key for key in parameters.face.keys if key.api_key not in known]

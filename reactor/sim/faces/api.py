@@ -23,6 +23,7 @@ from reactor.sim.faults import FaultPlan, RequestFate
 HTML: Final = "text/html"
 NS_PER_MS: Final = 1_000_000
 NS_PER_US: Final = 1_000
+PROCESSING_NS_MAX: Final = 10_000_000_000  # "Request processing limit 10 s → -1007 (outcome unknown)."
 
 Handler = Callable[["Call"], Any]  # JSON-able, or bytes that are JSON already; a Refusal; or raises VenueError
 
@@ -133,12 +134,15 @@ class Api:
             return RequestFate()
         # "Reduce-only/close-position orders are exempt."
         is_exempt = endpoint.is_exempt or params.values.get("reduceOnly", "").lower() == "true"
-        return self.faults.request(is_order=endpoint.is_order, is_exempt=is_exempt)
+        fate = self.faults.request(is_order=endpoint.is_order, is_exempt=is_exempt)
+        if fate.delay_ns > PROCESSING_NS_MAX and fate.kind == "ok":  # It is done; the answer comes too late to be given.
+            return RequestFate(PROCESSING_NS_MAX, "lost_timeout")
+        return fate
 
     def _run(self, endpoint: Endpoint, call: Call, api_key: str | None, fate: RequestFate) -> Any:
         limits = self.limits
         if fate.kind == "banned":
-            limits.ban(call.ip, call.now_ns)
+            limits.ban(call.ip, call.now_ns, fate.banned_for_ns)
         weight = endpoint.weight if isinstance(endpoint.weight, int) else endpoint.weight(call.params)
         limits.charge(call.ip, weight, call.now_ns)
         if endpoint.security is not Security.NONE:

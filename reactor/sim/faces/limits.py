@@ -125,7 +125,7 @@ class RateLimits:
         """Counts one request; refuses it (429, 418) if the IP is over its limits or banned."""
         caller = self._caller(ip)
         parameters = self.parameters
-        if caller.banned_until_ns > now_ns and "REQUEST_WEIGHT" not in parameters.lifted:
+        if caller.banned_until_ns > now_ns:
             raise VenueError(
                 -1003,
                 f"Way too much request weight used; IP banned until {caller.banned_until_ns // 1_000_000}. "
@@ -164,10 +164,10 @@ class RateLimits:
         window = self._caller(ip).weight
         window.count = max(0, window.count - weight)
 
-    def ban(self, ip: str, now_ns: int) -> None:
-        """Bans an IP: two minutes, twice as long each time."""
+    def ban(self, ip: str, now_ns: int, for_ns: int = 0) -> None:
+        """Bans an IP, for two minutes and twice as long each time unless `for_ns` is given."""
         caller = self._caller(ip)
-        caller.banned_until_ns = now_ns + min(BAN_NS_FIRST << caller.bans, BAN_NS_MAX)
+        caller.banned_until_ns = now_ns + (for_ns or min(BAN_NS_FIRST << caller.bans, BAN_NS_MAX))
         caller.bans += 1
         caller.requests_over = 0
 
