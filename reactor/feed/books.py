@@ -317,6 +317,9 @@ class VenueBooks:
             session.counters.native.frames = 0
         if not reason or self._is_stopping:
             return
+        if not session.was_open:
+            self._log.warning("cannot connect", venue=self.venue, url=session.line.url, session=session.number, reason=reason)
+            return
         self._count(Counter.SESSIONS_LOST)
         left = session.line.live_count()
         self._log.warning("session lost", venue=self.venue, url=session.line.url, session=session.number, reason=reason,

@@ -122,6 +122,7 @@ class FeedSession:
         self.refused = 0  # events that the table does not know
         self.due_ns = 0
         self.opened_ns = 0
+        self.was_open = False  # before it closed the last time; False: it never came to be
         self.live_ns = 0
         self.rotate_ns = 0
         self.replaces: FeedSession | None = None
@@ -174,6 +175,7 @@ class FeedSession:
         was_wanted = self.state is not SessionState.CLOSING
         if self.live_ns and now_ns - self.live_ns > self.line.parameters.steady_s * SECOND_NS:
             self._backoff.reset()
+        self.was_open, self.opened_ns = self.opened_ns > 0, 0
         self._connection = None
         self._to_send.clear()
         self._waiting.clear()
