@@ -163,6 +163,7 @@ class System(Strict):
     order_id_prefix: str = Field("ct", pattern=r"^[A-Za-z0-9]{2,6}$")
     directory: str = "runs"  # journal, log and reports of the instance are in a directory of its name below this one
     duration_s: float = Field(0, ge=0)  # 0: until told to stop
+    flatten_after_duration: bool = False  # True: when duration_s is over, close every pair first
     feeds: tuple[tuple[str, ...], ...] = ()  # instruments by feed; empty: one feed per pair
     placement: PlacementParameters = PlacementParameters()
     restart: RestartParameters = RestartParameters()
