@@ -385,9 +385,18 @@ def register(command: Callable[..., None], name: str | None = None) -> None:
     app.command(name=name)(command)
 
 
+def _add_tools() -> None:
+    """The commands of the rooms around the house."""
+    from reactor.data import commands as data
+
+    app.add_typer(data.convert, name="convert")
+    register(data.validate)
+
+
 def main() -> None:
     """The console command."""
     with _clear_messages():
+        _add_tools()
         app(standalone_mode=True)
 
 

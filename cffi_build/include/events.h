@@ -70,6 +70,9 @@ typedef struct capture_scan {
     int32_t  stop;                 /* scan_stop_e */
     int32_t  problem;              /* scan_problem_e */
     /* memory */
+    char     symbol[32];           /* of the first message that had one */
+    int32_t  market;               /* 1: depth without pu (spot), 2: with pu (futures), 0: no depth yet */
+    int32_t  reserved_too;
     int64_t  last_exch_ts;         /* of the last message that had a time: spot tickers and snapshots have none */
     uint64_t waiting_rows;         /* rows at the end without a time yet (only before the first timed message) */
     /* statistics */

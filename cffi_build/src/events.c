@@ -191,6 +191,7 @@ typedef struct fields {
     message_kind_e kind;
     int has_e, has_T, has_E, has_t, has_data, is_error, is_off_book, seller, has_pu, has_U;
     int64_t T, E, u, U, pu;
+    const char *symbol, *symbol_end;
     double p, q, bid, bid_qty, ask, ask_qty, index, rate;
     unsigned numbers;              /* bits of NUMBER_… below */
     uint64_t bid_rows, ask_rows;   /* levels written; bids come first in `rows` */
@@ -312,6 +313,8 @@ static int take_member(cursor_t *c, fields_t *f, event_row_t *rows, const char *
                 return skip_value(c);
             f->numbers |= NUMBER_RATE;
             return take_double(c, &f->rate);
+        case 's':
+            return is_text ? take_string(c, &f->symbol, &f->symbol_end) : skip_value(c);
         case 'm': f->seller = head == 't'; return skip_value(c);
         case 'X':
             if (!is_text)
@@ -403,6 +406,25 @@ static void count_gap(capture_scan_t *scan, const fields_t *f)
             scan->gaps += (uint64_t)f->U != scan->last_update_id + 1;
     }
     scan->last_update_id = (uint64_t)f->u;
+}
+
+/* 0 if the message is of another symbol or market than the ones before. */
+static int same_instrument(capture_scan_t *scan, const fields_t *f)
+{
+    uint64_t length = (uint64_t)(f->symbol_end - f->symbol);
+    if (f->kind == KIND_DEPTH) {
+        int market = f->has_pu ? 2 : 1;
+        if (scan->market != 0 && scan->market != market)
+            return 0;
+        scan->market = market;
+    }
+    if (length == 0)
+        return 1;
+    if (length >= sizeof scan->symbol)
+        return 0;
+    if (scan->symbol[0] == '\0')
+        memcpy(scan->symbol, f->symbol, length);
+    return memcmp(scan->symbol, f->symbol, length) == 0 && scan->symbol[length] == '\0';
 }
 
 static void remember_depth(capture_scan_t *scan, const fields_t *f, uint64_t first_row)
@@ -506,6 +528,8 @@ static int64_t scan_line(capture_scan_t *scan, const char *line, const char *end
         return -SCAN_PROBLEM_NOT_JSON;
     if (f.kind == KIND_NONE && (f.numbers & NUMBER_BID) && !f.has_e)
         f.kind = KIND_TICKER; /* Spot's bookTicker says neither its kind nor a time. */
+    if (!same_instrument(scan, &f))
+        return -SCAN_PROBLEM_MIXED_SYMBOLS;
     bids_first(&f, rows);
     int is_timed = f.has_T || f.has_E;
     if (f.kind == KIND_DEPTH && !is_timed)

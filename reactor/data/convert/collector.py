@@ -31,6 +31,7 @@ _PROBLEM: Final = {
     lib.SCAN_PROBLEM_NOT_JSON: "is not one JSON object after its receive time",
     lib.SCAN_PROBLEM_NOT_A_NUMBER: "has something that is not a number where a price or quantity belongs",
     lib.SCAN_PROBLEM_MISSING_FIELD: "lacks a field that a message of its kind has",
+    lib.SCAN_PROBLEM_MIXED_SYMBOLS: "is of another symbol or market than those before it",
 }
 _LINES_TO_TELL = 200  # Enough to pass over subscription answers at the head of a file.
 
@@ -122,6 +123,7 @@ def _read_binance(path: str | Path, scan: Any, rows: Rows, statistics: Conversio
         statistics.damages.append(blocks.damage)
     statistics.files.append(str(path))
     statistics.lines += scan.line
+    statistics.symbol = ffi.string(scan.symbol).decode()
     statistics.trades, statistics.depth_updates = scan.trade_messages, scan.depth_messages
     statistics.snapshots, statistics.book_tickers = scan.snapshot_messages, scan.ticker_messages
     statistics.off_book_trades, statistics.gaps = scan.off_book_trades, scan.gaps

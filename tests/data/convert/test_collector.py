@@ -104,6 +104,8 @@ def test_a_gap_in_the_update_ids_is_counted(tmp_path: Path) -> None:
         pytest.param(stamped('{"data":{"e":"trade"'), "is not one JSON object", id="cut line"),
         pytest.param(stamped(TRADE.replace('"100.1"', '"abc"')), "is not one JSON object", id="a word as price"),
         pytest.param(stamped(TRADE.replace('"p":"100.1",', "")), "lacks a field", id="trade without price"),
+        pytest.param(stamped(TRADE.replace("BTCUSDT", "ETHUSDT")), "another symbol or market", id="another symbol"),
+        pytest.param(stamped(DEPTH.replace(',"pu":0', "")), "another symbol or market", id="spot among futures"),
     ],
 )
 def test_a_damaged_line_is_named_with_its_number(tmp_path: Path, line: str, sentence: str) -> None:

@@ -1,0 +1,194 @@
+"""Conversions of many files: which inputs make which output, and running them on every core or on a Dask cluster.
+
+    inputs (globs, a date range) ─▶ jobs ─▶ a process pool │ dask.distributed ─▶ one result line each
+
+An output that stands under its name is whole (the writers see to that), so a run that was interrupted is resumed by running
+it again: what is there is skipped.
+"""
+
+import glob
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from reactor.data.convert.collector import convert_collector
+from reactor.data.convert.finish import ConversionStatistics
+from reactor.data.convert.tardis import convert_tardis
+from reactor.data.events import EventArray
+from reactor.data.npz import load_npz, save_npz
+from reactor.data.parquet import load_parquet, save_parquet
+from reactor.data.validate import ValidationReport, validate_events
+from reactor.domain.errors import DataError, TradeError
+
+T = TypeVar("T")
+Source = Literal["collector", "tardis"]
+
+_DATE = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})(?!\d)")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One conversion: some inputs, in order, to one output."""
+
+    source: Source
+    inputs: tuple[str, ...]
+    output: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Result:
+    """What became of one job."""
+
+    output: str
+    statistics: ConversionStatistics | None = None
+    report: ValidationReport | None = None
+    is_skipped: bool = False
+    error: str = ""
+
+
+def find_inputs(patterns: Sequence[str], first: date | None = None, last: date | None = None) -> list[str]:
+    """The files that the patterns name, within a range of dates (told from the names), by date and name.
+
+    Raises:
+        DataError: a pattern matches nothing, or a date range is given and a name has no date.
+    """
+    found: set[str] = set()
+    for pattern in patterns:
+        matches = [path for path in glob.glob(pattern, recursive=True) if os.path.isfile(path)]
+        if not matches:
+            raise DataError(pattern, "there is no such file")
+        found.update(matches)
+    dated = []
+    for path in found:
+        day = day_of(path)
+        if (first or last) and day is None:
+            raise DataError(path, "has no date (YYYYMMDD or YYYY-MM-DD) in its name, so a date range cannot be applied")
+        if day is None or ((first is None or day >= first) and (last is None or day <= last)):
+            dated.append((day or date.min, path))
+    if not dated:
+        raise DataError(", ".join(patterns), f"no file lies within {first or '…'} to {last or '…'}")
+    return [path for _, path in sorted(dated)]
+
+
+def day_of(path: str | Path) -> date | None:
+    """The day that a file's name tells, if it tells one."""
+    for match in reversed(list(_DATE.finditer(Path(path).name))):
+        try:
+            return date(int(match[1]), int(match[2]), int(match[3]))
+        except ValueError:
+            continue
+    return None
+
+
+def jobs_of(source: Source, inputs: Sequence[str], output: str, options: dict[str, Any]) -> list[Job]:
+    """One job for an output file; one per symbol and day when the output is a directory (ends with a slash, or is one).
+
+    Raises:
+        DataError: the directory cannot be made.
+    """
+    if not (output.endswith(os.sep) or Path(output).is_dir()):
+        return [Job(source, tuple(inputs), output, options)]
+    try:
+        Path(output).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(output, f"the directory cannot be made: {error.strerror}") from None
+    groups: dict[tuple[Path, str], list[str]] = {}
+    for path in inputs:
+        groups.setdefault((Path(path).parent, _group_name(source, path)), []).append(path)
+    names = Counter(name for _, name in groups)
+    return [
+        # Two folders with the same file name are two venues: the folder's name tells them apart.
+        Job(source, tuple(paths), str(Path(output) / f"{f'{folder.name}_' if names[name] > 1 else ''}{name}.npz"), options)
+        for (folder, name), paths in groups.items()
+    ]
+
+
+def _group_name(source: Source, path: str) -> str:
+    name = Path(path).name
+    for suffix in (".gz", ".csv"):
+        name = name.removesuffix(suffix)
+    if source == "tardis":  # exchange_type_date_symbol: the types of one day belong together.
+        name = re.sub(r"_(trades|incremental_book_L2|book_ticker)_", "_", name)
+    return name
+
+
+def run_job(job: Job, is_forced: bool = False, is_validated: bool = False) -> Result:
+    """Converts; a mistake in the data becomes the result's `error`."""
+    if not is_forced and Path(job.output).exists():
+        return Result(job.output, is_skipped=True)
+    try:
+        events, statistics = _convert(job)
+        save_events(job.output, events)
+        report = validate_events(events, job.output) if is_validated else None
+    except TradeError as error:
+        return Result(job.output, error=str(error))
+    return Result(job.output, statistics, report)
+
+
+def _convert(job: Job) -> tuple[EventArray, ConversionStatistics]:
+    if job.source == "tardis":
+        return convert_tardis(job.inputs, **job.options)
+    return convert_collector(job.inputs, **job.options)
+
+
+def save_events(path: str, events: EventArray) -> None:
+    """Writes npz or Parquet, as the name says.
+
+    Raises:
+        DataError: another ending, or the file cannot be written.
+    """
+    if path.endswith(".npz"):
+        save_npz(path, events)
+    elif path.endswith(".parquet"):
+        save_parquet(path, events)
+    else:
+        raise DataError(path, "an event file ends with .npz or .parquet")
+
+
+def load_events(path: str) -> EventArray:
+    """Reads npz or Parquet.
+
+    Raises:
+        DataError: it is neither.
+    """
+    return load_parquet(path) if path.endswith(".parquet") else load_npz(path)
+
+
+def run_all(
+    work: Callable[..., T], items: Sequence[Any], scheduler: str | None = None, workers: int | None = None
+) -> Iterator[T]:
+    """Runs `work(item)` for every item, on all cores of this host or on the cluster of a Dask scheduler; results as they come.
+
+    Raises:
+        DataError: Dask is not installed or the scheduler does not answer.
+    """
+    if scheduler is not None:
+        yield from _run_on_cluster(work, items, scheduler)
+        return
+    if len(items) == 1:
+        yield work(items[0])
+        return
+    with ProcessPoolExecutor(workers or os.cpu_count() or 1) as pool:
+        for future in as_completed([pool.submit(work, item) for item in items]):
+            yield future.result()
+
+
+def _run_on_cluster(work: Callable[..., T], items: Sequence[Any], scheduler: str) -> Iterator[T]:
+    try:
+        import distributed
+    except ImportError:
+        raise DataError(scheduler, "a cluster needs Dask: pip install 'crypto-trade[cluster]'") from None
+    try:
+        client = distributed.Client(scheduler, timeout="10s")
+    except (OSError, ValueError) as error:
+        raise DataError(scheduler, f"the Dask scheduler does not answer ({error})") from None
+    with client:
+        for future in distributed.as_completed(client.map(work, items, pure=False)):
+            yield future.result()
