@@ -17,7 +17,8 @@ class FaceParameters:
     lifted_limits: frozenset[str] = frozenset()  # REQUEST_WEIGHT, RAW_REQUESTS, ORDERS, CONNECTIONS, MESSAGES
     # The venue refuses session.logon with an HMAC key; some clients try it all the same.
     hmac_may_log_on: bool = False
-    # USD-M: unrouted /ws and /stream behave as /public since 2026-04-23; True: they serve everything, as the demo does.
+    # USD-M: unrouted /ws and /stream behave as /public since 2026-04-23 (and, here, still hear listen keys: clients that have
+    # not moved would otherwise get no user events); True: they serve everything, as the venue's demo does.
     unrouted_serves_all: bool = False
     listen_key_life_ms: int = 3_600_000
 

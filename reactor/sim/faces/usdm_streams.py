@@ -91,10 +91,13 @@ class UsdmStreams:
         self._next_review_ns = 0
 
     def serves(self, category: str, name: str) -> bool:
-        """Whether a connection of that category (`` = unrouted) hears that stream."""
+        """Whether a connection of that category ("" = unrouted) hears that stream.
+
+        Unrouted paths behave as /public; listen keys are heard there too, for the sake of older clients.
+        """
         wanted = category_of(name)
         if category == "":
-            return self._unrouted_serves_all or wanted == "public"
+            return self._unrouted_serves_all or wanted != "market"
         return category == wanted
 
     def on_wanted(self, name: str) -> None:

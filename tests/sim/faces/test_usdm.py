@@ -211,11 +211,13 @@ def test_mark_prices_come_alone_and_as_an_array(usdm: Client) -> None:
 # --- user streams
 
 
-@pytest.mark.parametrize("form", ["path", "query", "subscribe", "combined"])
+@pytest.mark.parametrize("form", ["path", "old path", "query", "subscribe", "combined"])
 def test_user_events_come_under_the_listen_key(usdm: Client, form: str) -> None:
     key = orjson.loads(usdm.raw("POST", "v1/listenKey").body)["listenKey"]
     if form == "path":
         socket = usdm.open(f"/private/ws/{key}")
+    elif form == "old path":
+        socket = usdm.open(f"/ws/{key}")
     elif form == "query":
         socket = usdm.open("/private/ws", listenKey=key)
     else:
