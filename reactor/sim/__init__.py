@@ -20,7 +20,7 @@ Inside out, each file knows only those above it:
 
 Owns: the truth about every account and order at the simulated venue.
 Reads: captures, if told to. Writes: nothing on disk.
-Invariants: integers only, no unit is lost (tests/sim says how that is checked); no file but server.py knows sockets or the time of
-day; the same seed and the same calls give the same exchange; update ids, trade ids and order ids only grow.
+Invariants: integers only, no unit is lost (tests/sim checks it); no file but server.py and sockets.py knows sockets or the time
+of day; the same seed and the same calls give the same exchange; update ids, trade ids and order ids only grow.
 When it dies: its clients reconnect to a new exchange that has forgotten everything, as nobody should rely on it.
 """

@@ -6,6 +6,7 @@ Futures: one USDT wallet. A position keeps the exact cost of its open part, so r
     wallet + Σ unrealised = deposits + Σ realised − Σ fees + Σ funding
 """
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -102,6 +103,9 @@ class Account:
     open_orders: dict[int, Order] = field(default_factory=dict)
     orders_by_client_id: dict[tuple[str, str], list[Order]] = field(default_factory=dict)  # (symbol, id), oldest first
     open_client_ids: dict[tuple[str, str], Order] = field(default_factory=dict)
+    closed_ids: deque[int] = field(default_factory=deque)  # order ids, oldest first
+    # (symbol, position side) → notional of open [buys, sells, opening buys, opening sells] in e8; see `recount`.
+    open_notionals: dict[tuple[str, str], list[int]] = field(default_factory=dict)
     fills: list[Fill] = field(default_factory=list)
     income: list[IncomeRow] = field(default_factory=list)
     countdowns: dict[str, int] = field(default_factory=dict)  # symbol → when everything is cancelled
@@ -144,6 +148,18 @@ class Account:
         if position is None:
             position = self.positions[key] = Position(rules, position_side)
         return position
+
+    def recount(self, order: Order) -> None:
+        """Keeps `open_notionals` true after anything about an order changed. Futures only."""
+        now_e8 = order.rules.notional_e8(order.price_ticks, order.remaining_lots) if order.order_id in self.open_orders else 0
+        change_e8 = now_e8 - order.counted_e8
+        if change_e8:
+            order.counted_e8 = now_e8
+            row = self.open_notionals.setdefault((order.rules.symbol, order.position_side), [0, 0, 0, 0])
+            side = 0 if order.side == "BUY" else 1
+            row[side] += change_e8
+            if not order.reduce_only:
+                row[side + 2] += change_e8
 
     def cross_wallet_e8(self) -> int:
         """The wallet without what isolated positions hold."""

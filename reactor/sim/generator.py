@@ -439,7 +439,7 @@ class Generator:
         # A burst at the end of a step runs into the next one: it waits there, so that time never goes back.
         out.extend(self._late)
         out.sort(key=_due)
-        end = bisect_left(out, self._next_step_ns, key=_due)
+        end = bisect_left([row[0] for row in out], self._next_step_ns)
         self._queue, self._late = out[:end], out[end:]
         self._next = 0
 

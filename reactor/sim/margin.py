@@ -42,10 +42,9 @@ def initial_margins_e8(
     for (name, position_side), position in account.positions.items():
         if name == symbol:
             totals[position_side] = [position.notional_e8(mark_e8), 0, 0]
-    for order in account.open_orders.values():
-        if order.rules.symbol == symbol and not order.reduce_only:
-            row = totals.setdefault(order.position_side, [0, 0, 0])
-            row[1 if order.side == "BUY" else 2] += order.rules.notional_e8(order.price_ticks, order.remaining_lots)
+    for (name, position_side), notionals in account.open_notionals.items():
+        if name == symbol:
+            totals.setdefault(position_side, [0, 0, 0])[1:] = notionals[2:]
     if extra is not None:
         row = totals.setdefault(extra[0], [0, 0, 0])
         row[1 if extra[1] == "BUY" else 2] += extra[2]
@@ -59,13 +58,10 @@ def initial_margins_e8(
 def open_notionals_e8(account: Account, rules: SymbolRules, position_side: str = "") -> tuple[int, int]:
     """Notional of the open (buys, sells) of a symbol, of one position side or of all."""
     bids = asks = 0
-    for order in account.open_orders.values():
-        if order.rules is rules and position_side in ("", order.position_side):
-            notional = rules.notional_e8(order.price_ticks, order.remaining_lots)
-            if order.side == "BUY":
-                bids += notional
-            else:
-                asks += notional
+    for (symbol, side), row in account.open_notionals.items():
+        if symbol == rules.symbol and position_side in ("", side):
+            bids += row[0]
+            asks += row[1]
     return bids, asks
 
 

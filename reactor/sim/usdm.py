@@ -53,6 +53,7 @@ class UsdmVenue(UsdmWallets):
             )  # fmt: skip
             return Placed(order, order)
         order = self._accept(account, request, price_ticks, quantity_lots, now_ns)
+        account.recount(order)
         accepted = self._copy(order)
         fills_before = len(account.fills)
         self._emit_order(order, "NEW", None, now_ns)
@@ -248,6 +249,7 @@ class UsdmVenue(UsdmWallets):
         matching.remove(order)
         order.price_ticks, order.quantity_lots = price_ticks, lots
         order.modifications += 1
+        self._accounts[account_id].recount(order)
         order.updated_ns = now_ns
         self._emit_order(order, "AMENDMENT", None, now_ns)
         self._execute(order, now_ns)

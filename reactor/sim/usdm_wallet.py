@@ -216,6 +216,7 @@ class UsdmWallets(VenueCore):
         )  # fmt: skip
         account.fills.append(fill)
         self._touched.setdefault(account.account_id, {})[(rules.symbol, order.position_side)] = None
+        account.recount(order)
         if order.remaining_lots == 0:
             order.status = "FILLED"
             self._forget_open(order)
@@ -234,6 +235,15 @@ class UsdmWallets(VenueCore):
             position.isolated_wallet_e8 += added // leverage
         else:
             position.isolated_wallet_e8 = abs(position.cost_e8) // leverage
+
+    def on_prevented(self, order: Order, lots: int, now_ns: int) -> None:
+        """DECREMENT is not offered here, but whoever adds it finds the books kept."""
+        super().on_prevented(order, lots, now_ns)
+        self._accounts[order.account_id].recount(order)
+
+    def _forget_open(self, order: Order) -> None:
+        super()._forget_open(order)
+        self._accounts[order.account_id].recount(order)
 
     def executable_lots(self, order: Order) -> int:
         """A reducing order never trades more than the position."""
@@ -420,6 +430,7 @@ class UsdmWallets(VenueCore):
         bound = self._market_bound_ticks(rules, side)
         order = self._accept(account, request, bound or mark_ticks, lots, now_ns)
         order.is_liquidation = True
+        account.recount(order)
         self._emit_order(order, "NEW", None, now_ns)
         self._matchings[rules.symbol].take(order, bound, now_ns)
         if order.is_open:

@@ -10,7 +10,6 @@ for anything a client can do. After any call, take what happened with `take_even
 This file is what both products share; spot.py and usdm.py are the two venues.
 """
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -48,9 +47,9 @@ from reactor.sim.updates import NEVER_NS, BookUpdate, MarketUpdate, TopUpdate, T
 Fields = Mapping[str, str]
 LIMIT_DEFAULT: Final = 500
 LIMIT_MAX: Final = 1000
-CLOSED_ORDERS_MAX: Final = (
-    100_000  # Per account; the oldest closed ones are forgotten beyond it, as the venue forgets after days.
-)
+# Per account; the oldest are forgotten beyond it, as the venue forgets after days.
+CLOSED_ORDERS_MAX: Final = 100_000
+FILLS_MAX: Final = 100_000
 
 
 @dataclass(frozen=True)
@@ -553,24 +552,22 @@ class VenueCore:
         key = (rules.symbol, order.client_order_id)
         account.open_client_ids[key] = order
         account.orders_by_client_id.setdefault(key, []).append(order)
-        if len(account.orders) > CLOSED_ORDERS_MAX:
+        while len(account.closed_ids) > CLOSED_ORDERS_MAX:
             self._forget_oldest(account)
+        if len(account.fills) > 2 * FILLS_MAX:
+            del account.fills[:FILLS_MAX]
         return order
 
     def _generated_id(self, number: int) -> str:
         return "sim" + base36(number, 19)  # 22 characters, as the venue's own.
 
     def _forget_oldest(self, account: Account) -> None:
-        for order_id, order in account.orders.items():
-            if not order.is_open:
-                del account.orders[order_id]
-                for name in {order.client_order_id, order.original_client_order_id}:
-                    rows = account.orders_by_client_id.get((order.symbol, name))
-                    if rows and order in rows:
-                        rows.remove(order)
-                        if not rows:
-                            del account.orders_by_client_id[(order.symbol, name)]
-                return
+        order = account.orders.pop(account.closed_ids.popleft())
+        for name in {order.client_order_id, order.original_client_order_id}:
+            rows = account.orders_by_client_id.get((order.symbol, name), [])
+            rows[:] = [row for row in rows if row is not order]
+            if not rows:
+                account.orders_by_client_id.pop((order.symbol, name), None)
 
     def _rename(self, order: Order, client_id: str) -> None:
         """Spot: a cancel or amend gives the order a new id; both find it afterwards."""
@@ -591,13 +588,14 @@ class VenueCore:
 
     def _forget_open(self, order: Order) -> None:
         account = self._accounts[order.account_id]
-        account.open_orders.pop(order.order_id, None)
+        if account.open_orders.pop(order.order_id, None) is not None:
+            account.closed_ids.append(order.order_id)
         key = (order.symbol, order.client_order_id)
         if account.open_client_ids.get(key) is order:
             del account.open_client_ids[key]
 
     def _copy(self, order: Order) -> Order:
-        return copy.copy(order)
+        return order.copy()
 
     def _emit_order(
         self, order: Order, execution_type: ExecutionType, fill: Fill | None, now_ns: int, *, prevented_lots: int = 0

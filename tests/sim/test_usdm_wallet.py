@@ -266,6 +266,10 @@ def test_wallets_profits_fees_funding_and_insurance_always_add_up(make_usdm: Any
         amount = sum(fill.quantity_lots if fill.side == "BUY" else -fill.quantity_lots for fill in fills)
         cost = sum(fill.quote_e8 if fill.side == "BUY" else -fill.quote_e8 for fill in fills)
         row = venue.positions(account, "BTCUSDT")[0]
+        open_orders = venue.open_orders(account, None)
+        for side, told in (("BUY", row.bid_notional_e8), ("SELL", row.ask_notional_e8)):
+            counted = sum(o.rules.notional_e8(o.price_ticks, o.remaining_lots) for o in open_orders if o.side == side)
+            assert told == counted, "open notionals are those of the open orders"
         assert row.amount_lots == amount, "the position is the sum of its fills"
         value = amount * row.rules.lot_e8 * row.mark_price_e8 // E8
         earned = sum(fill.realised_e8 for fill in fills)
