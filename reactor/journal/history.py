@@ -10,10 +10,10 @@ Reading does not disturb the writer (WAL), nor does it need one.
 import csv
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from reactor.domain.errors import ConfigError, DataError
 from reactor.domain.instrument import VENUE_NAMES, Instruments
@@ -275,7 +275,7 @@ class Day:
         return self.realised_pnl_e8 - self.fees_e8 + self.funding_e8
 
 
-Row = Mapping[str, Any]
+Row = sqlite3.Row  # row["symbol"], by the column names of schema.py
 
 
 class Reader:
@@ -312,8 +312,7 @@ class Reader:
         try:
             cursor = self._connection.execute(query, tuple(values))
             while rows := cursor.fetchmany(ROWS_PER_FETCH):
-                for row in rows:
-                    yield {name: row[name] for name in row.keys()}  # noqa: SIM118  # sqlite3.Row iterates over values.
+                yield from rows
         except sqlite3.Error as error:
             raise self._problem(error) from error
 

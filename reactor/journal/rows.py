@@ -6,6 +6,7 @@ again changes nothing; a fill seen again may bring the fee that was not known th
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from reactor.domain.instrument import VENUE_NAMES, Instrument, Instruments
@@ -24,7 +25,7 @@ from reactor.domain.messages import (
     text_of,
 )
 from reactor.domain.units import format_e8
-from reactor.journal.schema import Words
+from reactor.journal.schema import Words, names_of
 
 NO_STATE = 0xFFFF
 SECOND_NS = 1_000_000_000
@@ -32,6 +33,7 @@ INTEGER_MAX = 2**63 - 1
 
 Value = int | str | bytes | None
 Row = tuple[str, tuple[Value, ...]]
+Leg = tuple[str, str, Instrument | None]
 
 _ORIGIN = ("wall_ns", "time", "source", "sequence")
 _COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -98,10 +100,17 @@ INSERT: Final[Mapping[str, str]] = {table: _insert(table) for table in _COLUMNS}
 def utc_text(wall_ns: int) -> str:
     """`2026-11-21T04:15:00.123456Z`, or the bare number for a time no calendar knows."""
     seconds, rest = divmod(wall_ns, SECOND_NS)
+    text = _second(seconds)
+    return f"{text}.{rest // 1000:06d}Z" if text else str(wall_ns)
+
+
+@lru_cache(maxsize=64)
+def _second(seconds: int) -> str:
+    """The entries of one batch are of one second or two, and a calendar costs 3 µs."""
     try:
-        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest // 1000:06d}Z"
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
     except (ValueError, OverflowError, OSError):
-        return str(wall_ns)
+        return ""
 
 
 def signed(value: int) -> int:
@@ -114,20 +123,23 @@ def unsigned(value: int) -> int:
     return value + (1 << 64) if value < 0 else value
 
 
-def _name(enum: Any, code: int) -> str:
-    try:
-        return str(enum(code).name).lower()
-    except ValueError:
-        return str(code)
+def _name(names: Mapping[int, str], code: int) -> str:
+    return names.get(code) or str(code)
+
+
+ORDER_TYPES: Final = names_of(OrderType)
+TIMES_IN_FORCE: Final = names_of(TimeInForce)
+KILL_SWITCHES: Final = names_of(KillSwitch)
+CONTROLS: Final = names_of(ControlKind)
+REASONS: Final = names_of(Reason)
 
 
 class RowMaker:
     """Knows the instruments and the words; everything else is in the message."""
 
     def __init__(self, instruments: Instruments, words: Words) -> None:
-        self._instruments: Sequence[Instrument] = tuple(instruments)
+        self._known: Sequence[Leg] = tuple((VENUE_NAMES[row.venue], row.symbol, row) for row in instruments)
         self._words = words
-        self._reasons = {int(reason): reason.name.lower() for reason in Reason}
         self._makers: dict[int, Callable[[Any, Any, tuple[Value, ...]], Row]] = {
             int(JournalKind.ORDER): self._order,
             int(JournalKind.FILL): self._fill,
@@ -166,7 +178,7 @@ class RowMaker:
         words = self._words
         return INSERT["orders"], (
             *origin, signed(header.order_id), text_of(message.client_order_id), venue, symbol, _side(message.side),
-            _name(OrderType, message.order_type), _name(TimeInForce, message.time_in_force),
+            _name(ORDER_TYPES, message.order_type), _name(TIMES_IN_FORCE, message.time_in_force),
             _price(instrument, message.price_ticks), _quantity(instrument, message.quantity_lots),
             _quantity(instrument, message.cumulative_lots), _state(words.order_states, message.state_from),
             _state(words.order_states, message.state_to), words.order_events.get(message.event, str(message.event)),
@@ -224,10 +236,10 @@ class RowMaker:
         everything = header.instrument_index == NO_INSTRUMENT
         venue, symbol = ("", "") if everything else self._legs(header.instrument_index, message.venue)[:2]
         return INSERT["operator_actions"], (
-            *origin, self._words.actions.get(message.event) or _name(ControlKind, message.event), venue, symbol,
-            _name(KillSwitch, message.state_from),
-            _name(KillSwitch, message.state_to), self._reason(message.reason), text_of(message.text), message.event,
-            message.state_from, message.state_to, message.reason,
+            *origin, self._words.actions.get(message.event) or _name(CONTROLS, message.event), venue, symbol,
+            _name(KILL_SWITCHES, message.state_from), _name(KILL_SWITCHES, message.state_to),
+            self._reason(message.reason), text_of(message.text), message.event, message.state_from, message.state_to,
+            message.reason,
         )  # fmt: skip
 
     def _balance(self, message: Any, header: Any, origin: tuple[Value, ...]) -> Row:
@@ -240,15 +252,14 @@ class RowMaker:
 
     # -- words -------------------------------------------------------------------------------------------------
 
-    def _legs(self, index: int, venue: int) -> tuple[str, str, Instrument | None]:
+    def _legs(self, index: int, venue: int) -> Leg:
         """(venue, symbol, instrument); an instrument that the plan does not know keeps its number as a name."""
-        if index < len(self._instruments):
-            instrument = self._instruments[index]
-            return VENUE_NAMES[instrument.venue], instrument.symbol, instrument
+        if index < len(self._known):
+            return self._known[index]
         return VENUE_NAMES[venue], "" if index == NO_INSTRUMENT else f"#{index}", None
 
     def _reason(self, code: int) -> str:
-        return self._reasons.get(code, str(code)) if code else ""
+        return _name(REASONS, code) if code else ""
 
 
 def _side(side: int) -> str:

@@ -18,6 +18,8 @@ from reactor.domain.errors import ConfigError, DataError
 
 SCHEMA_VERSION: Final = 1
 APPLICATION_ID: Final = 0x43545244  # "CTRD": file(1) and other tools can tell it from any other SQLite file.
+SMALLEST_BYTES = 512  # SQLite takes a shorter file for a new one.
+CHECKED_WHOLE_BYTES_MAX = 64 << 20  # About a third of a second.
 BUSY_MS = 5_000  # Two writers (journal writer, epoch) meet for milliseconds; five seconds are a stuck process.
 
 _ORIGIN = """
@@ -173,6 +175,8 @@ def connect(path: Path, *, is_durable: bool = False) -> sqlite3.Connection:
     except OSError as error:
         raise ConfigError(f"journal: cannot make {path.parent}: {error.strerror}; choose a directory you may write") from error
     was_there = path.exists()
+    if was_there and 0 < path.stat().st_size < SMALLEST_BYTES:
+        raise damaged(path, "cut to a few bytes")
     try:
         connection = sqlite3.connect(path, timeout=BUSY_MS / 1000, isolation_level=None, check_same_thread=False)
     except sqlite3.Error as error:
@@ -218,7 +222,9 @@ def _prepare(connection: sqlite3.Connection, path: Path, is_durable: bool) -> No
     if version > SCHEMA_VERSION:
         raise DataError(str(path), f"written by a newer release (schema {version}, this one knows {SCHEMA_VERSION}); update")
     if has_tables:
-        complaint = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        # The quick one does not compare indexes with their tables: a last page that was cut may be an index.
+        check = "integrity_check" if path.stat().st_size < CHECKED_WHOLE_BYTES_MAX else "quick_check"
+        complaint = connection.execute(f"PRAGMA {check}(1)").fetchone()[0]
         if complaint != "ok":
             raise damaged(path, str(complaint).splitlines()[-1])
     connection.execute("PRAGMA journal_mode = WAL")

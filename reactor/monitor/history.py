@@ -5,10 +5,10 @@ show_order(reader, client_order_id, …) the whole life of one order, with the t
 export(reader, table, target)          CSV or Parquet, by the target's ending; "-" writes CSV to the stream
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Final, TextIO
 
 from rich.console import Console
 from rich.table import Table
@@ -144,7 +144,7 @@ def show_order(reader: Reader, client_order_id: str, console: Console) -> None:
     console.print(table)
 
 
-def stages(row: Mapping[str, Any]) -> str:
+def stages(row: Row) -> str:
     """`signal 21 · event 35 · …`: microseconds since the tick was received, for every stage that was passed."""
     start = row["receive_ns"]
     if not start:
