@@ -20,7 +20,15 @@ from shm.segment import FollowedSegments, HeapSegment, MappedSegment, Memory, Ow
 
 NORMAL: Final = 0
 URGENT: Final = 1
-GRANT_MAX: Final = 64  # Below 257: Python has these integers ready, so counting down allocates nothing.
+GRANT_MAX: Final[int] = lib.RING_GRANT_MAX
+
+# Looked up once. What is called per message takes one argument: see cffi_build/include/ring.h.
+_claim_grant: Callable[[Any], int] = lib.ring_claim_grant
+_commit_one: Callable[[Any], None] = lib.ring_commit_one
+_commit: Callable[[Any, int], None] = lib.ring_commit
+_peek_grant: Callable[[Any], int] = lib.ring_peek_grant
+_release_all: Callable[[Any], None] = lib.ring_release_all
+_release_but: Callable[[Any, int], None] = lib.ring_release_but
 
 MakeView = Callable[[int], Any]
 Own = OwnSegment | HeapSegment
@@ -114,12 +122,26 @@ class Producer:
     def commit(self, lane: int = NORMAL) -> None:
         """Publishes everything claimed on that lane and wakes the consumer if it sleeps."""
         left = self._left[lane]
-        lib.ring_commit(self._handles[lane], self._granted[lane] - left)
+        count = self._granted[lane] - left
+        if count == 1:
+            _commit_one(self._handles[lane])
+        else:
+            _commit(self._handles[lane], count)
         self._granted[lane] = left
 
     def sequence(self, lane: int = NORMAL) -> int:
         """The number of the slot claimed last: what belongs into its header."""
         return self._claimed[lane] - self._left[lane]
+
+    def write_batch(self, messages: Any, count_max: int, lane: int = NORMAL) -> int:
+        """Copies up to `count_max` whole messages behind one another from the pointer `messages` and publishes them; how many.
+
+        All fields are the caller's, the sequence too. A lane is written in batches or slot by slot, not both.
+        """
+        assert self._granted[lane] == 0, "a lane is written in batches or slot by slot, not both"
+        count: int = lib.ring_write(self._handles[lane], messages, count_max)
+        self._claimed[lane] += count
+        return count
 
     def free(self, lane: int = NORMAL) -> int:
         """How many claims would succeed now."""
@@ -127,7 +149,7 @@ class Producer:
 
     def _grant(self, lane: int) -> int:
         handle = self._handles[lane]
-        granted: int = lib.ring_claim(handle, GRANT_MAX)
+        granted = _claim_grant(handle)
         self._granted[lane] += granted
         self._claimed[lane] = lib.ring_claimed(handle)
         return granted
@@ -198,17 +220,14 @@ class Consumer:
         "_announced",
         "_body",
         "_draining",
-        "_grant_max",
         "_handle",
         "_handles",
         "_is_closed",
         "_left",
         "_make_view",
         "_next",
-        "_open",
         "_own",
         "_partner",
-        "_peeked",
         "_undrained",
         "capacity",
         "name",
@@ -230,7 +249,6 @@ class Consumer:
         self._own = own
         self._announced = announced
         self._make_view = make_view
-        self._grant_max = grant_max
         self._is_closed = False
         self._partner: Partner | None = None
         self._draining: Partner | None = None  # Keeps the dead producer's memory mapped until no lane reads it.
@@ -246,8 +264,8 @@ class Consumer:
         self._handles = [lib.ring_consumer_lane(consumer, lane) for lane in range(lanes)]
         self._next: list[Callable[[], Any]] = [_nothing] * lanes
         self._left = [0] * lanes  # Peeked by C and not yet handed out.
-        self._open = [0] * lanes  # Peeked by C and not yet released.
-        self._peeked = [0] * lanes  # Number of the last message peeked by C.
+        for handle in self._handles:
+            lib.ring_set_grant(handle, grant_max)
 
     # -- every message
 
@@ -255,36 +273,41 @@ class Consumer:
         """The view of the next unread message, in place; None: nothing there. Its bytes stay until `release()`."""
         left = self._left[lane]
         if not left:
-            left = self._grant(lane)
+            left = _peek_grant(self._handles[lane])
             if not left:
-                return None
+                return None if self._draining is None else self._peek_successor(lane)
         self._left[lane] = left - 1
         return self._next[lane]()
 
     def release(self, lane: int = NORMAL) -> None:
         """Gives everything handed out on that lane back to the producer: it will not be seen again."""
         left = self._left[lane]
-        lib.ring_release(self._handles[lane], self._open[lane] - left)
-        self._open[lane] = left
+        if left:
+            _release_but(self._handles[lane], left)
+        else:
+            _release_all(self._handles[lane])
 
     def sequence(self, lane: int = NORMAL) -> int:
         """The number of the message handed out last."""
-        return self._peeked[lane] - self._left[lane]
+        return int(lib.ring_peeked(self._handles[lane])) - self._left[lane]
+
+    def read_batch(self, messages: Any, count_max: int, lane: int = NORMAL) -> int:
+        """Copies up to `count_max` unread messages behind one another to the pointer `messages` and releases them; how many.
+
+        A lane is read in batches or message by message, not both.
+        """
+        count: int = lib.ring_read(self._handles[lane], messages, count_max)
+        if not count and self._draining is not None and self._switch(lane):
+            return self.read_batch(messages, count_max, lane)
+        return count
 
     def pending(self, lane: int = NORMAL) -> int:
         """How many peeks would succeed now."""
         return self._left[lane] + int(lib.ring_pending(self._handles[lane]))
 
-    def _grant(self, lane: int) -> int:
-        handle = self._handles[lane]
-        count: int = lib.ring_peek(handle, self._grant_max)
-        if count:
-            self._open[lane] += count
-            self._peeked[lane] = lib.ring_peeked(handle)
-            return count
-        if self._draining is not None and self._switch(lane):
-            return self._grant(lane)
-        return 0
+    def _peek_successor(self, lane: int) -> Any:
+        """The dead producer's lane is dry: goes over to its successor's segment, if nothing is held any more."""
+        return self.try_peek(lane) if self._switch(lane) else None
 
     # -- waiting
 
@@ -346,9 +369,8 @@ class Consumer:
         handle = self._handles[lane]
         if not lib.ring_switch(handle):
             return False
-        self._peeked[lane] = lib.ring_peeked(handle)
         views = _views(lib.ring_consumer_slot, handle, self.capacity, self._make_view)
-        self._next[lane] = _from_next(views, self._peeked[lane])
+        self._next[lane] = _from_next(views, lib.ring_peeked(handle))
         self._undrained.discard(lane)
         if not self._undrained:
             self._draining = None  # Nobody reads the dead producer's memory any more.

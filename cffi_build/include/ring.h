@@ -35,6 +35,7 @@
 
 /* cffi: begin */
 #define RING_LANES_MAX 2
+#define RING_GRANT_MAX 64  /* below 257: Python has these integers ready, so counting down allocates nothing */
 
 typedef enum ring_result {
     RING_OK = 0,
@@ -118,12 +119,23 @@ uint64_t ring_peeked(const ring_consumer_lane_t *lane);
 int32_t ring_switch(ring_consumer_lane_t *lane);
 void ring_recovered(const ring_consumer_lane_t *lane, ring_recovery_t *recovery);
 
+/* The same for the calls that Python makes per message. One argument each: cffi hands over a single argument without a tuple,
+ * which is half the price of the crossing. */
+uint64_t ring_claim_grant(ring_producer_lane_t *lane);  /* claims up to RING_GRANT_MAX */
+void ring_commit_one(ring_producer_lane_t *lane);
+uint64_t ring_peek_grant(ring_consumer_lane_t *lane);   /* peeks up to the lane's grant */
+void ring_release_all(ring_consumer_lane_t *lane);      /* everything peeked */
+/* Everything peeked but the `count` youngest. */
+void ring_release_but(ring_consumer_lane_t *lane, uint64_t count);
+/* How many messages ring_peek_grant() takes at most, 1 to RING_GRANT_MAX; RING_GRANT_MAX unless told. */
+void ring_set_grant(ring_consumer_lane_t *lane, uint64_t count_max);
+
 /* Raises the sleep flag, then looks again. 1: sleep; whoever commits from now on rings the bell. 0: there is something to
  * read, and the flag is down again. */
 int32_t ring_prepare_sleep(ring_consumer_t *consumer);
 void ring_cancel_sleep(ring_consumer_t *consumer);
 
-/* The same with a copy, for programs in C: moves up to `count_max` messages; how many. */
+/* The same with a copy: moves up to `count_max` messages; how many. Nothing may be claimed, or peeked and not released. */
 uint64_t ring_write(ring_producer_lane_t *lane, const void *messages, uint64_t count_max);
 uint64_t ring_read(ring_consumer_lane_t *lane, void *messages, uint64_t count_max);
 /* cffi: end */

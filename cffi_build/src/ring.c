@@ -95,6 +95,7 @@ struct ring_consumer_lane {
     ring_consumer_t *consumer;
     alignas(LINE) const uint8_t *slots;
     uint64_t slot_size;
+    uint64_t grant_max;
     const cursor_t *published_next; /* the confirmed successor's; NULL: none */
     const uint8_t *slots_next;
     ring_recovery_t recovery;
@@ -230,6 +231,7 @@ int32_t ring_consumer_open(ring_consumer_t *consumer, void *segment, uint64_t si
         lane->released_shared = &consumer->own->released[i].value;
         lane->consumer = consumer;
         lane->slot_size = slot_size;
+        lane->grant_max = RING_GRANT_MAX;
     }
     return RING_OK;
 }
@@ -454,6 +456,16 @@ void ring_commit(ring_producer_lane_t *lane, uint64_t count)
     }
 }
 
+uint64_t ring_claim_grant(ring_producer_lane_t *lane)
+{
+    return ring_claim(lane, RING_GRANT_MAX);
+}
+
+void ring_commit_one(ring_producer_lane_t *lane)
+{
+    ring_commit(lane, 1);
+}
+
 uint64_t ring_free(ring_producer_lane_t *lane)
 {
     if (lane->released_shared == NULL)
@@ -522,6 +534,28 @@ void ring_release(ring_consumer_lane_t *lane, uint64_t count)
     lane->released += count;
     /* Release: pairs with the acquire in refresh_released(); our reads of these slots are over. */
     atomic_store_explicit(lane->released_shared, lane->released, memory_order_release);
+}
+
+uint64_t ring_peek_grant(ring_consumer_lane_t *lane)
+{
+    return ring_peek(lane, lane->grant_max);
+}
+
+void ring_release_all(ring_consumer_lane_t *lane)
+{
+    ring_release(lane, lane->peeked - lane->released);
+}
+
+void ring_release_but(ring_consumer_lane_t *lane, uint64_t count)
+{
+    assert(count <= lane->peeked - lane->released && "only peeked slots are kept");
+    ring_release(lane, lane->peeked - lane->released - count);
+}
+
+void ring_set_grant(ring_consumer_lane_t *lane, uint64_t count_max)
+{
+    assert(count_max >= 1 && count_max <= RING_GRANT_MAX && "a grant holds 1 to RING_GRANT_MAX messages");
+    lane->grant_max = count_max;
 }
 
 uint64_t ring_pending(ring_consumer_lane_t *lane)
@@ -600,6 +634,7 @@ static uint64_t run_length(uint64_t capacity, uint64_t sequence, uint64_t count)
 
 uint64_t ring_write(ring_producer_lane_t *lane, const void *messages, uint64_t count_max)
 {
+    assert(lane->claimed == lane->published && "a lane is written in batches or slot by slot, not both");
     const uint64_t first = lane->claimed + 1;
     const uint64_t count = ring_claim(lane, count_max);
     if (count == 0)
@@ -614,6 +649,7 @@ uint64_t ring_write(ring_producer_lane_t *lane, const void *messages, uint64_t c
 
 uint64_t ring_read(ring_consumer_lane_t *lane, void *messages, uint64_t count_max)
 {
+    assert(lane->peeked == lane->released && "a lane is read in batches or message by message, not both");
     const uint64_t first = lane->peeked + 1;
     const uint64_t count = ring_peek(lane, count_max);
     if (count == 0)
