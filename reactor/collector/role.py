@@ -160,7 +160,8 @@ class CollectorRole:
         self._has_room = True
         work = self._take_control() if self._ports.control is not None else 0
         if self._responses is not None:
-            work += self._take_responses(self._responses, now_ns)
+            work += self._take_responses(self._responses, URGENT, now_ns)
+            work += self._take_responses(self._responses, NORMAL, now_ns)
         for consumer, lane, parts in self._lanes:
             work += self._take_signals(consumer, lane, parts, now_ns)
         if self._external is not None:
@@ -214,8 +215,8 @@ class CollectorRole:
             consumer.release(lane)
             self._log.warning("the rest of a strategy's grid did not come; its parts were dropped", discarded=parts.discarded)
 
-    def _take_responses(self, responses: Consumer, now_ns: int) -> int:
-        if not responses.pending(NORMAL):
+    def _take_responses(self, responses: Consumer, lane: int, now_ns: int) -> int:
+        if not responses.pending(lane):
             return 0
         room = self._messages_max
         if self._fan_responses_normal:
@@ -227,7 +228,7 @@ class CollectorRole:
             return 0
         taken = 0
         while taken < room:
-            response = responses.try_peek(NORMAL)
+            response = responses.try_peek(lane)
             if response is None:
                 break
             taken += 1
@@ -236,7 +237,7 @@ class CollectorRole:
                 self._rearm(header.pair_id)
             self._on_slot(self._table.find(signal_index(ORDER_RESPONSE, header.instrument_index)), response, now_ns, now_ns)
             self._on_slot(self._table.find_any(ORDER_RESPONSE), response, now_ns, now_ns)
-        responses.release(NORMAL)
+        responses.release(lane)
         self._metrics.count(Counter.RESPONSES, taken)
         return taken
 
