@@ -569,8 +569,9 @@ class Session:
             can_drain = self._lifecycle.is_alive("prepost") and self._lifecycle.is_alive("engine")
             if can_drain and not sent:
                 sent = True
-                kind = ControlKind.FLATTEN if self._is_flatten else ControlKind.STOP
-                self.send_control(kind, self._stopped_by[:50], ("prepost",))
+                if self._is_flatten:
+                    self.send_control(ControlKind.FLATTEN, self._stopped_by[:50], ("prepost",))
+                self.send_control(ControlKind.STOP, self._stopped_by[:50], ("prepost",))  # Taken when it is flat.
             is_clean = sent and bool(self._reader.risk().venue_confirmed_clean)
             if sequence.advance(can_drain, is_clean, self._clock.monotonic_ns()) == StopStep.DRAINING:
                 await asyncio.sleep(TICK_S)
