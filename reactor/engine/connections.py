@@ -508,7 +508,6 @@ class VenueConnections:
             if not isinstance(result, dict) or not isinstance(result.get("serverTime"), int):
                 self._next_clock_ns = min(self._next_clock_ns, response.receive_ns + SECOND_NS)
                 return
-            was_certain = self.clock.is_measured
             jumps = self.clock.jumps
             self.clock.observe(sent_wall_ns, self._realtime_ns(), result["serverTime"], response.receive_ns)
             self._clock_samples += 1
@@ -516,8 +515,6 @@ class VenueConnections:
             if self.clock.jumps != jumps:
                 self.metrics.count(Counter.CLOCK_JUMPS)
                 self.log.error("a clock jumped", venue=self.name, offset_ms=self.clock.offset_ns // 1_000_000)
-            if not was_certain:
-                self.changed(response.receive_ns)
 
         self.call(self.codec.time_call(), on_time, is_urgent=True)
 
@@ -526,7 +523,6 @@ class VenueConnections:
         self.clock.forget()
         self._clock_samples = 0
         self.measure_clock(now_ns)
-        self.changed(now_ns)
 
     # ---- REST
 
@@ -600,18 +596,18 @@ class VenueConnections:
         self._next_tick_ns = now_ns + TICK_NS
         if now_ns >= self._next_clock_ns:
             self.measure_clock(now_ns)
-        if self.clock.is_measured:  # A signature without the venue's time would only be refused.
-            self._tick_sessions(now_ns)
-            for stream in self.user_streams:
+        self._tick_sessions(now_ns)
+        for stream in self.user_streams:
+            if self.clock.is_measured or stream.state != SessionState.DOWN:
                 stream.tick(now_ns)
-            self._tick_rotation(now_ns)
+        self._tick_rotation(now_ns)
         return 1
 
     def changed(self, now_ns: int) -> None:
         """A connection came or went: what can be used, and is it complete?"""
         self.usable = [session for session in self.sessions if session.state == SessionState.UP]
         is_user_up = any(stream.state == SessionState.UP for stream in self.user_streams)
-        is_available = bool(self.usable or not self.orders_url) and is_user_up and self.clock.is_measured
+        is_available = bool(self.usable or not self.orders_url) and is_user_up
         if is_available != self.is_available:
             self.is_available = is_available
             if not self._is_closing:
@@ -640,7 +636,8 @@ class VenueConnections:
                 parameters.sessions, parameters.sessions_min, parameters.sessions_max, in_flight, healthy
             )
         for session in self.sessions:
-            if live >= self._sessions_wanted:
+            # Without the venue's time a logon would only be refused.
+            if live >= self._sessions_wanted or not self.clock.is_measured:
                 break
             if session.state == SessionState.DOWN and now_ns >= session.next_try_ns:
                 session.connect(now_ns)
