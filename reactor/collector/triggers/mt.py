@@ -39,7 +39,7 @@ class MTParameters:
     is_adaptive: bool = True  # rolling percentiles; otherwise the feed's fixed thresholds decide
     percentile_min: float = 0.8  # adaptive: the spread must stand this high in its window [0, 1]
     spread_min: float = 0.0  # and be at least this, as a fraction: 0.001 is ten basis points
-    funding_rate_min: float = 0.0001  # |rate| per funding interval, as a fraction: what pays for the fees in time
+    funding_rate_min: float = 0.0  # |rate| per interval beyond the feed's own threshold, which has a hysteresis already
     allow_short_perpetual: bool = True
     allow_long_perpetual: bool = True  # needs spot inventory to sell; prepost refuses without
     spread_age_ms_max: int = 500  # a spread changes with every tick: half a second is old
