@@ -67,6 +67,7 @@ class Endpoint:
     orders: int | Callable[[Params], int] = 0  # how much it counts against the order limits
     is_order: bool = False  # places, changes or cancels: order headers, and the faults of the order path
     is_exempt: bool = False  # cancels: the system-level protection lets them pass
+    known: frozenset[str] | None = None  # the parameters that there are; others are refused (-1104). None: nobody looks
     is_free_on_success: bool = False  # "successful place/cancel/cancelReplace requests cost 0 weight"
 
 
@@ -147,6 +148,9 @@ class Api:
         limits.charge(call.ip, weight, call.now_ns)
         if endpoint.security is not Security.NONE:
             self._authenticate(endpoint, call, api_key)
+        if endpoint.known is not None and not endpoint.known.issuperset(call.params.values):
+            sent, read = len(call.params.values), len(endpoint.known.intersection(call.params.values))
+            raise VenueError(-1104, f"Not all sent parameters were read; read '{read}' parameter(s) but was sent '{sent}'.")
         if fate.kind == "busy":
             raise VenueError(
                 -1008,

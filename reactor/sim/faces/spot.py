@@ -1,6 +1,7 @@
 """Binance Spot's face: REST, WebSocket API, market streams and user events over one core."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import orjson
@@ -46,6 +47,33 @@ _PAGE: Final = "<html>\r\n<head><title>{0}</title></head>\r\n<body>\r\n<center><
 _GONE: Final = _PAGE.format("410 Gone").encode()
 _NOT_FOUND: Final = _PAGE.format("404 Not Found").encode()
 _SIGNED: Final = Security.SIGNED
+
+
+_ALWAYS: Final = frozenset({"timestamp", "recvWindow", "signature", "apiKey", "returnRateLimits"})
+_WINDOW: Final = frozenset({"startTime", "endTime", "limit"})
+_NEW: Final = frozenset(
+    [
+        "symbol",
+        "side",
+        "type",
+        "timeInForce",
+        "quantity",
+        "quoteOrderQty",
+        "price",
+        "newClientOrderId",
+        "strategyId",
+        "strategyType",
+        "stopPrice",
+        "trailingDelta",
+        "icebergQty",
+        "newOrderRespType",
+        "selfTradePreventionMode",
+        "pegPriceType",
+        "pegOffsetValue",
+        "pegOffsetType",
+    ]
+)
+_QUERY: Final = frozenset({"symbol", "orderId", "origClientOrderId"})
 
 
 def depth_weight(params: Params) -> int:
@@ -209,10 +237,26 @@ class SpotFace:
             "GET openOrderList": Endpoint(lambda call: [], 6, _SIGNED),
             "GET allOrderList": Endpoint(lambda call: [], 20, _SIGNED),
         }
+        # "Not all sent parameters were read": spot looks at what an order request brings.
+        known = {
+            "POST order": _NEW,
+            "POST order/test": _NEW | {"computeCommissionRates"},
+            "GET order": _QUERY,
+            "DELETE order": _QUERY | {"newClientOrderId", "cancelRestrictions"},
+            "POST order/cancelReplace": _NEW
+            | {"cancelReplaceMode", "cancelOrderId", "cancelOrigClientOrderId", "cancelNewClientOrderId"}
+            | {"cancelRestrictions", "orderRateLimitExceededMode"},
+            "PUT order/amend/keepPriority": _QUERY | {"newQty", "newClientOrderId"},
+            "GET openOrders": frozenset({"symbol"}),
+            "DELETE openOrders": frozenset({"symbol"}),
+            "GET allOrders": _WINDOW | {"symbol", "orderId"},
+            "GET account": frozenset({"omitZeroBalances"}),
+            "GET myTrades": _WINDOW | {"symbol", "orderId", "fromId"},
+        }
         rest = {}
         for key, endpoint in table.items():
             verb, _, path = key.partition(" ")
-            rest[verb, f"/api/v3/{path}"] = endpoint
+            rest[verb, f"/api/v3/{path}"] = replace(endpoint, known=known[key] | _ALWAYS) if key in known else endpoint
         # What clients ask of the wallet service when they start with a key.
         rest["GET", "/sapi/v1/system/status"] = Endpoint(lambda call: {"status": 0, "msg": "normal"})
         rest["GET", "/sapi/v1/capital/config/getall"] = Endpoint(self._coins, 10, _SIGNED)

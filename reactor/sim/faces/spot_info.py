@@ -9,15 +9,9 @@ from reactor.sim.faces.refusal import INVALID_SYMBOL, VenueError
 from reactor.sim.faces.request import Params
 from reactor.sim.symbols import SymbolRules, amount_text
 
-ORDER_TYPES: Final = (
-    "LIMIT",
-    "LIMIT_MAKER",
-    "MARKET",
-    "STOP_LOSS",
-    "STOP_LOSS_LIMIT",
-    "TAKE_PROFIT",
-    "TAKE_PROFIT_LIMIT",
-)
+# What is simulated. The venue lists STOP_LOSS, TAKE_PROFIT and their limit forms as well, and allows icebergs, order lists,
+# trailing and pegged orders; here they are refused, so the list does not promise them.
+ORDER_TYPES: Final = ("LIMIT", "LIMIT_MAKER", "MARKET")
 SYMBOL_PATTERN: Final = "^[A-Z0-9-_.]{1,20}$"
 _SYMBOL = re.compile(SYMBOL_PATTERN)
 _STATUSES: Final = ("TRADING", "END_OF_DAY", "HALT", "BREAK", "CANCEL_ONLY")
@@ -97,15 +91,15 @@ def symbol_info(rules: SymbolRules) -> dict[str, Any]:
         "baseCommissionPrecision": 8,
         "quoteCommissionPrecision": 8,
         "orderTypes": list(ORDER_TYPES),
-        "icebergAllowed": True,
-        "ocoAllowed": True,
-        "otoAllowed": True,
-        "opoAllowed": True,
+        "icebergAllowed": False,
+        "ocoAllowed": False,
+        "otoAllowed": False,
+        "opoAllowed": False,
         "quoteOrderQtyMarketAllowed": True,
-        "allowTrailingStop": True,
+        "allowTrailingStop": False,
         "cancelReplaceAllowed": True,
         "amendAllowed": True,
-        "pegInstructionsAllowed": True,
+        "pegInstructionsAllowed": False,
         "isSpotTradingAllowed": True,
         "isMarginTradingAllowed": False,
         "filters": filters(rules),

@@ -120,6 +120,14 @@ def test_a_market_order_is_filled_with_its_fills(spot: Client) -> None:
     assert trade["isMaker"] is False
 
 
+def test_an_unknown_parameter_is_counted_and_refused(spot: Client) -> None:
+    assert place(spot, reduceOnly="true") == {
+        "code": -1104,
+        "msg": "Not all sent parameters were read; read '8' parameter(s) but was sent '9'.",
+    }
+    assert spot.signed("GET", "order", symbol="BTCUSDT", order_id=5)["code"] == -1104
+
+
 def test_a_cancel_renames_the_order_and_frees_its_id(spot: Client) -> None:
     order = place(spot, newClientOrderId="mine")
     answer = spot.signed("DELETE", "order", symbol="BTCUSDT", origClientOrderId="mine", newClientOrderId="cancel1")
