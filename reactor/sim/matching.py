@@ -125,10 +125,12 @@ class SymbolMatching:
             if limit_ticks is not None and (ticks > limit_ticks if order.side == "BUY" else ticks < limit_ticks):
                 break
             queue = (self._asks if order.side == "BUY" else self._bids).levels.get(ticks, ())
-            blocked = sum(
-                maker.remaining_lots for maker in queue if maker.account_id == order.account_id and order.stp_mode != STP_NONE
-            )
-            found += lots - blocked
+            own = sum(maker.remaining_lots for maker in queue if maker.account_id == order.account_id)
+            if own and order.stp_mode != STP_NONE:
+                if order.stp_mode != "EXPIRE_MAKER":
+                    return found  # It would end here.
+                lots -= own
+            found += lots
             if found >= wanted_lots:
                 return wanted_lots
         return found

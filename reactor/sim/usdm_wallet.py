@@ -38,7 +38,15 @@ from reactor.sim.margin import (
 )
 from reactor.sim.market import MS
 from reactor.sim.symbols import Product, SymbolRules
-from reactor.sim.venue import USDM_PARAMETERS, AccountParameters, Fields, VenueCore, VenueParameters, time_window
+from reactor.sim.venue import (
+    FILLS_MAX,
+    USDM_PARAMETERS,
+    AccountParameters,
+    Fields,
+    VenueCore,
+    VenueParameters,
+    time_window,
+)
 
 MARK_INTERVAL_NS: Final = 1000 * MS
 SLOW_MARK_INTERVAL_NS: Final = 3000 * MS
@@ -462,4 +470,6 @@ class UsdmWallets(VenueCore):
     def _book_income(self, account: Account, symbol: str, kind: str, amount_e8: int, now_ns: int, trade_id: int = 0) -> None:
         transaction_id = self._next_transaction_id
         self._next_transaction_id += 1
+        if len(account.income) > 2 * FILLS_MAX:
+            del account.income[:FILLS_MAX]
         account.income.append(IncomeRow(symbol, kind, amount_e8, ASSET, now_ns, transaction_id, trade_id))

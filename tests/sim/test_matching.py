@@ -176,6 +176,15 @@ def test_self_trade_modes_expire_the_taker_or_both_or_decrement(spot: Any) -> No
     assert all(row.locked_e8 == 0 for row in spot.venue.balances(spot.accounts[0]))
 
 
+def test_a_fill_or_kill_that_would_meet_ourselves_trades_nothing(spot: Any) -> None:
+    spot.order("SELL", "0.3", "60001.00")
+    for mode in ("EXPIRE_TAKER", "EXPIRE_BOTH", "DECREMENT"):
+        order = spot.order("BUY", "1.5", "60002.00", timeInForce="FOK", selfTradePreventionMode=mode)
+        assert (order.status, spot.executed(order)) == ("EXPIRED", "0")
+    order = spot.order("BUY", "1.5", "60002.00", timeInForce="FOK", selfTradePreventionMode="EXPIRE_MAKER")
+    assert order.status == "FILLED"
+
+
 # properties
 
 STEPS = st.lists(
