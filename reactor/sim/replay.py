@@ -42,6 +42,7 @@ LOOK_AHEAD_LINES: Final = 4_000  # Read once before the start: symbols, ticks, a
 HOLE_NS_MAX: Final = 10_000 * MS  # Longer silence in all files is jumped.
 STEP_BACK_NS_MAX: Final = 1_000 * MS  # Local stamps are monotone; an older one is the tail of an earlier session in the file.
 RECENT_DIFFS_MAX: Final = 200  # Diffs kept for a snapshot that comes after newer ones.
+MICROSECONDS_MIN: Final = 10**14  # As milliseconds this would be the year 5138.
 NOTICES_PER_FILE_MAX: Final = 5
 QUOTE_ASSETS: Final = ("USDT", "USDC", "FDUSD", "BUSD", "TUSD", "BTC", "ETH", "BNB", "EUR", "TRY")
 
@@ -127,7 +128,8 @@ def _decode_object(local_ns: int, frame: dict[str, Any], stream_symbol: str) -> 
     if "_" in symbol or "_" in str(frame.get("symbol", "")):
         return "Binance COIN-M or delivery frames"
     event = frame.get("e")
-    event_ms, transaction_ms = int(frame.get("E", 0)), int(frame.get("T", 0) or frame.get("E", 0))
+    event_ms = _ms(int(frame.get("E", 0)))
+    transaction_ms = _ms(int(frame.get("T", 0))) or event_ms
     if event == "depthUpdate":
         product: Product = "usdm" if "pu" in frame else "spot"
         bids, asks = _levels(frame["b"]), _levels(frame["a"])
@@ -153,6 +155,11 @@ def _decode_object(local_ns: int, frame: dict[str, Any], stream_symbol: str) -> 
         bids, asks = _levels(frame["bids"]), _levels(frame["asks"])
         return Frame(local_ns, product, symbol, "snapshot", event_ms, transaction_ms, int(frame["lastUpdateId"]), bids, asks)
     return f"{event!r} events" if isinstance(event, str) else "frames of an unknown kind"
+
+
+def _ms(stamp: int) -> int:
+    """Milliseconds, also of a stream that was opened with timeUnit=MICROSECOND."""
+    return stamp // 1000 if stamp > MICROSECONDS_MIN else stamp
 
 
 def _levels(rows: Sequence[Sequence[str]]) -> tuple[tuple[int, int], ...]:
@@ -190,12 +197,12 @@ class _Rate:
             self._notices.add(f"{self._path}: {self._bad_lines} damaged lines in all")
 
 
-def read_frames(path: Path, notices: Notices) -> Iterator[Frame]:
-    """The playable frames of one file, in time order; everything else becomes notices."""
+def read_frames(path: Path, notices: Notices, lines_max: int | None = None) -> Iterator[Frame]:
+    """The playable frames of one file (of its first `lines_max` lines), in time order; everything else becomes notices."""
     rate = _Rate(path, notices)
     latest_ns = 0
     symbols: dict[Product, str] = {}
-    for number, line in read_lines(path, notices):
+    for number, line in islice(read_lines(path, notices), lines_max):
         if not line.strip():
             continue
         try:
@@ -316,13 +323,13 @@ class Replay:
         ahead: list[Frame] = []
         for path in capture_files(paths):
             complaints = Notices()
-            frames = list(islice(read_frames(path, complaints), LOOK_AHEAD_LINES))
+            frames = list(read_frames(path, complaints, LOOK_AHEAD_LINES))
             if frames:
                 self._files.append(path)  # Its complaints come again, once, while it is played.
                 ahead.extend(frames)
             else:
                 self.notices.lines.extend(complaints.lines)
-                self.notices.add(f"{path}: nothing in it that this exchange can play")
+                self.notices.add(f"{path}: nothing in its first {LOOK_AHEAD_LINES} lines that this exchange can play; left out")
         if not ahead:
             raise DataError(", ".join(map(str, paths)), "nothing here can be played: no Binance spot or USD-M frames")
         self._streams = {key: _Stream(rules) for key, rules in _rules_of(ahead).items()}

@@ -11,7 +11,7 @@ import pytest
 from reactor.domain.errors import DataError
 from reactor.sim.events import BookTickerEvent, DepthEvent, TradeEvent
 from reactor.sim.exchange import SimulatedExchange
-from reactor.sim.replay import Replay, decode, read_frames
+from reactor.sim.replay import LOOK_AHEAD_LINES, Replay, decode, read_frames
 from reactor.sim.updates import NEVER_NS
 
 START_NS = 1_700_000_000_000_000_000
@@ -243,6 +243,20 @@ def test_aggregate_trades_are_played_only_where_there_are_no_trades(capture: Any
     only = SimulatedExchange.open(START_NS, replay=[capture("only.txt", [SPOT[0], SPOT[1], aggregate])], loops=False)
     for exchange in (both, only):
         assert sum(isinstance(event, TradeEvent) for event in run(exchange, 300)) == 1
+
+
+def test_microsecond_stamps_are_understood() -> None:
+    text = '1 {"e":"trade","E":1723161600123456,"s":"BTCUSDT","t":1,"p":"1","q":"1","T":1723161600123001,"m":true,"M":true}'
+    frame: Any = decode(text.encode())
+    assert (frame.event_ms, frame.transaction_ms) == (1_723_161_600_123, 1_723_161_600_123)
+
+
+def test_a_large_foreign_file_is_not_read_to_its_end(capture: Any) -> None:
+    foreign = [line(index, '{"channel":"l2Book","data":{}}') for index in range(LOOK_AHEAD_LINES + 10)]
+    path = capture("foreign.txt", foreign)
+    capture("spot.txt", SPOT)
+    source = Replay([path.parent])
+    assert any(f"{path}: nothing in its first" in text for text in source.notices.take())
 
 
 def test_a_decoded_frame_says_its_product() -> None:
