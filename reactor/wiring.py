@@ -141,7 +141,9 @@ class Wires:
         return top
 
 
-_LIVING = (LifeState.STARTING, LifeState.READY, LifeState.RUNNING, LifeState.STOPPING)
+# Who has left in order counts as alive until its last heartbeat is old: at a stop all leave within milliseconds, and no
+# neighbour shall take that for a death.
+_LIVING = (LifeState.STARTING, LifeState.READY, LifeState.RUNNING, LifeState.STOPPING, LifeState.STOPPED)
 
 
 @dataclass
@@ -265,6 +267,7 @@ def wait_until_read(producer: Producer) -> None:
 
 def _prepost(bench: Bench) -> Role:
     from reactor.journal.history import next_epoch, read_history
+    from reactor.journal.role import state_of
     from reactor.prepost.role import PrepostPorts, PrepostRole
 
     plan, wires = bench.plan, bench.wires
@@ -280,6 +283,7 @@ def _prepost(bench: Bench) -> Role:
             pairs=", ".join(forgotten.pairs),
         )
     feeds = [role.name for role in plan.of_kind("feed") if role.has_strategies]
+    journal_metrics = wires.rows_reader(f"metrics.{bench.one('journal')}")
     ports = PrepostPorts(
         instruments=bench.instruments,
         clock=bench.clock,
@@ -293,6 +297,7 @@ def _prepost(bench: Bench) -> Role:
         risk=wires.rows_writer("risk"),
         tops=wires.tops(),
         collector_alive=wires.is_alive(bench.one("collector")),
+        journal_trouble=lambda now_ns: int(state_of(journal_metrics.read(0), now_ns)),
         control=bench.control(),
         responses=wires.producer("responses"),
         strategy_responses=[wires.producer(f"responses.{feed}") for feed in feeds],
