@@ -5,7 +5,7 @@ reader   row = rows.read(i)   a consistent private copy, overwritten by the next
 """
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from shm._native import ffi, lib
 from shm.segment import FollowedSegments, HeapSegment, MappedSegment, Memory, OwnSegment, SegmentError, next_epoch
@@ -13,7 +13,9 @@ from shm.segment import FollowedSegments, HeapSegment, MappedSegment, Memory, Ow
 MakeView = Callable[[int], Any]
 Own = OwnSegment | HeapSegment
 
-ATTEMPTS_MAX: Final = 1_000  # About 40 µs: longer than any write; a writer stopped inside a row costs no more than that.
+# Looked up once; one argument each: see cffi_build/include/ring.h.
+_store_row: Callable[[Any], None] = lib.seqlock_store_row
+_load_row: Callable[[Any], int] = lib.seqlock_load_row
 
 _COMPLAINTS = {
     lib.SEQLOCK_BAD_MAGIC: "is not a row segment of this system",
@@ -34,21 +36,19 @@ class RowsError(SegmentError):
 class RowsWriter:
     """The one writer of a row segment. Made by `heap_rows()` or `open_rows_writer()`."""
 
-    __slots__ = ("_copies", "_own", "_pointers", "_segment", "_views", "_write", "count", "name")
+    __slots__ = ("_copies", "_handles", "_own", "_rows", "_views", "count", "name")
 
     def __init__(self, name: str, own: Own, count: int, row_size: int, make_view: MakeView) -> None:
         self.name = name
         self.count = count
         self._own = own
-        self._segment = ffi.cast("void *", own.address)
-        result = lib.seqlock_open(self._segment, own.size, count, row_size, next_epoch())
+        segment = ffi.cast("void *", own.address)
+        result = lib.seqlock_open(segment, own.size, count, row_size, next_epoch())
         if result != lib.SEQLOCK_OK:
             raise RowsError(name, result)
-        self._copies = HeapSegment(count * row_size)
-        addresses = [self._copies.address + i * row_size for i in range(count)]
-        self._views = [make_view(address) for address in addresses]
-        self._pointers = [ffi.cast("void *", address) for address in addresses]
-        self._write: Callable[[Any, int, Any], None] = lib.seqlock_write
+        self._copies, self._rows, self._handles, self._views = _private_rows(count, row_size, make_view)
+        for row in self._handles:
+            row.segment = segment
 
     def edit(self, index: int) -> Any:
         """The writer's own copy of a row, as it was left. Readers see changes after `done()`."""
@@ -56,7 +56,7 @@ class RowsWriter:
 
     def done(self, index: int) -> None:
         """Shows the row to the readers."""
-        self._write(self._segment, index, self._pointers[index])
+        _store_row(self._handles[index])
 
     def refresh(self, now_ns: int) -> None:
         """Lets late readers find it. Cheap; call it about every 10 ms."""
@@ -68,7 +68,8 @@ class RowsWriter:
         return self._own
 
     def close(self) -> None:
-        """Takes the segment back."""
+        """Takes the segment back. No row may be written after this."""
+        self._handles = []
         self._own.close()
 
 
@@ -82,10 +83,10 @@ class RowsReader:
     __slots__ = (
         "_announced",
         "_copies",
+        "_handles",
         "_mapped",
-        "_pointers",
-        "_read",
         "_row_size",
+        "_rows",
         "_segment",
         "_views",
         "count",
@@ -101,16 +102,11 @@ class RowsReader:
         self._announced = announced
         self._mapped: MappedSegment | Own | None = None
         self._segment: Any = None
-        self._copies = HeapSegment(count * row_size)
-        addresses = [self._copies.address + i * row_size for i in range(count)]
-        self._views = [make_view(address) for address in addresses]
-        self._pointers = [ffi.cast("void *", address) for address in addresses]
-        self._read: Callable[[Any, int, Any, int], int] = lib.seqlock_read
+        self._copies, self._rows, self._handles, self._views = _private_rows(count, row_size, make_view)
 
     def read(self, index: int) -> Any:
         """A consistent copy of the row; the same view every time."""
-        segment = self._segment
-        if segment is not None and self._read(segment, index, self._pointers[index], ATTEMPTS_MAX):
+        if _load_row(self._handles[index]):
             self.torn += 1
         return self._views[index]
 
@@ -140,8 +136,13 @@ class RowsReader:
         result = lib.seqlock_check(pointer, segment.size, self.count, self._row_size)
         if result != lib.SEQLOCK_OK:
             raise RowsError(self.name, result)
-        self._mapped = segment
-        self._segment = pointer
+        self._point_to(pointer)
+        self._mapped = segment  # Only now: the segment read until here must stay mapped until then.
+
+    def _point_to(self, segment: Any) -> None:
+        self._segment = segment
+        for row in self._handles:
+            row.segment = segment if segment is not None else ffi.NULL
 
     @property
     def is_connected(self) -> bool:
@@ -150,9 +151,25 @@ class RowsReader:
 
     def close(self) -> None:
         """Stops listening for writers; the copies stay as they are."""
-        self._segment = self._mapped = None
+        self._point_to(None)
+        self._mapped = None
         if self._announced is not None:
             self._announced.close()
+
+
+def _private_rows(count: int, row_size: int, make_view: MakeView) -> tuple[HeapSegment, Any, list[Any], list[Any]]:
+    """Private copies of all rows: memory, the array of handles (to be kept), a pointer to each handle, a view of each copy."""
+    copies = HeapSegment(count * row_size)
+    rows = ffi.new("seqlock_row_t[]", count)
+    for index in range(count):
+        rows[index].index = index
+        rows[index].copy = ffi.cast("void *", copies.address + index * row_size)
+    return (
+        copies,
+        rows,
+        [rows + index for index in range(count)],
+        [make_view(int(ffi.cast("uintptr_t", row.copy))) for row in rows],
+    )
 
 
 def heap_rows(count: int, row_size: int, make_view: MakeView, name: str = "heap") -> tuple[RowsWriter, RowsReader]:

@@ -15,6 +15,9 @@
 #include <stdint.h>
 
 /* cffi: begin */
+/* About 40 µs: longer than any write; a writer stopped inside a row costs its readers no more than that. */
+#define SEQLOCK_ATTEMPTS_MAX 1000
+
 typedef enum seqlock_result {
     SEQLOCK_OK = 0,
     SEQLOCK_BAD_MAGIC = 2,
@@ -37,6 +40,17 @@ uint64_t seqlock_row_count(const void *segment);
 void seqlock_write(void *segment, uint64_t index, const void *row);
 /* Copies row `index` into `row`. SEQLOCK_OK: a consistent copy. SEQLOCK_TORN after `attempts_max` tries: `row` is as before. */
 int32_t seqlock_read(const void *segment, uint64_t index, void *row, uint64_t attempts_max);
+/* The same for the calls that Python makes per row. One argument each: see ring.h. */
+typedef struct seqlock_row {
+    void *segment;             /* NULL: no writer has been found; nothing is copied */
+    void *copy;                /* row_size bytes of private memory */
+    uint64_t index;
+} seqlock_row_t;
+
+void seqlock_store_row(const seqlock_row_t *row);
+/* As seqlock_read(), with SEQLOCK_ATTEMPTS_MAX attempts. */
+int32_t seqlock_load_row(const seqlock_row_t *row);
+
 /* How often row `index` has been written: a cheap way to see that nothing is new. */
 uint64_t seqlock_writes(const void *segment, uint64_t index);
 /* cffi: end */

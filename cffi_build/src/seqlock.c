@@ -133,6 +133,18 @@ int32_t seqlock_read(const void *segment, uint64_t index, void *row, uint64_t at
     return SEQLOCK_TORN;
 }
 
+void seqlock_store_row(const seqlock_row_t *row)
+{
+    seqlock_write(row->segment, row->index, row->copy);
+}
+
+int32_t seqlock_load_row(const seqlock_row_t *row)
+{
+    if (row->segment == NULL)
+        return SEQLOCK_OK;
+    return seqlock_read(row->segment, row->index, row->copy, SEQLOCK_ATTEMPTS_MAX);
+}
+
 uint64_t seqlock_writes(const void *segment, uint64_t index)
 {
     /* Relaxed: a hint. */

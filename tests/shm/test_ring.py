@@ -1,5 +1,7 @@
 """The ring in private memory: what each call promises, how successors take over, and a naive twin under random operations."""
 
+import gc
+import sys
 from collections import deque
 from typing import Any
 
@@ -339,6 +341,58 @@ def test_a_closed_side_is_not_connected() -> None:
     assert not consumer.is_connected
     producer.close()
     assert not producer.is_connected
+
+
+def test_twenty_thousand_messages_leave_the_number_of_allocated_blocks_as_it_was() -> None:
+    producer, consumer = heap_ring(256, SLOT_SIZE, word_view)
+
+    def through(count: int) -> None:
+        try_claim, commit, sequence, try_peek, release = (
+            producer.try_claim,
+            producer.commit,
+            producer.sequence,
+            consumer.try_peek,
+            consumer.release,
+        )
+        for _ in range(count):
+            slot = try_claim()
+            slot[0] = sequence()
+            commit()
+            assert try_peek()[0] == sequence()
+            release()
+
+    through(2_000)
+    gc.collect()
+    before = sys.getallocatedblocks()
+    through(20_000)
+    assert sys.getallocatedblocks() - before <= 5, "the frame's own objects, nothing per message"
+
+
+def test_batches_are_copied_whole_across_the_end_of_the_ring() -> None:
+    producer, consumer = heap_ring(8, SLOT_SIZE, word_view)
+    words = SLOT_SIZE // 8
+    sent, received = ffi.new("uint64_t[]", 5 * words), ffi.new("uint64_t[]", 8 * words)
+    for batch in range(10):
+        for i in range(5):
+            for word in range(words):
+                sent[i * words + word] = batch * 5 + i
+        assert producer.write_batch(sent, 5) == 5
+        assert producer.sequence() == batch * 5 + 5
+        assert consumer.read_batch(received, 8) == 5
+        assert [received[i * words + words - 1] for i in range(5)] == [batch * 5 + i for i in range(5)]
+    assert consumer.read_batch(received, 8) == 0
+    assert [producer.write_batch(sent, 5), producer.write_batch(sent, 5)] == [5, 3], "a batch is cut where the ring is full"
+
+
+def test_a_dry_lane_read_in_batches_goes_over_to_a_successor() -> None:
+    dead, consumer = heap_ring(8, SLOT_SIZE, word_view)
+    words = ffi.new("uint64_t[]", 8 * SLOT_SIZE // 8)
+    dead.write_batch(words, 2)
+    successor = new_producer(8)
+    join(successor, consumer)
+    assert successor.write_batch(words, 3) == 3
+    assert consumer.read_batch(words, 8) == 2
+    assert consumer.read_batch(words, 8) == 3
 
 
 class TwinOfTheRing(RuleBasedStateMachine):
