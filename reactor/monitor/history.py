@@ -47,6 +47,9 @@ def show(reader: Reader, what: str, span: Span, console: Console) -> None:
     if maker is None:
         raise ConfigError(f"history: no table {what!r}; there are {', '.join(makers)}")
     table = maker(reader, span)
+    if not table.row_count:
+        console.print(f"no {what} here")
+        return
     console.print(table)
     if what != "days" and table.row_count >= span.rows_max:
         console.print(f"the newest {span.rows_max}; more with --rows, everything with --export", style="dim")
