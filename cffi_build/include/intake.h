@@ -27,6 +27,18 @@
 #define INTAKE_REFUSED 64          /* malformed, unknown or of a foreign symbol: frame.kind and frame.error say which */
 #define INTAKE_CONTROL 128         /* an answer or a shutdown notice: frame.kind says which */
 #define INTAKE_QUIET 256           /* new, and nothing to do: older than the book, off-book, without a scale */
+#define INTAKE_APPLIED 512         /* a delta continued the armed book and is in it */
+#define INTAKE_CROSSED 1024        /* … and the book contradicts itself since; it is disarmed */
+#define INTAKE_WAKE 2048           /* data of a symbol came that was marked as sleeping */
+
+/* How a delta stands to a book that is true up to local_id. */
+typedef enum depth_relation { DEPTH_OLD = 0, DEPTH_NEXT = 1, DEPTH_GAP = 2 } depth_relation_e;
+
+/* How a venue numbers its deltas. */
+typedef enum depth_rule {
+    DEPTH_CONTIGUOUS = 0,          /* spot: U == previous u + 1 */
+    DEPTH_CHAINED = 1              /* futures: pu == previous u */
+} depth_rule_e;
 
 #define STREAM_KINDS_MAX 16
 
@@ -51,6 +63,13 @@ typedef struct state {
     uint64_t trades;
     uint64_t depth_updates;
     uint64_t off_grid;
+    book_t  *book;                 /* armed: deltas that continue it are applied here, without asking */
+    uint32_t rule;                 /* depth_rule_e */
+    uint32_t is_armed;
+    uint32_t is_dirty;             /* the top changed since it was shown */
+    uint32_t is_listed;            /* the slot stands in intake_t.dirty */
+    uint32_t is_sleeping;          /* the owner wants to hear of the next data: INTAKE_WAKE */
+    uint32_t reserved;
 } state_t;
 
 typedef struct intake {
@@ -58,8 +77,9 @@ typedef struct intake {
     state_t  *states;
     level_t  *bids;
     level_t  *asks;
+    uint16_t *dirty;               /* slots whose top changed since the list was taken, each once */
     uint32_t level_capacity;
-    uint32_t reserved;
+    uint32_t dirty_count;
     int64_t  exchange_minus_monotonic_ns;  /* the venue's wall clock − our CLOCK_MONOTONIC: dates frames that carry no time */
     frame_t  frame;
 } intake_t;
@@ -76,6 +96,20 @@ typedef struct topic_frame {
     uint16_t instrument_index;     /* 0xffff: not in the instrument table */
     uint16_t session;              /* which of the redundant connections was first */
 } topic_frame_t;
+
+/* The rule of both kinds of venue, once: returns a depth_relation_e. `is_anchored` is 0 for the first delta after a snapshot.
+ * The venues' words stand in reactor/market/sync.py. */
+int depth_relation(int rule, int64_t local_id, int is_anchored, int64_t first_id, int64_t final_id, int64_t previous_id);
+
+/* From now on deltas that continue the book of a symbol are applied by intake_take itself (INTAKE_APPLIED). The first that
+ * does not disarms it and is handed to the owner as INTAKE_DEPTH. */
+void intake_arm(intake_t *intake, uint16_t slot, book_t *book, int rule);
+
+/* Every delta is handed to the owner again. */
+void intake_disarm(intake_t *intake, uint16_t slot);
+
+/* Puts a symbol on the list of tops that changed. */
+void intake_mark(intake_t *intake, uint16_t slot);
 
 /* Takes one frame of one session. Returns INTAKE_ bits | slot << 16. Counts into the session and the state. */
 uint32_t intake_take(intake_t *intake, session_t *session, const char *payload, uint64_t size, int64_t receive_ns);

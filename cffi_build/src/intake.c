@@ -35,6 +35,71 @@ static uint32_t duplicate(session_t *session, state_t *state)
     return INTAKE_DUPLICATE;
 }
 
+void intake_mark(intake_t *intake, uint16_t slot)
+{
+    assert(slot < intake->symbols.count && "a slot stands in the table");
+    state_t *state = &intake->states[slot];
+    state->is_dirty = 1;
+    if (!state->is_listed) {
+        state->is_listed = 1;
+        intake->dirty[intake->dirty_count++] = slot;
+        assert(intake->dirty_count <= intake->symbols.capacity && "each symbol stands in the list once");
+    }
+}
+
+int depth_relation(int rule, int64_t local_id, int is_anchored, int64_t first_id, int64_t final_id, int64_t previous_id)
+{
+    if (rule == DEPTH_CONTIGUOUS) {
+        if (final_id <= local_id)
+            return DEPTH_OLD;
+        return first_id <= local_id + 1 ? DEPTH_NEXT : DEPTH_GAP;
+    }
+    if (is_anchored) {
+        if (final_id <= local_id)
+            return DEPTH_OLD;
+        /* Equal on one session. Lower only if redundant sessions cut the same updates at different points: an overlap. */
+        return previous_id >= 0 && previous_id <= local_id ? DEPTH_NEXT : DEPTH_GAP;
+    }
+    if (final_id < local_id)
+        return DEPTH_OLD;
+    return first_id <= local_id || previous_id == local_id ? DEPTH_NEXT : DEPTH_GAP;
+}
+
+void intake_arm(intake_t *intake, uint16_t slot, book_t *book, int rule)
+{
+    assert(slot < intake->symbols.count && "a slot stands in the table");
+    state_t *state = &intake->states[slot];
+    state->book = book;
+    state->rule = (uint32_t)rule;
+    state->is_armed = 1;
+}
+
+void intake_disarm(intake_t *intake, uint16_t slot)
+{
+    assert(slot < intake->symbols.count && "a slot stands in the table");
+    intake->states[slot].is_armed = 0;
+}
+
+/* A delta for an armed book: applied, or handed to the owner. */
+static uint32_t take_delta(intake_t *intake, state_t *state, int64_t receive_ns)
+{
+    const frame_t *frame = &intake->frame;
+    book_t *book = state->book;
+    if (!state->is_armed)
+        return INTAKE_DEPTH;
+    if (depth_relation((int)state->rule, book->update_id, 1, frame->first_id, frame->final_id, frame->previous_id) != DEPTH_NEXT) {
+        state->is_armed = 0;
+        return INTAKE_DEPTH;
+    }
+    uint32_t changes = book_apply_levels(book, intake->bids, frame->bid_count, intake->asks, frame->ask_count, frame->final_id);
+    intake->symbols.slots[frame->slot].depth_id = frame->final_id;
+    if (changes & BOOK_CROSSED) {
+        state->is_armed = 0;
+        return INTAKE_APPLIED | INTAKE_CROSSED;
+    }
+    return INTAKE_APPLIED | intake_take_book(intake, frame->slot, book, receive_ns, exchange_ns_of(intake, frame, receive_ns));
+}
+
 static uint32_t take_ticker(intake_t *intake, session_t *session, state_t *state, int64_t receive_ns)
 {
     const frame_t *frame = &intake->frame;
@@ -108,7 +173,7 @@ uint32_t intake_take(intake_t *intake, session_t *session, const char *payload, 
             bits = duplicate(session, state);
         } else {
             state->depth_updates++;
-            bits = INTAKE_DEPTH;
+            bits = take_delta(intake, state, receive_ns);
         }
         break;
     case FRAME_TRADE:
@@ -121,8 +186,15 @@ uint32_t intake_take(intake_t *intake, session_t *session, const char *payload, 
     default:
         bits = INTAKE_QUIET;
     }
-    if (intake->symbols.slots[frame->slot].instrument_index == 0xffff && !(bits & INTAKE_DUPLICATE))
-        bits = bits & INTAKE_DEPTH ? INTAKE_DEPTH : INTAKE_QUIET;
+    if (!(bits & INTAKE_DUPLICATE)) {
+        if (intake->symbols.slots[frame->slot].instrument_index == 0xffff) {
+            bits = bits & INTAKE_DEPTH ? INTAKE_DEPTH : INTAKE_QUIET;
+        } else {
+            intake_mark(intake, frame->slot);
+            if (state->is_sleeping && (kind == FRAME_BOOK_TICKER || bits & INTAKE_APPLIED))
+                bits |= INTAKE_WAKE;
+        }
+    }
     return bits | (uint32_t)frame->slot << 16;
 }
 

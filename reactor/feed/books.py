@@ -10,7 +10,7 @@ Snapshots are fetched over REST within the feed's share of the venue's weight, o
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from reactor.domain.errors import RemoteProtocolError
 from reactor.domain.instrument import Instrument
@@ -22,18 +22,22 @@ from reactor.feed.sessions import FeedSession, Line, SessionParameters, Take
 from reactor.loop.clock import Clock
 from reactor.loop.counters import Metrics
 from reactor.loop.log import Log
-from reactor.market.book import CROSSED, Book, KeptLevels
+from reactor.market.book import CROSSED as BOOK_CROSSED
+from reactor.market.book import Book, KeptLevels
 from reactor.market.clock_offset import ClockOffset
 from reactor.market.intake import (
+    APPLIED,
     CONTROL,
+    CROSSED,
     DEPTH,
-    DUPLICATE,
     MARK,
     NO_SLOT,
+    QUIET,
     REFUSED,
     TOP,
     TOP_PRICE,
     TRADE,
+    WAKE,
     FrameError,
     FrameKind,
     Intake,
@@ -50,6 +54,8 @@ SECOND_NS: Final = 1_000_000_000
 MINUTE_MS: Final = 60_000
 SNAPSHOTS_IN_FLIGHT_MAX = 2  # More would only queue at the venue and grow stale.
 SNAPSHOT_DUE_NS = 2 * SECOND_NS  # A quiet market brings no first delta: its snapshot is fetched all the same.
+ATTENTION_ALWAYS: Final = TOP_PRICE | DEPTH | MARK | REFUSED | CONTROL | CROSSED | WAKE
+ATTENTION_ALL: Final = ATTENTION_ALWAYS | TOP | TRADE | APPLIED | QUIET
 APPLY, KEEP = Verdict.APPLY, Verdict.KEEP
 SYNCHRONISED = SyncState.SYNCHRONISED
 MALFORMED: int = FrameKind.MALFORMED
@@ -81,12 +87,17 @@ class BooksListener(Protocol):
     def on_mark(self, instrument_index: int, receive_ns: int) -> None:
         """Mark price or funding rate of an instrument came."""
 
-    def on_state(self, instrument_index: int) -> None:
-        """A row changed without a tick: synchronised, stale, a trade."""
 
+class FrameTap(Protocol):
+    """Who wants every frame, once: the market-data topic."""
 
-FrameTap = Callable[[Any, str, int, int, memoryview | bytes, int], None]
-"""(frame kind, symbol, instrument_index, session number, payload, receive_ns): every frame taken, once."""
+    @property
+    def is_heard(self) -> bool:
+        """Somebody listens there."""
+
+    def tap(self, frame_kind: int, symbol: str, instrument_index: int, session: int, payload: memoryview | bytes,
+            receive_ns: int) -> None:  # fmt: skip
+        """One frame."""
 
 
 class MarketBook:
@@ -108,6 +119,7 @@ class MarketBook:
         self.has_depth = False
         self.is_fetching = False
         self.is_stale = True
+        self.state.is_sleeping = 1
         self.mark_receive_ns = 0
         self.added_ns = 0
         self.fetch_due_ns = 0
@@ -136,6 +148,9 @@ class VenueBooks:
         self.clock_offset = ClockOffset()
         self.books: list[MarketBook] = []  # by slot
         self.tap: FrameTap | None = None
+        self.hears_quantities = False  # somebody reads more of a top than its prices
+        self.keeps_trades = False  # somebody reads the tape
+        self._is_tapped = False
         self._endpoints = endpoints
         self._network = network
         self._clock = clock
@@ -156,7 +171,8 @@ class VenueBooks:
         limits = [RateLimit(RateLimitKind.WEIGHT, MINUTE_MS, parameters.weight_per_minute_max)]
         self._budget = RateBudget(limits, RateBudgetParameters(share=1.0, reserve=0.0))
         self.lines = tuple(
-            Line(self, codec, codec.stream_url(endpoints, is_derived), network, sessions, self._make_take, uniform, DUPLICATE)
+            Line(self, codec, codec.stream_url(endpoints, is_derived), network, sessions, self._make_take, uniform,
+                 ATTENTION_ALWAYS)
             for is_derived in (False, True)
         )
 
@@ -194,55 +210,66 @@ class VenueBooks:
     # -- frames
 
     def on_frame_bits(self, bits: int, payload: memoryview, receive_ns: int, session: FeedSession) -> None:
-        """Everything but duplicates. Bits: reactor/market/intake.py."""
+        """A frame with bits that we attend to. Bits: reactor/market/intake.py."""
         slot = bits >> 16
         if slot == NO_SLOT or bits & REFUSED:
             self._on_other(bits, payload, receive_ns, session)
             return
         book = self.books[slot]
+        if bits & WAKE:
+            self._wake(book)
         if bits & TOP:
-            if book.is_stale:
-                self._wake(book)
             self._listener.on_top(book.instrument_index, bits & TOP_PRICE != 0, receive_ns)
-        elif bits & DEPTH:
+        if bits & DEPTH:
             self._on_delta(book, receive_ns)
         elif bits & MARK:
             book.mark_receive_ns = receive_ns
             self._listener.on_mark(book.instrument_index, receive_ns)
         elif bits & TRADE:
-            frame = self._frame
-            book.trades.append(
-                Trade(frame.trade_id, frame.trade.price_ticks, book.top.last_trade_lots, frame.transaction_ms * MS, receive_ns)
-            )
-            self._listener.on_state(book.instrument_index)
-        tap = self.tap
-        if tap is not None:
-            tap(self._frame.kind, book.symbol, book.instrument_index, session.number, payload, receive_ns)
+            if self.keeps_trades:
+                self._keep_trade(book, receive_ns)
+        elif bits & CROSSED:
+            book.sync.advance(book.book.update_id)
+            self._on_crossed(book)
+        if self._is_tapped and self.tap is not None:
+            self.tap.tap(self._frame.kind, book.symbol, book.instrument_index, session.number, payload, receive_ns)
+
+    def _keep_trade(self, book: MarketBook, receive_ns: int) -> None:
+        frame = self._frame
+        exchange_ns = frame.transaction_ms * MS
+        book.trades.append(Trade(frame.trade_id, frame.trade.price_ticks, book.top.last_trade_lots, exchange_ns, receive_ns))
+
+    def set_attention(self) -> None:
+        """What the intake finds is handed up only if somebody reads it."""
+        attention = ATTENTION_ALWAYS
+        if self.hears_quantities:
+            attention |= TOP
+        if self.keeps_trades:
+            attention |= TRADE
+        self._is_tapped = self.tap is not None and self.tap.is_heard
+        if self._is_tapped:
+            attention = ATTENTION_ALL
+        for line in self.lines:
+            if line.attention != attention:
+                line.set_attention(attention)
 
     def _on_delta(self, book: MarketBook, receive_ns: int) -> None:
+        """A delta that the intake did not apply by itself: the synchronisation decides."""
         frame, buffer, sync = self._frame, self._buffer, book.sync
         first_id, final_id, previous_id = frame.first_id, frame.final_id, frame.previous_id
         if book.instrument is None:  # A symbol of the topic: its ids are followed, it has no book.
             self.intake.set_depth_id(book.slot, final_id)
             return
+        was_synchronised = sync.state is SYNCHRONISED
+        if was_synchronised:
+            sync.advance(book.book.update_id)
         if book.check is not None:
             book.check.on_delta(first_id, final_id, previous_id, buffer.copy(frame.bid_count, frame.ask_count))
-        was_synchronised = sync.state is SYNCHRONISED
         verdict = sync.on_delta(first_id, final_id, previous_id, receive_ns, self._can_bridge)
         if verdict is APPLY:
             exchange_ns = (frame.transaction_ms or frame.event_ms) * MS
             changes = book.book.apply_levels(buffer.bids, frame.bid_count, buffer.asks, frame.ask_count, final_id)
-            if sync.kept:
-                for delta in sync.take_ready():
-                    changes = book.book.apply_kept(delta.payload, delta.final_id)
-            if changes & CROSSED:
-                self._count(Counter.CROSSED)
-                self._log.warning("book crossed: fetching it anew", venue=self.venue, symbol=book.symbol, update_id=final_id)
-                sync.on_crossed()
-            elif sync.state is SYNCHRONISED:
-                if not was_synchronised or book.is_stale:
-                    self._wake(book)
-                self._take_top(book, receive_ns, exchange_ns)
+            self._on_applied(book, changes, receive_ns, exchange_ns)
         elif verdict is KEEP:
             sync.keep(first_id, final_id, previous_id, buffer.copy(frame.bid_count, frame.ask_count))
         self.intake.set_depth_id(book.slot, sync.seen_id)
@@ -251,10 +278,31 @@ class VenueBooks:
         if book.check is not None:
             self._look_at_check(book)
 
-    def _take_top(self, book: MarketBook, receive_ns: int, exchange_ns: int) -> None:
-        bits = self.intake.take_book(book.slot, book.book, receive_ns, exchange_ns)
-        if bits:
-            self._listener.on_top(book.instrument_index, bits & TOP_PRICE != 0, receive_ns)
+    def _on_applied(self, book: MarketBook, changes: int, receive_ns: int, exchange_ns: int) -> None:
+        sync = book.sync
+        for delta in sync.take_ready():
+            changes = book.book.apply_kept(delta.payload, delta.final_id)
+        if changes & BOOK_CROSSED:
+            self._on_crossed(book)
+        elif sync.state is SYNCHRONISED:
+            self._arm(book)
+            self.intake.take_book(book.slot, book.book, receive_ns, exchange_ns)
+            if not book.top.is_synchronised:
+                self._wake(book)
+            self._listener.on_top(book.instrument_index, True, receive_ns)  # Signals may speak again.
+
+    def _arm(self, book: MarketBook) -> None:
+        """The intake goes on by itself, as long as nobody compares the book."""
+        if book.check is None:
+            self.intake.arm(book.slot, book.book, self.codec.sync_rule)
+
+    def _on_crossed(self, book: MarketBook) -> None:
+        self._count(Counter.CROSSED)
+        self._log.warning("book crossed: fetching it anew", venue=self.venue, symbol=book.symbol,
+                          update_id=book.book.update_id)  # fmt: skip
+        book.sync.on_crossed()
+        self.intake.set_depth_id(book.slot, book.sync.seen_id)
+        self._on_unsynchronised(book)
 
     def _on_other(self, bits: int, payload: memoryview, receive_ns: int, session: FeedSession) -> None:
         frame = self._frame
@@ -284,6 +332,7 @@ class VenueBooks:
         """Data is coming: the top may be believed if the book may."""
         if book.is_stale:
             book.is_stale = False
+            book.state.is_sleeping = 0
             self._log.info("data is fresh", venue=self.venue, symbol=book.symbol)
         self._show(book)
 
@@ -294,10 +343,11 @@ class VenueBooks:
         is_good = not book.is_stale and (not book.has_depth or book.sync.is_synchronised)
         top.is_synchronised = 1 if is_good else 0
         top.resyncs = book.sync.resyncs
-        self._listener.on_state(book.instrument_index)
+        self.intake.mark(book.slot)
 
     def _on_unsynchronised(self, book: MarketBook) -> None:
         sync = book.sync
+        self.intake.disarm(book.slot)
         self._log.warning("book lost its thread", venue=self.venue, symbol=book.symbol, state=sync.state.name.lower(),
                           update_id=sync.local_id, resyncs=sync.resyncs)  # fmt: skip
         self._show(book)
@@ -331,10 +381,15 @@ class VenueBooks:
     def _begin_anew(self, book: MarketBook) -> None:
         """Nobody brings data: what comes later may have new ids."""
         book.sync.reset()
+        self.intake.disarm(book.slot)
         self.intake.forget(book.slot)
-        book.is_stale = True
+        self._set_stale(book)
         book.check = None
         self._show(book)
+
+    def _set_stale(self, book: MarketBook) -> None:
+        book.is_stale = True
+        book.state.is_sleeping = 1
 
     def on_silent_stream(self, session: FeedSession, stream: Stream) -> None:
         """Acknowledged and silent: a wrong name or a wrong path looks exactly like this."""
@@ -348,6 +403,7 @@ class VenueBooks:
         """Sessions, snapshots, staleness, clock. Call it about every 10 ms."""
         for line in self.lines:
             line.on_time(now_ns)
+        self.set_attention()
         wall_ns = self._clock.realtime_ns()
         self._wall_minus_monotonic_ns = wall_ns - now_ns
         self._watch_clock(now_ns, wall_ns)
@@ -358,13 +414,13 @@ class VenueBooks:
                 continue
             top, sync = book.top, book.sync
             if not book.is_stale and now_ns - top.receive_ns > stale_ns:
-                book.is_stale = True
+                self._set_stale(book)
                 self._log.warning("data is stale", venue=self.venue, symbol=book.symbol, after_ms=parameters.stale_after_ms)
                 self._show(book)
             if top.mark_price and now_ns - book.mark_receive_ns > mark_stale_ns:
                 top.mark_price = 0.0
                 self._log.warning("mark price is stale", venue=self.venue, symbol=book.symbol)
-                self._listener.on_state(book.instrument_index)
+                self.intake.mark(book.slot)
             if sync.state is SyncState.BRIDGING:
                 sync.on_time(now_ns)
                 self.intake.set_depth_id(book.slot, sync.seen_id)
@@ -457,20 +513,12 @@ class VenueBooks:
             self._count(Counter.SNAPSHOTS)
             book.backoff.reset()
             changes = book.book.load(levels.bids, levels.bid_count, levels.asks, levels.ask_count, last_update_id)
-            for delta in sync.take_ready():
-                changes = book.book.apply_kept(delta.payload, delta.final_id)
             book.horizon = horizon_of(levels)
-            if changes & CROSSED:
-                self._count(Counter.CROSSED)
-                sync.on_crossed()
+            self._on_applied(book, changes, now_ns, now_ns + int(self.intake.native.exchange_minus_monotonic_ns))
             self.intake.set_depth_id(book.slot, sync.seen_id)
             if sync.is_synchronised:
                 self._log.info("book is synchronised", venue=self.venue, symbol=book.symbol, update_id=sync.local_id,
                                resyncs=sync.resyncs)  # fmt: skip
-                self._wake(book)
-                exchange_ns = now_ns + int(self.intake.native.exchange_minus_monotonic_ns)
-                self.intake.take_book(book.slot, book.book, now_ns, exchange_ns)
-                self._listener.on_top(book.instrument_index, True, now_ns)  # Signals may speak again.
 
     def _read_snapshot(self, book: MarketBook, response: Response) -> KeptLevels | None:
         if response.failure is not Failure.NONE or response.status != 200:
@@ -490,12 +538,13 @@ class VenueBooks:
         """Compares the book with the venue's REST book; the result is logged and counted."""
         book.check = BookCheck(self.codec.sync_rule, now_ns, self._parameters.book_capacity)
         book.check.sync.needs_snapshot = True
+        self.intake.disarm(book.slot)  # Every delta goes through our hands, and so into the check's.
 
     def _run_check(self, book: MarketBook, now_ns: int) -> None:
         check = book.check
         assert check is not None, "a check is running"
         if now_ns - check.started_ns > CHECK_LIFE_NS:
-            book.check = None
+            self._end_check(book)
             self._count(Counter.CHECKS_OPEN_ENDED)
             self._log.warning("book check: no comparison was possible in time", venue=self.venue, symbol=book.symbol)
         elif check.sync.needs_snapshot:
@@ -508,10 +557,15 @@ class VenueBooks:
             return
         levels = self._read_snapshot(book, response)
         if levels is None:
-            book.check = None
+            self._end_check(book)
             self._count(Counter.CHECKS_OPEN_ENDED)
         elif check.on_snapshot(levels, int(self._frame.final_id)):
             self._look_at_check(book)
+
+    def _end_check(self, book: MarketBook) -> None:
+        book.check = None
+        if book.sync.is_synchronised:
+            self._arm(book)
 
     def _look_at_check(self, book: MarketBook) -> None:
         check = book.check
@@ -520,7 +574,7 @@ class VenueBooks:
         result: CheckResult | None = check.compare(book.book, book.horizon)
         if result is None:
             return
-        book.check = None
+        self._end_check(book)
         fields: dict[str, int | str] = {"venue": self.venue, "symbol": book.symbol, "update_id": book.book.update_id}
         fields["levels"] = result.levels
         if not result.differences:

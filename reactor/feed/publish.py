@@ -5,12 +5,14 @@ hears costs a comparison.
 """
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from reactor.domain.instrument import VENUE_NAMES
-from reactor.domain.messages import copier
+from reactor.domain.messages import INSTRUMENTS_MAX, NO_INSTRUMENT, copier
 from reactor.feed.counters import Counter
 from reactor.feed.signals.signal import Tops
 from reactor.loop.counters import Metrics
+from reactor.market.intake import Intake
 from reactor.market.topic_frame import FrameCutter
 from shm.seqlock import RowsWriter
 from shm.topic import BODY_MAX, TopicPublisher
@@ -19,36 +21,38 @@ TOPIC_NAME = "market"
 
 
 class TopRows:
-    """Publishes the tops that changed."""
+    """Publishes the tops that changed. Which did is noted in C (intake.h): a tick costs nothing here."""
 
     def __init__(self, rows: RowsWriter, tops: Tops) -> None:
         self._rows = rows
         self._tops = tops
         self._copy = copier("book_top")
-        self._is_dirty = [False] * len(tops)
-        self._dirty: list[int] = []
+        self._states: list[Any] = [None] * len(tops)  # state_t by instrument index
+        self._places: list[tuple[Intake, list[int]]] = []  # per venue: instrument index by slot
 
-    def mark(self, instrument_index: int) -> None:
-        """The top changed; it is shown at the end of the pass."""
-        if not self._is_dirty[instrument_index]:
-            self._is_dirty[instrument_index] = True
-            self._dirty.append(instrument_index)
+    def add(self, intake: Intake, slot: int, instrument_index: int) -> None:
+        """A top of this feed, in place in its venue's intake."""
+        indexes = next((indexes for known, indexes in self._places if known is intake), None)
+        if indexes is None:
+            indexes = [NO_INSTRUMENT] * INSTRUMENTS_MAX
+            self._places.append((intake, indexes))
+        indexes[slot] = instrument_index
+        self._states[instrument_index] = intake.state(slot)
 
     def show(self, instrument_index: int) -> None:
         """Shows a changed top at once: a signal made from it is about to go out."""
-        if self._is_dirty[instrument_index]:
-            self._is_dirty[instrument_index] = False
+        state = self._states[instrument_index]
+        if state.is_dirty:
+            state.is_dirty = 0
             self._write(instrument_index)
 
     def flush(self) -> int:
         """Shows the rest. Returns how many rows were written."""
         count = 0
-        for index in self._dirty:
-            if self._is_dirty[index]:
-                self._is_dirty[index] = False
-                self._write(index)
+        for intake, indexes in self._places:
+            for slot in intake.take_dirty():
+                self._write(indexes[slot])
                 count += 1
-        self._dirty.clear()
         return count
 
     def _write(self, index: int) -> None:
@@ -68,12 +72,15 @@ class MarketTopic:
         self._count = metrics.count
         self._keys: dict[str, bytes] = {}
 
+    @property
+    def is_heard(self) -> bool:
+        """Somebody listens."""
+        return self._topic.is_heard
+
     def tap(
         self, frame_kind: int, symbol: str, instrument_index: int, session: int, payload: memoryview | bytes, receive_ns: int
     ) -> None:
         """One frame. The key is "binance_spot:BTCUSDT", the kind market.intake.FrameKind."""
-        if not self._topic.is_heard:
-            return
         key = self._keys.get(symbol)
         if key is None:
             key = self._keys[symbol] = (self._prefix + symbol).encode()

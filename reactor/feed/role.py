@@ -120,7 +120,6 @@ class FeedRole:
         self._count = ports.metrics.count
         self._tops: list[Any] = [None] * len(instruments)
         self._rows = TopRows(ports.tops, self._tops)
-        self._mark = self._rows.mark
         self._positions = ports.positions
         self._position_rows: dict[int, Any] = {}
         self._timer_ns = 0
@@ -148,7 +147,7 @@ class FeedRole:
             parameters.books_by_venue.get(venue, parameters.books), parameters.sessions, uniform,
         )  # fmt: skip
         if ports.topic is not None:
-            books.tap = MarketTopic(ports.topic, venue, books.wall_minus_monotonic_ns, ports.metrics).tap
+            books.tap = MarketTopic(ports.topic, venue, books.wall_minus_monotonic_ns, ports.metrics)
         return books
 
     # -- the shard's calls
@@ -157,10 +156,12 @@ class FeedRole:
         """Opens the sessions of every book."""
         for index in self.parameters.instruments:
             instrument = self.ports.instruments[index]
-            book = self.venues[instrument.venue].add(instrument.symbol, instrument, now_ns)
+            venue = self.venues[instrument.venue]
+            book = venue.add(instrument.symbol, instrument, now_ns)
             self._tops[index] = book.top
-        self.board.plug(self._make_signals(self.parameters))
+            self._rows.add(venue.intake, book.slot, index)
         self._plug_strategies()
+        self._plug_signals(self._make_signals(self.parameters))
         self._work_on_time(now_ns)
 
     def do_work(self, now_ns: int) -> int:
@@ -192,20 +193,13 @@ class FeedRole:
 
     def on_top(self, instrument_index: int, is_price: bool, receive_ns: int) -> None:
         """The hot path: a top moved."""
-        self._mark(instrument_index)
         self._on_board_top(instrument_index, is_price, receive_ns)
         if self.host is not None:
             self.host.on_top(instrument_index, receive_ns)
 
     def on_mark(self, instrument_index: int, receive_ns: int) -> None:
         """Mark price or funding rate came."""
-        self._mark(instrument_index)
         self.board.on_mark(instrument_index, receive_ns)
-
-    def on_state(self, instrument_index: int) -> None:
-        """A row changed without a tick."""
-        if instrument_index != NO_INSTRUMENT:
-            self._mark(instrument_index)
 
     # -- time
 
@@ -272,6 +266,13 @@ class FeedRole:
             if user.instrument_index in owned:
                 made.append((self._make_user_signal(user), NO_PAIR))
         return made
+
+    def _plug_signals(self, signals: list[tuple[Signal, int]]) -> None:
+        self.board.plug(signals)
+        for venue in self.venues.values():
+            venue.hears_quantities = self.host is not None or any(signal.hears_quantities for signal, _ in signals)
+            venue.keeps_trades = self.host is not None
+            venue.set_attention()
 
     def _make_user_signal(self, user: UserSignalParameters) -> Signal:
         context = self._context(user.instrument_index, user.hedge_instrument_index)
@@ -364,7 +365,7 @@ class FeedRole:
                 if isinstance(signal, AdaptiveSpread) and signal.inputs() == other.inputs():
                     signal.adopt(other)
         self.parameters = replace(self.parameters, signals=parameters.signals, pairs=parameters.pairs)
-        self.board.plug(signals)
+        self._plug_signals(signals)
         self._metrics.view.plan_generation = generation
         self._log.info("parameters reloaded", generation=generation)
 

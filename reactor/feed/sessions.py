@@ -93,7 +93,7 @@ class LineOwner(Protocol):
     """Who hears what a line's sessions do: the venue's books."""
 
     def on_frame_bits(self, bits: int, payload: memoryview, receive_ns: int, session: "FeedSession") -> None:
-        """A frame was something else than a duplicate."""
+        """A frame has bits that the owner attends to."""
 
     def on_session_up(self, session: "FeedSession", now_ns: int) -> None:
         """It has its streams."""
@@ -129,7 +129,7 @@ class FeedSession:
         self._take = take
         self._backoff = backoff
         self._on_bits = line.owner.on_frame_bits
-        self._duplicate = line.duplicate_bit
+        self.attention = line.attention
         self._connection: Connection | None = None
         self._to_send: deque[tuple[Stream, ...]] = deque()
         self._waiting: dict[int, tuple[int, tuple[Stream, ...]]] = {}  # request number → (sent, streams)
@@ -140,9 +140,9 @@ class FeedSession:
     # -- the network's calls
 
     def on_frame(self, connection: Connection, payload: memoryview, receive_ns: int) -> None:
-        """The hot path: one C call for the frame; a duplicate ends here."""
+        """The hot path: one C call for the frame; what concerns nobody ends here."""
         bits = self._take(payload, receive_ns)
-        if not bits & self._duplicate:
+        if bits & self.attention:
             self._on_bits(bits, payload, receive_ns, self)
 
     def on_open(self, connection: Connection, now_ns: int) -> None:
@@ -301,14 +301,15 @@ class Line:
         parameters: SessionParameters,
         make_take: Callable[[Session], Take],
         uniform: Callable[[], float],
-        duplicate_bit: int,
+        attention: int,
     ) -> None:
+        """`attention`: the intake's bits that the owner wants to hear of."""
         self.owner = owner
         self.codec = codec
         self.url = url
         self.network = network
         self.parameters = parameters
-        self.duplicate_bit = duplicate_bit
+        self.attention = attention
         self.streams: list[Stream] = []
         self.sessions: list[FeedSession] = []
         self.requests = 0
@@ -329,6 +330,12 @@ class Line:
             if added and session.state in (SessionState.SUBSCRIBING, SessionState.LIVE):
                 session.subscribe(added, now_ns)
         return len(added)
+
+    def set_attention(self, attention: int) -> None:
+        """The owner wants to hear of other bits from now on."""
+        self.attention = attention
+        for session in self.sessions:
+            session.attention = attention
 
     def live_count(self) -> int:
         """How many sessions are live."""

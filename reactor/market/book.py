@@ -4,7 +4,7 @@ A book knows nothing of gaps or sessions; market/sync.py says when it may be bel
 price 0 and the best quantity 0.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from reactor._native import ffi, lib
@@ -17,6 +17,8 @@ CROSSED: Final[int] = lib.BOOK_CROSSED
 CAPACITY = 8192  # Levels per side: the venues' largest snapshot (5 000) and as much again of what moves in later.
 _BUY = int(Side.BUY)
 _LEVEL_SIZE = ffi.sizeof("level_t")
+
+depth_relation: Callable[[int, int, bool, int, int, int], int] = lib.depth_relation  # how a delta continues a book: see sync.py
 
 Level = tuple[int, int]  # (price_ticks, quantity_lots)
 

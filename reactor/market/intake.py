@@ -27,6 +27,9 @@ DUPLICATE: Final[int] = lib.INTAKE_DUPLICATE
 REFUSED: Final[int] = lib.INTAKE_REFUSED
 CONTROL: Final[int] = lib.INTAKE_CONTROL
 QUIET: Final[int] = lib.INTAKE_QUIET
+APPLIED: Final[int] = lib.INTAKE_APPLIED
+CROSSED: Final[int] = lib.INTAKE_CROSSED
+WAKE: Final[int] = lib.INTAKE_WAKE
 NO_SLOT: Final[int] = lib.NO_SLOT
 
 FLAG_BUYER_IS_MAKER: Final[int] = lib.FRAME_BUYER_IS_MAKER
@@ -112,7 +115,7 @@ class Session:
 class Intake:
     """One stream out of the sessions of one venue."""
 
-    __slots__ = ("_arrays", "_states", "_symbols", "buffer", "frame", "native")
+    __slots__ = ("_arrays", "_dirty", "_states", "_symbols", "buffer", "frame", "native")
 
     def __init__(self) -> None:
         self.buffer = LevelBuffer()
@@ -121,7 +124,9 @@ class Intake:
         self._symbols = ffi.addressof(self.native, "symbols")
         self._arrays = (ffi.new("symbol_t[]", INSTRUMENTS_MAX), ffi.new("uint16_t[]", _BUCKETS))
         lib.symbols_init(self._symbols, self._arrays[0], INSTRUMENTS_MAX, self._arrays[1], _BUCKETS)
+        self._dirty = ffi.new("uint16_t[]", INSTRUMENTS_MAX)
         self.native.states = self._states
+        self.native.dirty = self._dirty
         self.native.bids = self.buffer.bids
         self.native.asks = self.buffer.asks
         self.native.level_capacity = self.buffer.capacity
@@ -153,6 +158,33 @@ class Intake:
     def take_book(self, slot: int, book: Book, receive_ns: int, exchange_ns: int) -> int:
         """Takes the best levels of a book into the top, unless the top is newer. Returns TOP bits."""
         return int(lib.intake_take_book(self.native, slot, book.native, receive_ns, exchange_ns))
+
+    def arm(self, slot: int, book: Book, rule: int) -> None:
+        """Deltas that continue the book are applied inside `take` (APPLIED) until one does not (DEPTH). Keep the book alive."""
+        lib.intake_arm(self.native, slot, book.native, rule)
+
+    def disarm(self, slot: int) -> None:
+        """Every delta is handed out as DEPTH again."""
+        lib.intake_disarm(self.native, slot)
+
+    def mark(self, slot: int) -> None:
+        """Puts a symbol on the list of tops that changed."""
+        lib.intake_mark(self.native, slot)
+
+    def take_dirty(self) -> list[int]:
+        """The slots whose top changed since last time, each once; those shown meanwhile are left out."""
+        native = self.native
+        if not native.dirty_count:
+            return []
+        states, slots = self._states, []
+        for slot in self._dirty[0 : native.dirty_count]:
+            state = states[slot]
+            state.is_listed = 0
+            if state.is_dirty:
+                state.is_dirty = 0
+                slots.append(slot)
+        native.dirty_count = 0
+        return slots
 
     def forget(self, slot: int) -> None:
         """Forgets the ids seen of one symbol: the venue may begin anew, lower."""

@@ -31,6 +31,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, Generic, TypeVar
 
+from reactor.market.book import depth_relation
+
 Payload = TypeVar("Payload")
 
 BUFFERED_MAX = 20_000  # Deltas; at 10 per second half an hour of snapshots that fail. The oldest are given up first.
@@ -118,6 +120,7 @@ TRANSITIONS: Final[Mapping[tuple[SyncState, SyncEvent], tuple[SyncState, Verdict
 }  # fmt: skip
 # A snapshot that comes while none is wanted (ANCHORING, SYNCHRONISED, BRIDGING) is the late answer to an old question: refused.
 
+_RELATIONS: Final = (SyncEvent.DELTA_OLD, SyncEvent.DELTA_NEXT, SyncEvent.DELTA_GAP)  # by depth_relation_e
 _PROVEN = (SyncState.SYNCHRONISED, SyncState.BRIDGING)
 
 
@@ -131,23 +134,13 @@ class Delta(Generic[Payload]):
     payload: Payload
 
 
-def relation(rule: SyncRule, local_id: int, is_anchored: bool, first_id: int, final_id: int, previous_id: int) -> SyncEvent:
+def relation(rule: int, local_id: int, is_anchored: bool, first_id: int, final_id: int, previous_id: int) -> SyncEvent:
     """How a delta stands to a book that is true up to `local_id`: DELTA_OLD, DELTA_NEXT or DELTA_GAP.
 
-    `is_anchored` is False for the first delta after a snapshot.
+    `is_anchored` is False for the first delta after a snapshot. The rule itself is in C (cffi_build/src/intake.c), because the
+    intake asks it too.
     """
-    if rule is SyncRule.CONTIGUOUS:
-        if final_id <= local_id:
-            return SyncEvent.DELTA_OLD
-        return SyncEvent.DELTA_NEXT if first_id <= local_id + 1 else SyncEvent.DELTA_GAP
-    if is_anchored:
-        if final_id <= local_id:
-            return SyncEvent.DELTA_OLD
-        # Equal on one session. Lower only if redundant sessions cut the same updates at different points: an overlap.
-        return SyncEvent.DELTA_NEXT if 0 <= previous_id <= local_id else SyncEvent.DELTA_GAP
-    if final_id < local_id:
-        return SyncEvent.DELTA_OLD
-    return SyncEvent.DELTA_NEXT if first_id <= local_id or previous_id == local_id else SyncEvent.DELTA_GAP
+    return _RELATIONS[depth_relation(rule, local_id, is_anchored, first_id, final_id, previous_id)]
 
 
 class BookSync(Generic[Payload]):
@@ -218,6 +211,12 @@ class BookSync(Generic[Payload]):
         elif before is SyncState.SYNCHRONISED and self.state is SyncState.BRIDGING:
             self.bridge_deadline_ns = now_ns + BRIDGE_NS
         return verdict
+
+    def advance(self, local_id: int) -> None:
+        """The intake has applied the deltas up to here by itself."""
+        assert self.state is SyncState.SYNCHRONISED, "only a synchronised book is armed"
+        assert local_id >= self.local_id, "a book does not go back"
+        self.local_id = local_id
 
     def keep(self, first_id: int, final_id: int, previous_id: int, payload: Payload) -> None:
         """Keeps a delta for later, after a KEEP. While buffering, a hole makes everything before it worthless."""

@@ -25,6 +25,7 @@ static uint16_t buckets[BUCKETS], intake_buckets[BUCKETS];
 static symbols_t symbols;
 static level_t bids[LEVELS], asks[LEVELS], book_bids[LEVELS], book_asks[LEVELS];
 static state_t states[SLOTS];
+static uint16_t dirty[SLOTS];
 static session_t session;
 static intake_t intake;
 static book_t book;
@@ -59,6 +60,7 @@ static void prepare(void)
     intake.bids = bids;
     intake.asks = asks;
     intake.level_capacity = LEVELS;
+    intake.dirty = dirty;
     book_init(&book, book_bids, book_asks, LEVELS);
 }
 
@@ -95,12 +97,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     frame_decode(payload, size, &symbols, 1, &again, bids, asks, LEVELS);
 
     uint32_t bits = intake_take(&intake, &session, payload, size, 1);
+    if (bits & (INTAKE_APPLIED | INTAKE_CROSSED)) {
+        check_side(&book.bids);
+        check_side(&book.asks);
+    }
     if (bits & INTAKE_DEPTH) {
         book_apply_levels(&book, bids, intake.frame.bid_count, asks, intake.frame.ask_count, intake.frame.final_id);
         intake_take_book(&intake, (uint16_t)(bits >> 16), &book, 1, 1);
         check_side(&book.bids);
         check_side(&book.asks);
+        intake_arm(&intake, (uint16_t)(bits >> 16), &book, (int)(size & 1));
     }
+    while (intake.dirty_count)
+        states[intake.dirty[--intake.dirty_count]].is_listed = 0;
     int64_t number;
     double ratio;
     for (int decimals = -1; decimals < 20; decimals += 7)

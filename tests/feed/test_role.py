@@ -662,7 +662,14 @@ def test_a_symbol_of_a_subscriber_is_followed_by_its_frames(make_bench):
     bench = make_bench((0,))
     bench.open_all()
     taken = []
-    bench.role.venues[0].tap = lambda *frame: taken.append((frame[0], frame[1], bytes(frame[4])))
+
+    class Tap:
+        is_heard = True
+
+        def tap(self, kind, symbol, index, session, payload, receive_ns):
+            taken.append((kind, symbol, bytes(payload)))
+
+    bench.role.venues[0].tap = Tap()
     say(bench, ControlKind.SUBSCRIBE, "binance_spot:DOGEUSDT")
     say(bench, ControlKind.SUBSCRIBE, "binance_usdm:DOGEUSDT")  # another feed's venue
     bench.run(0.5)
