@@ -19,7 +19,6 @@ class Balances:
 
     def __init__(self) -> None:
         self._expected: dict[tuple[int, str], int] = {}
-        self._futures_realised: dict[int, tuple[int, int]] = {}  # instrument → (ticks · base_e8, e8) booked so far
         self.known_venues: set[int] = set()
 
     def set_baseline(self, venue: int, asset: str, amount_e8: int) -> None:
@@ -37,20 +36,8 @@ class Balances:
         self._add(terms.venue, terms.base_asset, side * base_e8)
         self._add(terms.venue, terms.quote_asset, -side * terms.quote_e8(ticks, base_e8))
 
-    def apply_futures_realised(self, terms: Terms, realised: int) -> int:
-        """What a futures fill realised, in ticks · base_e8: converted cumulatively, so that no rounding adds up.
-
-        Returns by how much the wallet moved.
-        """
-        total, booked_e8 = self._futures_realised.get(terms.index, (0, 0))
-        total += realised
-        total_e8 = total * terms.tick_numerator // terms.tick_denominator
-        self._futures_realised[terms.index] = (total, total_e8)
-        self._add(terms.venue, terms.quote_asset, total_e8 - booked_e8)
-        return total_e8 - booked_e8
-
-    def apply_told_realised(self, terms: Terms, realised_e8: int) -> None:
-        """The same as the venue itself has rounded it."""
+    def apply_realised(self, terms: Terms, realised_e8: int) -> None:
+        """What a futures fill realised, as the venue says."""
         self._add(terms.venue, terms.quote_asset, realised_e8)
 
     def apply_fee(self, venue: int, asset: str, fee_e8: int) -> None:

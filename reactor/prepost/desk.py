@@ -155,8 +155,10 @@ class Desk:
             self.pair_of[pair.open.index] = self.pair_of[pair.hedge.index] = pair
         self.venues = tuple(sorted({terms.venue for terms in self.terms}))
         self.is_session_up = [False] * VENUES
+        self.is_known = [False] * VENUES  # orders, fills and positions of the venue were compared once since our start
         self.is_reconciled = False
         self.is_stopping = False
+        self.journal_trouble = 0  # what the journal writer's alarm says; 0: none
         self.sent_ns: list[deque[int]] = [deque() for _ in range(VENUES)]  # order-rate window
         self.activity = [0] * VENUES  # grows whenever something moved on the venue: snapshots taken meanwhile do not count
         # -- what the risk rules and the screen look at
@@ -567,6 +569,15 @@ class Desk:
                 "net exposure is above the warning level", net_exposure_e8=self.net_exposure_e8, equity_e8=self.equity_e8
             )
         self._exposure_warned = is_high
+
+    def hear_journal(self, trouble: int) -> None:
+        """The journal writer's alarm, whenever somebody looked."""
+        if trouble != self.journal_trouble:
+            if trouble:
+                self.log.error("the journal cannot keep up: nothing opens until it can", state=trouble)
+            else:
+                self.log.info("the journal keeps up again")
+            self.journal_trouble = trouble
 
     def _equity(self, futures_unrealised_e8: list[int]) -> None:
         """Wallets at marks, in the quote currency, plus unrealised futures PnL."""

@@ -53,6 +53,7 @@ LEG_OPEN, LEG_HEDGE, LEG_UNWIND = int(Leg.OPEN), int(Leg.HEDGE), int(Leg.UNWIND)
 UNKNOWN: Final = int(OrderState.UNKNOWN)
 RESTING: Final = frozenset({int(OrderState.ACKNOWLEDGED), int(OrderState.PARTIALLY_FILLED)})
 NEVER_NS: Final = 2**62
+UNKNOWN_PAUSE_NS: Final = 10 * MS  # Until the venues' fills are known after a start, the pair is looked at this often.
 DOUBLINGS_MAX: Final = 16  # of a price step or a pause; far beyond the collar and the longest pause
 
 
@@ -77,10 +78,16 @@ class Hedging:
             self._resume(pair)
         self.work(pair, outcome)
 
+    def check(self, pair: Pair) -> None:
+        """The pair's legs were found not to match (reconciliation)."""
+        if pair.state == IDLE:
+            self._resume(pair)
+        self.work(pair, None)
+
     def on_event(self, pair: Pair, decision_source: Outcome | None, signal_id: int, stages: object) -> int:
         """The collector's hedge event. 0: something was sent; otherwise why not."""
         pair.echo_due_ns = 0
-        lots = self._hedge_lots(pair)
+        lots = self._hedge_lots(pair) if self._is_known(pair) else 0
         if lots == 0:
             self._desk.metrics.count(Counter.HEDGES_ALREADY_DONE)
             return ALREADY_HEDGED
@@ -116,6 +123,9 @@ class Hedging:
         """Everything that the pair needs now."""
         state = pair.state
         if state == IDLE:
+            return
+        if not self._is_known(pair):
+            pair.hedge_retry_ns = self._desk.now_ns + UNKNOWN_PAUSE_NS
             return
         if state == OPENING and pair.parameters.opens_as_maker:
             self._work_maker(pair)
@@ -367,6 +377,11 @@ class Hedging:
         desk.move_pair(pair, PairEvent.RESUME)
 
     # ---- small things
+
+    def _is_known(self, pair: Pair) -> bool:
+        """False after a start until the venues' fills are in the books: a ledger with holes would trade twice."""
+        is_known = self._desk.is_known
+        return is_known[pair.open.venue] and is_known[pair.hedge.venue]
 
     def _has_legs(self, pair: Pair) -> bool:
         terms = pair.hedge

@@ -135,6 +135,7 @@ class Outcome:
         "instrument_index",
         "is_fee_only",
         "is_foreign",
+        "is_lite",
         "is_settled",
         "order",
         "pair",
@@ -178,6 +179,7 @@ class Outcome:
         self.is_fee_only = False
         self.fee_only_lots = 0
         self.is_foreign = False
+        self.is_lite = False  # seen early: fee and realised profit follow with the whole report
         self.fee_quote_e8 = 0
         self.realised_e8 = 0
         self.venue_realised_e8 = 0

@@ -28,26 +28,22 @@ class PositionUpdate(PostStage):
         index = terms.index
         balances = desk.balances
         if lots:
-            side, ticks, realised = outcome.side, outcome.price_ticks, 0
+            side, ticks = outcome.side, outcome.price_ticks
             if outcome.is_foreign:
                 desk.foreign_base_e8[index] += side * lots * terms.lot_base_e8
             else:
                 position = desk.positions[index]
-                realised = position.apply_fill(side, lots, ticks)
-                outcome.realised_e8 = position.quote_of(realised)
+                outcome.realised_e8 = position.quote_of(position.apply_fill(side, lots, ticks))
                 pair = outcome.pair
                 if pair is not None:
                     leg = pair.hedge_position if index == pair.hedge.index else pair.open_position
                     leg.apply_fill(side, lots, ticks)
-            if terms.is_perpetual:
-                told_e8 = outcome.venue_realised_e8
-                if told_e8 or -2 <= outcome.realised_e8 <= 2:  # The venue's own rounding, where it has told.
-                    balances.apply_told_realised(terms, told_e8)
-                    outcome.realised_e8 = told_e8
-                else:
-                    outcome.realised_e8 = balances.apply_futures_realised(terms, realised)
-            else:
+            if not terms.is_perpetual:
                 balances.apply_spot_fill(terms, side, lots, ticks)
+        if terms.is_perpetual and not outcome.is_lite:
+            # The venue's own figure: fills may be booked in another order than they were made, and it rounds in its own way.
+            outcome.realised_e8 = outcome.venue_realised_e8
+            balances.apply_realised(terms, outcome.venue_realised_e8)
         if outcome.fee_e8:
             self._book_fee(outcome)
         desk.touch(index)

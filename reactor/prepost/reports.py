@@ -259,6 +259,7 @@ class Reports:
             desk.orders.learn_venue_id(order, report.venue_order_id)
             if report.cumulative_lots > order.venue_filled_lots:
                 order.venue_filled_lots = report.cumulative_lots
+        outcome.is_lite = is_lite
         if not is_lite:
             outcome.fee_e8 = report.fee_e8
             outcome.asset = text_of(report.asset)

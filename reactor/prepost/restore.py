@@ -91,10 +91,7 @@ def _book(desk: Desk, fill: RememberedFill) -> None:
         if leg is not None:
             leg.apply_fill(fill.side, fill.quantity_lots, fill.price_ticks)
     if terms.is_perpetual:
-        if fill.realised_e8 is None:
-            balances.apply_futures_realised(terms, realised)
-        else:
-            balances.apply_told_realised(terms, fill.realised_e8)
+        balances.apply_realised(terms, position.quote_of(realised) if fill.realised_e8 is None else fill.realised_e8)
     else:
         balances.apply_spot_fill(terms, fill.side, fill.quantity_lots, fill.price_ticks)
     if not fill.fee_e8:

@@ -51,11 +51,13 @@ SYMBOL_HALTED: Final = int(Reason.SYMBOL_HALTED)
 NOT_RECONCILED: Final = int(Reason.NOT_RECONCILED)
 NO_SESSION: Final = int(Reason.NO_SESSION)
 NO_INVENTORY: Final = int(Reason.NO_INVENTORY)
+BACKPRESSURE: Final = int(Reason.BACKPRESSURE)
 EVENT_CLOSE: Final = int(EventKind.CLOSE)
 
 DEFAULT_RULES: Final = (
     "kill_switch",
     "reconciled",
+    "journal",
     "daily_loss",
     "cooldown",
     "pending_orders",
@@ -200,6 +202,16 @@ class ReconciledRule(RiskRule):
         if pair is not None and not desk.is_session_up[pair.hedge.venue]:
             return NO_SESSION  # An opened leg that cannot be hedged is a naked leg.
         return NONE if desk.is_reconciled else NOT_RECONCILED
+
+
+@risk_rule
+class JournalRule(RiskRule):
+    """What cannot be written down is not begun: a journal that is slow, full or dead lets nothing open."""
+
+    name = "journal"
+
+    def check(self, decision: Decision) -> int:
+        return BACKPRESSURE if decision.is_opening and self.desk.journal_trouble else NONE
 
 
 @risk_rule

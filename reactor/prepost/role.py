@@ -99,6 +99,7 @@ class PrepostPorts:
     risk: Rows
     tops: Callable[[int], Any]  # instrument index → book_top view (None: no feed writes it)
     collector_alive: Callable[[int], bool]  # now_ns → its heartbeat is fresh
+    journal_trouble: Callable[[int], int] | None = None  # now_ns → the journal writer's alarm, 0: none
     control: Input | None = None
     responses: Ring | None = None
     strategy_responses: Sequence[Ring] = ()
@@ -251,6 +252,8 @@ class PrepostRole:
             out.publish_rows(desk)
         if now_ns - self._risk_ns >= RISK_PERIOD_NS or self._risk_ns == 0:
             self._risk_ns = now_ns
+            if self._ports.journal_trouble is not None:
+                desk.hear_journal(self._ports.journal_trouble(now_ns))
             out.publish_risk(desk, self.stop.is_clean)
             self._metrics.set(Counter.OPEN_ORDERS, len(desk.orders.unsettled))
             unknown = sum(order.state == OrderState.UNKNOWN for order in desk.orders.unsettled.values())

@@ -399,6 +399,8 @@ class Settlement:
         desk.metrics.count(Counter.DIFFERENCES, sum(difference.rule != Rule.REPORT for difference in found))
         for difference in found:
             self._apply(run, difference)
+        if not any(difference.rule > Rule.ADOPT and difference.subject != Subject.BALANCE for difference in found):
+            self._desk.is_known[run.venue] = True
         if run.accepts:
             run.accepts = False
             return
@@ -451,7 +453,7 @@ class Settlement:
                 self._foreign_orders.add(difference.client_order_id)
                 desk.log.info("an order of somebody else is open; it is not touched", order=difference.client_order_id)
         elif rule == Rule.UNWIND:
-            desk.hedging.work(desk.pairs[difference.order_id], None)
+            desk.hedging.check(desk.pairs[difference.order_id])
         elif rule == Rule.CANCEL and order is not None:
             desk.log.warning(difference.text)
             order.contradicted = True
