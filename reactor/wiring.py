@@ -246,12 +246,12 @@ def _collector(bench: Bench) -> Role:
     return CollectorRole(bench.parameters, ports)
 
 
-def wait_until_connected(producer: Producer) -> None:
-    """Blocks, at start only, until the other end has met us, or is not there: so that the first words are heard."""
+def wait_until_connected(end: Producer | RowsReader) -> None:
+    """Blocks, at start only, until the other end has met us, or seems not to be there: so that the first words are heard."""
     deadline_ns = time.monotonic_ns() + CONNECT_WAIT_NS
-    while not producer.is_connected and time.monotonic_ns() < deadline_ns:
+    while not end.is_connected and time.monotonic_ns() < deadline_ns:
         time.sleep(0.002)
-        producer.refresh(time.monotonic_ns())
+        end.refresh(time.monotonic_ns())
 
 
 def wait_until_read(producer: Producer) -> None:
@@ -284,6 +284,7 @@ def _prepost(bench: Bench) -> Role:
         )
     feeds = [role.name for role in plan.of_kind("feed") if role.has_strategies]
     journal_metrics = wires.rows_reader(f"metrics.{bench.one('journal')}")
+    wait_until_connected(journal_metrics)
     ports = PrepostPorts(
         instruments=bench.instruments,
         clock=bench.clock,
