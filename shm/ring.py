@@ -160,7 +160,8 @@ class Producer:
         """Lets a late or restarted consumer in. Cheap; call it about every 10 ms.
 
         Raises:
-            RingError: what claims to be our consumer is not one.
+            RingError: what claims to be our consumer is not one, or works with a later opening of this side: two processes
+                play the same role, and we are the one to stop.
         """
         if self._announced is None:
             return
@@ -168,6 +169,8 @@ class Producer:
         candidate = self._announced.newest()
         if candidate is not None and candidate is not self._partner:
             self.meet(candidate)
+        if self.state == lib.RING_REPLACED:
+            raise RingError(self.name, lib.RING_REPLACED)
 
     def meet(self, segment: Partner) -> bool:
         """Step 2 of the meeting. True: attached to the consumer of `segment`.
@@ -327,7 +330,8 @@ class Consumer:
         """Finds a late or restarted producer. Cheap; call it about every 10 ms.
 
         Raises:
-            RingError: what claims to be our producer is not one.
+            RingError: what claims to be our producer is not one, or works with a later opening of this side: two processes
+                play the same role, and we are the one to stop.
         """
         if self._announced is None:
             return
@@ -336,6 +340,8 @@ class Consumer:
         if candidate is not None and candidate is not self._partner:
             self.offer(candidate)
             self.meet(candidate)
+        if self.state == lib.RING_REPLACED:
+            raise RingError(self.name, lib.RING_REPLACED)
 
     def offer(self, segment: Partner) -> None:
         """Step 1 of the meeting.

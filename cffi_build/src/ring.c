@@ -253,11 +253,14 @@ int32_t ring_consumer_offer(ring_consumer_t *consumer, const void *segment, uint
     if (check != RING_OK)
         return check;
     for (uint32_t i = 0; i < consumer->lanes; i++) {
-        /* Acquire: pairs with the release in ring_commit() of a producer that is dead by now, so this is its last word. */
-        const uint64_t published =
-            consumer->partner == NULL
-                ? 0
-                : atomic_load_explicit(&consumer->partner->published[i].value, memory_order_acquire);
+        uint64_t published = 0;
+        if (consumer->partner != NULL) {
+            /* Acquire: pairs with the release in ring_commit() of a producer that is dead by now, so this is its last word;
+             * unless it cannot be, then the last one that could. */
+            published = atomic_load_explicit(&consumer->partner->published[i].value, memory_order_acquire);
+            if (published - consumer->lane[i].released > consumer->lane[i].capacity)
+                published = consumer->lane[i].published_cached;
+        }
         /* Relaxed: ordered by the release of producer_epoch below. */
         atomic_store_explicit(&consumer->own->offer.published[i], published, memory_order_relaxed);
     }
@@ -297,8 +300,7 @@ int32_t ring_producer_meet(ring_producer_t *producer, const void *segment, uint6
             atomic_store_explicit(lane->published_shared, base, memory_order_relaxed);
         }
         if (released < lane->released_cached || released > lane->published || peeked > lane->published) {
-            producer->is_damaged = 1; /* The dead one left nonsense behind: what we knew before is safe. */
-            released = peeked = lane->released_cached;
+            released = peeked = lane->released_cached; /* The dead one left nonsense behind: what we knew before is safe. */
         }
         lane->released_cached = released;
         /* What lies before the base was in the segment of a producer before us: who has not drained it, dead consumer of a
@@ -314,6 +316,7 @@ int32_t ring_producer_meet(ring_producer_t *producer, const void *segment, uint6
     producer->partner = theirs;
     producer->partner_epoch = theirs->header.epoch;
     producer->woken_ticket = 0;
+    producer->is_damaged = 0;
     /* Release: pairs with the acquire in ring_consumer_meet(), which then sees the cursors above. */
     atomic_store_explicit(&own->confirm.consumer_epoch, theirs->header.epoch, memory_order_release);
     return RING_OK;
@@ -355,6 +358,7 @@ int32_t ring_consumer_meet(ring_consumer_t *consumer, const void *segment, uint6
         lane->slots_next = (const uint8_t *)(theirs + 1) + i * lane->capacity * lane->slot_size;
     }
     consumer->is_settled = 1;
+    consumer->is_damaged = 0;
     consumer->partner = theirs;
     consumer->partner_epoch = theirs->header.epoch;
     return RING_OK;

@@ -176,6 +176,31 @@ def test_a_damaged_producer_is_noticed_and_not_read() -> None:
     assert consumer.state == lib.RING_BAD_CURSOR
 
 
+def test_a_successor_of_a_damaged_consumer_starts_where_the_damage_was_noticed() -> None:
+    producer, damaged = heap_ring(4, SLOT_SIZE, word_view)
+    send(producer, 1)
+    send(producer, 2)
+    ffi.cast("uint64_t *", damaged.own_segment.address + 64)[0] = 1 << 40
+    successor = new_consumer(4)
+    join(producer, successor)
+    assert receive(successor) == [1, 2]
+    assert producer.is_connected
+
+
+def test_a_successor_of_a_damaged_producer_continues_after_the_last_message_that_was_sound() -> None:
+    damaged, consumer = heap_ring(4, SLOT_SIZE, word_view)
+    send(damaged, 1)
+    assert receive(consumer) == [1]
+    ffi.cast("uint64_t *", damaged.own_segment.address + 64)[0] = 1 << 40
+    assert consumer.try_peek() is None
+    successor = new_producer(4)
+    join(successor, consumer)
+    consumer.release()
+    assert send(successor, 2)
+    assert successor.sequence() == 2
+    assert receive(consumer) == [2]
+
+
 def test_nobody_claims_or_peeks_before_both_sides_have_met() -> None:
     producer, consumer = new_producer(8), new_consumer(8)
     assert producer.try_claim() is None
