@@ -13,7 +13,8 @@ Inside out, each file knows only those above it:
     updates      what a market source says                  accounts    balances and positions     margin   what they bind
     market       one symbol's displayed book and streams    matching    price-time, queue, self-trade prevention
     filters      what is refused, in which words            funding     index, mark, rates
-    venue        what both products share                   spot  usdm (orders)  usdm_wallet (positions, funding, liquidation)
+    venue_market what anybody may ask                       venue       what the orders of both products share
+    spot  usdm   the two venues                             usdm_wallet positions, funding, liquidation
     generator    a market made of dice                      replay      captures as a market
     exchange     both venues on one clock                   faults      one seed's plan of misbehaviour
     faces/       wire formats of both venues                server      sockets and real time
