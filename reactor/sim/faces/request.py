@@ -80,7 +80,8 @@ class Params:
         """Query and form body. "The same name in both places: the query string wins"."""
         try:
             body = request.body.decode()
-        except UnicodeDecodeError:
+            request.query.encode()  # What was no UTF-8 on the wire came in as surrogates.
+        except UnicodeError:
             raise VenueError(-1100, "Illegal characters found in a parameter.") from None
         if body[:1] in "{[":  # A JSON body is nobody's form: the venue ignores it.
             body = ""
