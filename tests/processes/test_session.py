@@ -1,0 +1,154 @@
+"""Real processes against a simulated exchange: however a session ends, nothing of ours stays open and nothing is doubled."""
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.processes
+
+ROLES = ("journal", "engine", "prepost", "collector", "feed-0")
+CLEAN_TIME_S = 5.0
+
+
+def wait_until_clean(house, time_s: float = CLEAN_TIME_S) -> None:
+    """The exchange reports no open order of ours within `time_s`."""
+    deadline = time.monotonic() + time_s
+    while True:
+        answer = house.exchange.open_orders(house.prefix)
+        if not answer.ours and not answer.problems:
+            return
+        assert time.monotonic() < deadline, f"still open: {answer.ours} {answer.problems}"
+        time.sleep(0.1)
+
+
+def assert_books_agree(house) -> None:
+    report = house.report()
+    assert report["open_orders"] == 0, report["problems"]
+    assert report["positions_and_balances_equal"] is True, report["comparisons"]
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_a_signal_ends_the_session_in_order_and_leaves_the_orders_of_others(make_house: Callable, how: int):
+    house = make_house()
+    house.exchange.place_foreign()
+    house.wait_until_trading()
+    assert house.end(how) == 0, house.words()
+    answer = house.exchange.open_orders(house.prefix)
+    assert answer.ours == []
+    assert [order.client_order_id for order in answer.foreign] == ["somebody-else"]
+    assert house.report()["foreign_orders"] == 1
+    assert_books_agree(house)
+    house.assert_nobody_is_left()
+
+
+def test_stop_flatten_closes_every_pair_and_answers_with_the_exit_code(make_house: Callable):
+    house = make_house()
+    house.wait_until_trading()
+    house.pids()
+    done = house.command("stop", "--flatten", "--instance", house.name)
+    assert done.returncode == 0, done.stderr + house.words()
+    assert "nothing of ours is open" in done.stdout
+    assert house.process.wait(10) == 0
+    report = house.report()
+    assert report["pairs_opened"] == report["pairs_closed"]
+    assert report["positions"] == {}, "the perpetual is flat"
+    assert_books_agree(house)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_killed_at_a_random_moment_comes_back_and_the_books_still_agree(make_house: Callable, role: str):
+    seed = random.randrange(1 << 30)
+    print(f"seed {seed}")
+    house = make_house()
+    house.wait_until_trading()
+    time.sleep(random.Random(seed).uniform(0.0, 1.0))
+    victim = house.pids()[role]
+    os.kill(victim, signal.SIGKILL)
+    killed = time.monotonic()
+    while (pid := house.pids().get(role, victim)) in (victim, 0):
+        assert time.monotonic() - killed < CLEAN_TIME_S, f"{role} was not started again: {house.words()}"
+        time.sleep(0.02)
+    readies = house.log().count(f'"text": "role is ready", "name": "{role}"')
+    deadline = time.monotonic() + 10
+    while readies < 2:
+        assert time.monotonic() < deadline, f"{role} did not get ready again: {house.words()}"
+        readies = house.log().count(f'"text": "role is ready", "name": "{role}"')
+        time.sleep(0.05)
+    time.sleep(1.0)
+    assert house.end() == 0, house.words()
+    assert house.exchange.open_orders(house.prefix).ours == []
+    assert house.report()["restarts"] == {role: 1}
+    assert_books_agree(house)
+    house.assert_nobody_is_left()
+
+
+def test_a_killed_supervisor_leaves_nothing_open_and_the_next_start_finds_a_clean_host(make_house: Callable):
+    house = make_house()
+    house.wait_until_trading()
+    house.pids()
+    house.process.kill()
+    house.process.wait(10)
+    wait_until_clean(house)
+    again = make_house()
+    again.wait_until_trading(times=2)
+    assert again.end() == 0, again.words()
+    assert_books_agree(again)
+    house.assert_nobody_is_left()
+
+
+def test_two_instances_do_not_disturb_each_other_and_a_taken_name_is_refused(make_house: Callable):
+    first = make_house("first", "aa")
+    first.wait_until_trading()
+    second = make_house("second", "bb")
+    second.wait_until_trading()
+    refused = first.command("run", "--config", str(first.config), "--instance", "first")
+    assert refused.returncode == 2
+    assert "instance 'first' is running already" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert first.end() == 0, first.words()
+    assert second.process.poll() is None
+    assert second.end() == 0, second.words()
+    assert second.exchange.open_orders("aa").ours == []
+    assert second.exchange.open_orders("bb").ours == []
+
+
+def test_a_port_in_use_is_one_clear_message(tmp_path: Path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        arguments = ["run", "--set", f"exchanges.binance.simulated.port={port}", "--set", f"system.directory={tmp_path}"]
+        done = subprocess.run(
+            [sys.executable, "-m", "reactor", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env={**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)},
+            check=False,
+        )
+    assert done.returncode == 2
+    assert f"port {port} on 127.0.0.1 is in use" in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+
+
+def test_an_unwritable_report_is_refused_before_anything_starts(tmp_path: Path):
+    target = tmp_path / "file"
+    target.write_text("")
+    done = subprocess.run(
+        [sys.executable, "-m", "reactor", "run", "--report", str(target / "r.json")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "--report" in done.stderr
+    assert "Traceback" not in done.stderr
