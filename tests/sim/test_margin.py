@@ -49,10 +49,12 @@ def test_a_flat_or_overfunded_position_has_no_liquidation_price() -> None:
 
 
 def test_available_is_what_neither_positions_nor_orders_bind() -> None:
-    view = wallet_view(account(btc_lots=100), USDM_SYMBOLS, MARKS.__getitem__)
+    view = wallet_view(account(btc_lots=100), {"BTCUSDT": BTC, "ETHUSDT": ETH}, MARKS.__getitem__)
     assert view.available_e8 == 9_700 * USDT
     assert view.margin_e8 == 10_000 * USDT
-    fallen = wallet_view(account(btc_lots=100), USDM_SYMBOLS, (MARKS | {"BTCUSDT": 50_000 * USDT}).__getitem__)
+    fallen = wallet_view(
+        account(btc_lots=100), {"BTCUSDT": BTC, "ETHUSDT": ETH}, (MARKS | {"BTCUSDT": 50_000 * USDT}).__getitem__
+    )
     assert fallen.unrealised_e8 == -1_000 * USDT
     assert fallen.available_e8 == 9_000 * USDT - 250 * USDT
 
