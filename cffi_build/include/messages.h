@@ -135,6 +135,11 @@ typedef enum reason {
     REASON_WOULD_TRIGGER = 123, REASON_UNMAPPED = 199
 } reason_e;
 
+/* Why a pair is closed: in a POSITION_CLOSE signal, a CLOSE event, and the journal's PAIR entries (instead of 1..4 of reason_e). */
+typedef enum close_reason {
+    CLOSE_TAKE_PROFIT = 1, CLOSE_STOP_LOSS = 2, CLOSE_AGE = 3, CLOSE_FUNDING_TURNED = 4
+} close_reason_e;
+
 typedef enum response_kind {
     RESPONSE_ACCEPTED = 0, RESPONSE_REFUSED = 1, RESPONSE_ACKNOWLEDGED = 2, RESPONSE_FILL = 3, RESPONSE_CLOSED = 4,
     RESPONSE_HEDGE_REQUIRED = 5, RESPONSE_PAIR_OPENED = 6, RESPONSE_PAIR_CLOSED = 7, RESPONSE_REJECTED = 8
@@ -203,7 +208,7 @@ typedef struct quote {
  *   REAL_TIME_FUNDING_RISK      0 risk (1: close, the funding has turned), 1 funding rate, 2 position direction
  *   POSITION_CLOSE              0 reason: 1 take profit, 2 stop loss, 3 age; 1 return of the pair, 2 age in s
  *   BOOK_TOP                    0 mid, 1 spread (both in price units)
- *   STRATEGY_QUOTES             quotes[0..quote_count) of this part; all parts of a grid carry one signal_id and go out together
+ *   STRATEGY_QUOTES             quotes[0..quote_count) of this part; all parts of a grid have one signal_id, go out together
  *   STRATEGY_ORDER              quotes[0], order_type, time_in_force
  *   STRATEGY_CANCEL             header.order_id is the order; 0: every order of the instrument
  *   STRATEGY_HALT               instrument_index 0xffff: everything; 0 reason_e

@@ -15,6 +15,7 @@ from reactor.domain.messages import (
     FLAG_MAKER,
     NO_INSTRUMENT,
     NO_PAIR,
+    CloseReason,
     ControlKind,
     JournalKind,
     KillSwitch,
@@ -132,6 +133,7 @@ TIMES_IN_FORCE: Final = names_of(TimeInForce)
 KILL_SWITCHES: Final = names_of(KillSwitch)
 CONTROLS: Final = names_of(ControlKind)
 REASONS: Final = names_of(Reason)
+PAIR_REASONS: Final = REASONS | names_of(CloseReason)
 
 
 class RowMaker:
@@ -210,7 +212,8 @@ class RowMaker:
         states = self._words.pair_states
         return INSERT["pairs"], (
             *origin, header.pair_id, signed(header.pair_sequence), open_venue, open_symbol, hedge_venue, hedge_symbol,
-            message.side, _state(states, message.state_from), _state(states, message.state_to), self._reason(message.reason),
+            message.side, _state(states, message.state_from), _state(states, message.state_to),
+            _name(PAIR_REASONS, message.reason) if message.reason else "",
             text_of(message.text), _quantity(open_leg, message.quantity_lots), _quantity(hedge_leg, message.cumulative_lots),
             values[0], values[1], values[2], values[3], message.quantity_lots, message.cumulative_lots, values[4], values[5],
             message.state_from, message.state_to, message.reason, header.flags,

@@ -76,6 +76,13 @@ def test_every_kind_finds_its_table(database: sqlite3.Connection) -> None:
     assert counts == {"pairs": 1, "funding": 1, "operator_actions": 1, "balances": 1, "quota": 1, "damaged": 0}
 
 
+def test_a_pair_says_why_it_was_closed(database: sqlite3.Connection) -> None:
+    entries = Entries()
+    by_age, failed = entries.pair(2, 0), entries.pair(2, 0)
+    by_age.reason, failed.reason = 3, 29
+    assert [row["reason"] for row in written(database, "pairs", by_age, failed)] == ["age", "timeout"]
+
+
 def test_an_action_on_everything_names_no_symbol(database: sqlite3.Connection) -> None:
     entries = Entries()
     all_of_it, one = written(

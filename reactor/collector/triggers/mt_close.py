@@ -16,10 +16,10 @@ from reactor.collector.triggers.trigger import (
     copy_tops,
     set_leg,
 )
-from reactor.domain.messages import FLAG_CLOSE, EventKind, SignalType
+from reactor.domain.messages import FLAG_CLOSE, CloseReason, EventKind, SignalType
 
 CLOSE_SIGNAL, FUNDING_RISK = 0, 1  # order of the bindings
-REASON_FUNDING_TURNED = 4  # event.reason, continuing POSITION_CLOSE's 1 take profit, 2 stop loss, 3 age
+FUNDING_TURNED: int = CloseReason.FUNDING_TURNED
 POSITION_CLOSE: int = SignalType.POSITION_CLOSE
 REAL_TIME_FUNDING_RISK: int = SignalType.REAL_TIME_FUNDING_RISK
 CLOSE: int = EventKind.CLOSE
@@ -63,7 +63,7 @@ class MTCloseTrigger(Trigger):
         if not reason:
             signal = signals[FUNDING_RISK]
             if signal is not None and signal.header.hedge_instrument_index == self._hedge_index and signal.values[0] > 0:
-                reason = REASON_FUNDING_TURNED
+                reason = FUNDING_TURNED
         self._reason = reason
         return reason
 
@@ -74,7 +74,7 @@ class MTCloseTrigger(Trigger):
         header.flags = FLAG_CLOSE
         set_leg(event, self._open_index, self._hedge_index)
         event.reason = self._reason
-        is_funding = self._reason == REASON_FUNDING_TURNED
+        is_funding = self._reason == FUNDING_TURNED
         cause = signals[FUNDING_RISK if is_funding else CLOSE_SIGNAL]
         copy_tops(event, cause)
         values, seen = event.values, cause.values
