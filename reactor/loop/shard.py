@@ -194,12 +194,12 @@ class Shard:
                 self._timer.cancel()
                 self._timer = None
         now_ns = self._monotonic_ns()
-        if now_ns >= self._refresh_due_ns:
-            self._refresh_due_ns = now_ns + REFRESH_NS
-            for link in self._links:
-                link.refresh(now_ns)
         work = 0
         try:
+            if now_ns >= self._refresh_due_ns:
+                self._refresh_due_ns = now_ns + REFRESH_NS
+                for link in self._links:
+                    link.refresh(now_ns)
             for cell in self._cells:
                 done = cell.role.do_work(now_ns)
                 cell.metrics.view.work_done += done
