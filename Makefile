@@ -34,8 +34,8 @@ $(STAMP): pyproject.toml setup.py deploy/check_tools.sh
 	@deploy/check_tools.sh $(PYTHON)
 	@test -x $(BIN)/python || { echo "making $(VENV)"; $(PYTHON) -m venv $(VENV); }
 	@echo "installing from the package index (a minute or two, once)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip setuptools cffi
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --upgrade pip setuptools cffi
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -e '.[test]'
 	@touch $(STAMP) $(C_STAMP)
 
 # Our C alone: seconds, after a header or a source changed.

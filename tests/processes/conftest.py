@@ -85,10 +85,8 @@ class Exchange:
         """An order of somebody else on the same account, far from the market."""
 
         async def place(desks: list[VenueDesk]) -> None:
-            parameters = {
-                "symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.001", "price": "50000.00",
-                "newClientOrderId": "somebody-else",
-            }  # fmt: skip
+            parameters = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.001"}
+            parameters |= {"price": "50000.00", "newClientOrderId": "somebody-else"}
             await desks[0]._signed("POST", "/api/v3/order", parameters)
 
         self._ask(place, "ct")

@@ -1,0 +1,131 @@
+"""The live view in a terminal: one picture, drawn twice a second."""
+
+from collections import deque
+from types import TracebackType
+from typing import Self
+
+from rich.columns import Columns
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from reactor.monitor.reader import Picture
+from reactor.monitor.report import latency_table, usdt
+
+MESSAGES_MAX = 6
+STALE_MS = 2_000
+LIFE_STYLES = {"ready": "green", "running": "green", "starting": "yellow", "stopping": "yellow", "failed": "bold red"}
+
+
+class Dashboard:
+    """Draws pictures until closed. `say` shows a sentence below them."""
+
+    def __init__(self, title: str, console: Console | None = None) -> None:
+        self._title = title
+        self._messages: deque[str] = deque(maxlen=MESSAGES_MAX)
+        self._live = Live(Text("starting …"), console=console, refresh_per_second=4, transient=True)
+        self._last: tuple[Picture, str] | None = None
+
+    def __enter__(self) -> Self:
+        self._live.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._live.__exit__(kind, error, trace)
+
+    def say(self, sentence: str) -> None:
+        """A warning, or what is going on."""
+        self._messages.append(sentence)
+        if self._last is None:
+            self._live.update(Panel("\n".join(self._messages), title=self._title))
+        else:
+            self._live.update(self._draw(*self._last))
+
+    def show(self, picture: Picture, state: str) -> None:
+        """The newest picture; `state` is what the supervisor is doing."""
+        self._last = (picture, state)
+        self._live.update(self._draw(picture, state))
+
+    def _draw(self, picture: Picture, state: str) -> RenderableType:
+        risk = picture.risk
+        head = Text.assemble(
+            (f"{self._title}  ", "bold"),
+            (state, "cyan"),
+            "   kill switch ",
+            (picture.kill_switch.lower(), "green" if picture.kill_switch == "RUNNING" else "bold red"),
+            f"   pairs {risk['pairs_opened']} opened, {risk['pairs_closed']} closed",
+            f"   orders {risk['orders']}, fills {risk['fills']}, rejects {risk['rejects']}, refused {risk['refusals']}",
+        )
+        sent = risk["orders"] - risk["rejects"]
+        rate = f"{100 * sent / risk['orders']:.1f} %" if risk["orders"] else "–"
+        money = Text(
+            f"PnL {usdt(risk['realised_pnl_e8'])} + {usdt(risk['unrealised_pnl_e8'])} open   fees {usdt(-risk['fees_e8'])}   "
+            f"funding {usdt(risk['funding_e8'])}   net exposure {usdt(risk['net_exposure_e8'])}   "
+            f"equity {usdt(risk['equity_e8'])} USDT   open orders {risk['open_orders']}   success rate {rate}"
+        )
+        parts: list[RenderableType] = [head, money, Columns([_roles(picture), _tops(picture)]), _positions(picture)]
+        if picture.latency_us:
+            parts.append(latency_table(picture.latency_us))
+        if self._messages:
+            parts.append(Panel("\n".join(self._messages), title="lately", title_align="left"))
+        return Group(*parts)
+
+
+def _roles(picture: Picture) -> Table:
+    table = Table(title="roles", title_justify="left")
+    for name in ("role", "state", "wait", "beat ms", "CPU %", "MB", "work"):
+        table.add_column(name, justify="left" if name in ("role", "state", "wait") else "right")
+    for role in picture.roles:
+        style = LIFE_STYLES.get(role.life, "")
+        if role.life in ("ready", "running") and role.heartbeat_age_ms > STALE_MS:
+            style = "red"
+        table.add_row(
+            role.name,
+            Text(role.life, style),
+            role.wait,
+            f"{max(0.0, role.heartbeat_age_ms):.0f}",
+            f"{role.cpu_percent:.0f}",
+            f"{role.memory_mb:.0f}",
+            f"{role.work_done:,}",
+        )
+    return table
+
+
+def _tops(picture: Picture) -> Table:
+    table = Table(title="books", title_justify="left")
+    for name in ("instrument", "bid", "ask", "funding", "age ms", "dupl.", "resyncs"):
+        table.add_column(name, justify="left" if name == "instrument" else "right")
+    for top in picture.tops:
+        style = "" if top.is_synchronised and 0 <= top.age_ms < STALE_MS else "yellow"
+        table.add_row(
+            Text(top.name, style),
+            f"{top.bid:,.2f}",
+            f"{top.ask:,.2f}",
+            f"{top.funding_rate:.4%}" if top.mark else "",
+            f"{top.age_ms:.0f}" if top.age_ms >= 0 else "never",
+            f"{top.duplicates:,}",
+            f"{top.resyncs:,}",
+        )
+    return table
+
+
+def _positions(picture: Picture) -> Table:
+    table = Table(title="positions and pairs", title_justify="left")
+    for name in ("instrument", "position", "pair", "pending", "PnL", "fees", "funding", "fills", ""):
+        table.add_column(name, justify="left" if name in ("instrument", "pair") else "right")
+    arrows = {-1: "short perpetual", 1: "long perpetual", 0: ""}
+    for row in picture.positions:
+        table.add_row(
+            row.name,
+            f"{row.quantity:g}",
+            f"{row.pair_state} {arrows.get(row.pair_direction, '')}".strip() if row.pair_state != "0" else "",
+            str(row.pending_orders),
+            usdt(row.realised_pnl_e8),
+            usdt(-row.fees_e8),
+            usdt(row.funding_e8),
+            str(row.fills),
+            Text("halted", "bold red") if row.is_halted else "",
+        )
+    return table
