@@ -464,7 +464,7 @@ def test_an_open_pair_is_watched_for_funding_risk_and_for_its_close(pair):
     row = pair.positions.edit(0)
     row.pair_direction = -1
     row.pair_opened_ns = pair.clock.monotonic_ns()
-    row.pair_entry_spread_e8 = 500_000  # 0.5 % was captured
+    row.pair_entry_spread_e8 = 1_000_000  # 1 % was captured
     pair.positions.done(0)
     pair.marks[0].frame(mark(5, rate="-0.0002"))
     pair.run(0.3)

@@ -397,4 +397,4 @@ class TwoLossySessions(RuleBasedStateMachine):
 
 
 TestTwoLossySessions = TwoLossySessions.TestCase
-TestTwoLossySessions.settings = settings(max_examples=200, stateful_step_count=60, deadline=None)
+TestTwoLossySessions.settings = settings(max_examples=100, stateful_step_count=60, deadline=None)

@@ -24,7 +24,7 @@ SECOND_NS: Final = 1_000_000_000
 class PositionCloseParameters:
     """Returns are fractions of the notional; 0 switches a rule off."""
 
-    take_profit: float = 0.001  # ten basis points of convergence: a little more than four taker fees of a small account cost
+    take_profit: float = 0.003  # what four taker fills of a round trip cost: 2 × 10 bp on spot, 2 × 5 bp on the perpetual
     stop_loss: float = 0.01  # the spread has run away by a percent
     age_s_max: float = 0.0  # 0: hold as long as funding pays
     refresh_ms: int = 250
