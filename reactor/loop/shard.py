@@ -169,23 +169,31 @@ class Shard:
         """Something came in (a socket callback): run a pass soon. Idempotent until that pass has run."""
         if not self._is_scheduled and self._loop is not None:
             self._is_scheduled = True
-            self._loop.call_soon(self._pass)
+            self._loop.call_soon(self._scheduled_pass)
 
     # -- the pass -------------------------------------------------------------------------------------------
 
     def _on_wake(self) -> None:
         with contextlib.suppress(BlockingIOError):
             self._drain_wake()
-        self.request_pass()
+        self._pass()  # At once: another turn of the loop costs 10 µs.
 
     def _on_timer(self) -> None:
         self._timer = None
-        self.request_pass()
+        self._pass()
 
     def _pass(self) -> None:
         if self._has_ended:
             return
+        if not self._is_scheduled:
+            self._run_pass()
+
+    def _scheduled_pass(self) -> None:
         self._is_scheduled = False
+        if not self._has_ended:
+            self._run_pass()
+
+    def _run_pass(self) -> None:
         if self._is_asleep:
             self._is_asleep = False
             for each in self._inputs:
