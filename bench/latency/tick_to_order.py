@@ -1,0 +1,234 @@
+"""Tick to order on the wire: from just before a bookTicker frame is sent to the return of the recv() that completed the order.
+
+    venue.c ── tick ──▶ feed ─ring─▶ collector ─ring─▶ prepost ─ring─▶ engine ── order.place ──▶ venue.c
+       t0                                                                                          t1
+
+The whole system runs: risk chain, order state, journal. Cases, interleaved in one run so that the machine's moods hit all:
+
+    control     one process: picows, uvloop, orjson, HMAC; no risk, no state            (the rival to beat is this × 2 or × 4)
+    colocated   collector, prepost, engine and feed on one reactor
+    processes   N + 1 + 1 + 1 processes
+
+    python bench/latency/tick_to_order.py [--repeat 3] [--rate 250] [--samples 1500] [--rates 1000,5000,10000] [--json FILE]
+
+With --rates it measures throughput instead: one order per tick at each rate, every order acknowledged and cancelled.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+sys.path.insert(0, str(HERE / "wire"))
+
+from answers import write_answers  # noqa: E402  # The programs of a benchmark stand beside it, not in a package.
+
+READY_S_MAX = 30
+ROLES = ("feed-0", "collector", "prepost", "engine")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One system under test."""
+
+    name: str
+    settings: tuple[str, ...] = ()
+    is_control: bool = False
+
+
+CASES = (
+    Case("control", is_control=True),
+    Case("colocated", (f"system.placement.colocate=[[{', '.join(ROLES)}]]",)),
+    Case("processes"),
+)
+
+
+@dataclass
+class Options:
+    """What to measure."""
+
+    rate: float = 250.0
+    every: int = 2
+    samples: int = 1500
+    warmup: int = 300
+    rates: str = ""
+    core: int = 0
+    is_awake: bool = True
+    extra: tuple[str, ...] = field(default_factory=tuple)
+
+
+def build_venue(folder: Path) -> Path:
+    """Compiles the venue. It is the meter, so it is C."""
+    binary = folder / "venue"
+    subprocess.run(["cc", "-O2", "-o", str(binary), str(HERE / "venue.c")], check=True)
+    return binary
+
+
+def run_once(case: Case, options: Options, folder: Path, port: int) -> dict[str, Any]:
+    """One venue, one client, one result."""
+    result = folder / f"{case.name}.{port}.json"
+    arguments = [str(folder / "venue"), "--port", str(port), "--answers", str(folder / "answers"), "--out", str(result)]
+    arguments += ["--core", str(options.core)]
+    if options.rates:
+        arguments += ["--rates", options.rates, "--step-seconds", "2"]
+    else:
+        interval_us = 1e6 / options.rate / options.every
+        arguments += ["--interval-us", f"{interval_us}", "--every", str(options.every)]
+        arguments += ["--samples", str(options.samples), "--warmup", str(options.warmup)]
+    venue = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
+    assert venue.stdout is not None
+    venue.stdout.readline()
+    awake = _keep_awake(options)
+    client = _start(case, options, folder, port)
+    try:
+        venue.wait(timeout=120)
+        memory_mb = {} if case.is_control else _memory_mb(client.pid)
+    finally:
+        _end(client)
+        for process in (venue, awake):
+            if process is not None:
+                process.kill()
+                process.wait()
+    if venue.returncode:
+        tail = (folder / f"{case.name}.log").read_text()[-2000:]
+        raise SystemExit(f"{case.name}: the venue ended with {venue.returncode}\n{tail}")
+    return {"case": case.name, "memory_mb": memory_mb, **json.loads(result.read_text())}
+
+
+def _keep_awake(options: Options) -> subprocess.Popen[bytes] | None:
+    """An idle-class spinner on the client's cores: a virtual core that halts takes the hypervisor's time to wake.
+
+    It yields to anything else at once. On bare metal the same is done by the idle states (deploy/host).
+    """
+    if not options.is_awake or shutil.which("chrt") is None:
+        return None
+    cores = ",".join(str(core) for core in sorted(os.sched_getaffinity(0)) if core != options.core) or str(options.core)
+    return subprocess.Popen(["chrt", "-i", "0", "taskset", "-c", cores, sys.executable, "-c", "while True: pass"])
+
+
+def _start(case: Case, options: Options, folder: Path, port: int) -> subprocess.Popen[bytes]:
+    cores = ",".join(str(core) for core in sorted(os.sched_getaffinity(0)) if core != options.core) or str(options.core)
+    log = open(folder / f"{case.name}.log", "wb")  # noqa: SIM115  # Lives as long as the client.
+    if case.is_control:
+        command = [sys.executable, str(HERE / "wire" / "control.py"), str(port)]
+    else:
+        settings = [
+            f"exchanges.binance.simulated.base_url=http://127.0.0.1:{port - 1}",
+            f"system.instance=bench-{case.name}",
+            f"system.directory={folder}",
+            *case.settings,
+            *options.extra,
+        ]
+        command = [sys.executable, "-m", "reactor", "run", "--plain", "--config", str(HERE / "wire" / "load.yaml")]
+        for setting in settings:
+            command += ["--set", setting]
+    return subprocess.Popen(["taskset", "-c", cores, *command], cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+
+
+def _memory_mb(pid: int) -> dict[str, float]:
+    import psutil
+
+    sizes = {}
+    for child in psutil.Process(pid).children(recursive=True):
+        words = child.cmdline()
+        sizes[words[-1] if words else str(child.pid)] = round(child.memory_info().rss / 1e6, 1)
+    return sizes
+
+
+def _end(client: subprocess.Popen[bytes]) -> None:
+    if client.poll() is None:
+        client.send_signal(signal.SIGTERM)
+    try:
+        client.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        client.kill()
+        client.wait()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cases", nargs="*", default=[case.name for case in CASES])
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--rate", type=float, default=250.0, help="orders per second")
+    parser.add_argument("--samples", type=int, default=1500)
+    parser.add_argument("--rates", default="", help="throughput steps, orders per second")
+    parser.add_argument("--port", type=int, default=19100)
+    parser.add_argument("--set", action="append", default=[], help="more settings for the system, path=value")
+    parser.add_argument("--cold", action="store_true", help="let idle cores halt, as a quiet host does")
+    parser.add_argument("--json", type=Path)
+    words = parser.parse_args()
+    options = Options(
+        rate=words.rate, samples=words.samples, rates=words.rates, is_awake=not words.cold, extra=tuple(words.set)
+    )
+    cases = [case for case in CASES if case.name in words.cases]
+    results: dict[str, list[dict[str, Any]]] = {case.name: [] for case in cases}
+    with tempfile.TemporaryDirectory(prefix="tick-to-order-") as name:
+        folder = Path(name)
+        build_venue(folder)
+        write_answers(folder / "answers")
+        port = words.port
+        for _ in range(words.repeat):
+            for case in cases:
+                results[case.name].append(run_once(case, options, folder, port))
+                port += 2
+                time.sleep(0.5)
+    print(
+        f"{platform.node()}, {os.cpu_count()} cores, {platform.release()}; venue on core {options.core}, client on the others"
+    )
+    _print_throughput(results) if options.rates else _print_latency(results)
+    if words.json:
+        words.json.write_text(json.dumps(results, indent=1))
+
+
+def _print_latency(results: dict[str, list[dict[str, Any]]]) -> None:
+    print(
+        f"{'case':12} {'p50':>8} {'p90':>8} {'p99':>8} {'p99.9':>8} {'max':>8}  µs, medians   ratio to control, p50 / p99"
+    )
+    medians = {
+        name: {key: statistics.median(run["latency_us"][key] for run in runs) for key in ("p50", "p90", "p99", "p99_9", "max")}
+        for name, runs in results.items()
+    }
+    for name, figures in medians.items():
+        base = medians.get("control", figures)
+        print(
+            f"{name:12} "
+            + " ".join(f"{figures[key]:8.1f}" for key in figures)
+            + f"                          {figures['p50'] / base['p50']:5.2f} / {figures['p99'] / base['p99']:5.2f}"
+        )
+    for name, runs in results.items():
+        checks = [
+            (run["orders"], run["unmatched"], run["doubles"], run["latency_us"]["answered"], run["latency_us"]["sent"])
+            for run in runs
+        ]
+        print(f"{name:12} orders, unmatched, doubles, answered, sent: {checks}")
+        if runs[-1]["memory_mb"]:
+            print(f"{'':12} resident MB: {runs[-1]['memory_mb']}")
+
+
+def _print_throughput(results: dict[str, list[dict[str, Any]]]) -> None:
+    for name, runs in results.items():
+        for steps in zip(*(run["steps"] for run in runs), strict=False):
+            rate = steps[0]["rate"]
+            done = statistics.median(step["orders_per_s"] for step in steps)
+            p50 = statistics.median(step["p50"] for step in steps)
+            p99 = statistics.median(step["p99"] for step in steps)
+            lost = [step["sent"] - step["answered"] for step in steps]
+            print(
+                f"{name:12} asked {rate:8.0f}/s  done {done:8.0f}/s  p50 {p50:10.1f} µs  p99 {p99:10.1f} µs  unanswered {lost}"
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""The strategy of the measurement: one post-only order at the bid of every tick whose bid is thick.
+
+A user's trigger as anybody would write it; it goes the whole way through collector, risk, order state and engine.
+"""
+
+from collections.abc import Sequence
+
+from reactor.collector.triggers.trigger import EVERY, Binding, Event, Signal, Trigger, TriggerContext, copy_tops, set_leg
+from reactor.domain.messages import EventKind, OrderType, Side, SignalType, TimeInForce
+
+
+class ThickBid(Trigger):
+    """Fires on each BookTop whose bid quantity is above `bid_lots_min`."""
+
+    name = "thick_bid"
+    rearm = EVERY
+
+    def __init__(self, context: TriggerContext, bid_lots_min: int = 5000, quantity_lots: int = 1) -> None:
+        self._index = 0
+        self._bid_lots_min = bid_lots_min
+        self._quantity_lots = quantity_lots
+
+    def bindings(self) -> Sequence[Binding]:
+        return (Binding(SignalType.BOOK_TOP, self._index),)
+
+    def evaluate(self, signals: Sequence[Signal], now_ns: int) -> int | None:
+        return 1 if signals[0].bid_lots > self._bid_lots_min else 0
+
+    def write(self, event: Event, signals: Sequence[Signal]) -> None:
+        signal = signals[0]
+        event.header.kind = EventKind.ORDER
+        set_leg(event, self._index)
+        event.side = Side.BUY
+        event.order_type = OrderType.LIMIT
+        event.time_in_force = TimeInForce.POST_ONLY
+        event.quantity_lots = self._quantity_lots
+        event.price_ticks = signal.bid_ticks
+        copy_tops(event, signal)
