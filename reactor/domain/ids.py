@@ -10,6 +10,7 @@ anybody else's: two instances on one account must use different prefixes.
 from dataclasses import dataclass
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+_PAIRS = tuple(first + second for first in _DIGITS for second in _DIGITS)  # two digits at a time: ids are minted per order
 EPOCH_DIGITS = 5
 NUMBER_DIGITS = 8
 NUMBER_BITS = 40
@@ -24,7 +25,10 @@ def base36(value: int, digits: int) -> str:
         ValueError: it does not fit `digits`.
     """
     text = ""
-    for _ in range(digits):
+    for _ in range(digits >> 1):
+        value, pair = divmod(value, 1296)
+        text = _PAIRS[pair] + text
+    if digits & 1:
         value, digit = divmod(value, 36)
         text = _DIGITS[digit] + text
     if value:

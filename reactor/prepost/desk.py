@@ -293,7 +293,7 @@ class Desk:
         assert order is not None, "the pipeline has no order_construction stage"
         index = order.instrument_index
         capital_e8 = decision.notional_e8 if decision.is_opening else 0
-        self.quota.reserve(order, capital_e8)
+        self.quota.reserve(order, capital_e8, decision.notional_e8)
         pair = decision.pair
         if pair is not None:
             pair.orders[order.order_id] = order

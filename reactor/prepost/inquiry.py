@@ -9,6 +9,7 @@ can no longer be accepted then.
 from __future__ import annotations
 
 import heapq
+from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from reactor.domain.messages import CommandKind, TimeInForce
@@ -34,7 +35,9 @@ class Inquiry:
 
     def __init__(self, desk: Desk, parameters: InquiryParameters) -> None:
         self._desk = desk
-        self._due: list[tuple[int, int]] = []  # heap of (ns, order_id); an entry older than the order's own time is stale
+        # Pairs (ns, order_id). An entry that is not the order's own time any more is stale.
+        self._watched: deque[tuple[int, int]] = deque()  # fresh orders, all with the same patience: in order by themselves
+        self._due: list[tuple[int, int]] = []  # heap
         self.synced_trade_id = [0] * len(desk.terms)  # every fill up to this one is known to be booked
         self.fills_since_ms = 0  # where there is no trade id yet: the baseline, venue wall clock
         self._fills_due: dict[int, int] = {}  # instrument → ns
@@ -55,7 +58,8 @@ class Inquiry:
 
     def watch(self, order: Order) -> None:
         """A place or a cancel has gone out: silence is normal only so long."""
-        self._schedule(order, self._desk.now_ns + self._news_ns)
+        order.next_ask_ns = at_ns = self._desk.now_ns + self._news_ns
+        self._watched.append((at_ns, order.order_id))
 
     def doubt(self, order: Order) -> None:
         """The state is unknown, or two reports contradict each other: ask now."""
@@ -94,6 +98,8 @@ class Inquiry:
     def deadline_ns(self) -> int:
         """When `work` has something to do."""
         due = self._due[0][0] if self._due else NEVER_NS
+        if self._watched and self._watched[0][0] < due:
+            due = self._watched[0][0]
         for at_ns in self._fills_due.values():
             due = min(due, at_ns)
         return due
@@ -101,8 +107,13 @@ class Inquiry:
     def work(self, now_ns: int) -> int:
         """Asks what is due. Returns how many questions went out."""
         asked = 0
-        due = self._due
+        due, watched = self._due, self._watched
         desk = self._desk
+        while watched and watched[0][0] <= now_ns:
+            at_ns, order_id = watched.popleft()
+            order = desk.orders.by_id.get(order_id)
+            if order is not None and order.next_ask_ns == at_ns:
+                asked += self._consider(order, now_ns)
         while due and due[0][0] <= now_ns:
             at_ns, order_id = heapq.heappop(due)
             order = desk.orders.by_id.get(order_id)

@@ -202,6 +202,7 @@ class Order:
         "attempt",
         "cancel_sent_ns",
         "capital_e8",
+        "claim_e8",
         "client_order_id",
         "closed_ns",
         "contradicted",
@@ -276,6 +277,7 @@ class Order:
         self.reason = 0
         self.reserved_lots = 0
         self.capital_e8 = 0
+        self.claim_e8 = 0  # what it will take from a spot wallet
         self.is_quota_open = False
         self.pending_counted = False
         self.wants_cancel = False

@@ -77,11 +77,16 @@ class PositionLimit(PreStage):
         reserved_lots = quota.buy_lots if decision.side > 0 else quota.sell_lots
         position_e8 = desk.positions[terms.index].base_e8
         after_e8 = abs(position_e8 + decision.side * (reserved_lots * terms.lot_base_e8 + decision.base_e8))
+        if after_e8 <= abs(position_e8):
+            return NONE
+        clips_max = desk.parameters.risk.position_clips_max
+        if decision.notional_e8 and after_e8 * decision.notional_e8 <= clips_max * desk.clip_e8 * decision.base_e8:
+            return NONE  # A clip is at least `clip_usdt`, so this many fit without asking how many it is rounded up to.
         clip_e8 = self._clip_e8(decision)
         if clip_e8 == 0:
             return NO_BOOK
-        limit_e8 = desk.parameters.risk.position_clips_max * clip_e8
-        return POSITION_LIMIT if after_e8 > limit_e8 and after_e8 > abs(position_e8) else NONE
+        limit_e8 = clips_max * clip_e8
+        return POSITION_LIMIT if after_e8 > limit_e8 else NONE
 
     def _clip_e8(self, decision: Decision) -> int:
         desk, pair = self.desk, decision.pair

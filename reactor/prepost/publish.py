@@ -57,7 +57,7 @@ J_BALANCE: Final = int(JournalKind.BALANCE)
 R_ACCEPTED: Final = int(ResponseKind.ACCEPTED)
 R_REFUSED: Final = int(ResponseKind.REFUSED)
 R_HEDGE_REQUIRED: Final = int(ResponseKind.HEDGE_REQUIRED)
-R_FILL: Final = int(ResponseKind.FILL)
+R_ACKNOWLEDGED: Final = int(ResponseKind.ACKNOWLEDGED)
 STRATEGY_LEGS: Final = frozenset({int(Leg.SINGLE), int(Leg.QUOTE)})
 
 
@@ -113,6 +113,11 @@ class Publisher:
         self._source = source
         self._place_deadline_ns = place_deadline_ns
         self._requests = 0
+        self._commands_left = 0
+        self._journal_left = 0
+        self._has_entries = False
+        self._has_responses = False
+        self._response_rings = tuple(ring for ring in (responses, *strategy_responses) if ring is not None)
         self.desk: Desk | None = None
         self.held: deque[HeldCommand] = deque()
         self._held_responses: deque[tuple[Ring, int, Any]] = deque()
@@ -129,17 +134,35 @@ class Publisher:
     # ---- backpressure
 
     def has_room(self) -> bool:
-        """True if one more input message may be read: whatever it causes can be written or held."""
+        """True if one more input message may be read: whatever it causes can be written or held.
+
+        The rings are asked only when what they granted last time is nearly used up.
+        """
         if self.held:
             self._metrics.count(Counter.STALLED_ON_COMMANDS)
             return False
-        if self._commands.free(NORMAL) < COMMAND_ROOM_MIN or self._commands.free(URGENT) < COMMAND_ROOM_MIN:
-            self._metrics.count(Counter.STALLED_ON_COMMANDS)
-            return False
-        if self._journal.free(NORMAL) < JOURNAL_ROOM_MIN:
-            self._metrics.count(Counter.STALLED_ON_JOURNAL)
-            return False
+        if self._commands_left < COMMAND_ROOM_MIN:
+            commands = self._commands
+            self._commands_left = min(commands.free(NORMAL), commands.free(URGENT))
+            if self._commands_left < COMMAND_ROOM_MIN:
+                self._metrics.count(Counter.STALLED_ON_COMMANDS)
+                return False
+        if self._journal_left < JOURNAL_ROOM_MIN:
+            self._journal_left = self._journal.free(NORMAL)
+            if self._journal_left < JOURNAL_ROOM_MIN:
+                self._metrics.count(Counter.STALLED_ON_JOURNAL)
+                return False
         return True
+
+    def commit(self) -> None:
+        """Publishes the journal entries and responses that the last message caused: one commit per ring and message."""
+        if self._has_entries:
+            self._has_entries = False
+            self._journal.commit(NORMAL)
+        if self._has_responses:
+            self._has_responses = False
+            for ring in self._response_rings:
+                ring.commit(NORMAL)
 
     def flush(self) -> int:
         """Sends what was held, in order. Returns how much went out."""
@@ -264,6 +287,7 @@ class Publisher:
         header.sequence = self._commands.sequence(lane)
         header.stage_ns[STAGE_COMMAND] = self._monotonic_ns()
         self._commands.commit(lane)
+        self._commands_left -= 1
         self._metrics.count(Counter.COMMANDS)
 
     def _describe(self, header: Any, order: Order) -> None:
@@ -280,6 +304,9 @@ class Publisher:
     def respond(self, kind: int, outcome: Outcome) -> None:
         """See desk.Outbox."""
         order = outcome.order
+        is_strategy = order is not None and order.leg in STRATEGY_LEGS and order.strategy_index < len(self._strategies)
+        if kind == R_ACKNOWLEDGED and not is_strategy:
+            return
         message = self._response(kind, order, outcome.instrument_index)
         header = message.header
         if outcome.stages is not None:
@@ -290,7 +317,10 @@ class Publisher:
         message.trade_id = outcome.trade_id
         message.reason = outcome.reason
         message.side = outcome.side
-        self._tell(message, order, NORMAL)
+        if kind != R_ACKNOWLEDGED:
+            self._write(self._responses, message, NORMAL)
+        if is_strategy and order is not None:
+            self._write(self._strategies[order.strategy_index], message, NORMAL)
 
     def respond_refused(self, decision: Decision, reason: int) -> None:
         """See desk.Outbox."""
@@ -309,11 +339,13 @@ class Publisher:
             self._write(self._strategies[decision.strategy_index], message, NORMAL)
 
     def respond_accepted(self, order: Order) -> None:
-        """See desk.Outbox."""
+        """To strategies only: the collector hears of fills, refusals and ends, not of what goes as it should."""
+        if order.leg not in STRATEGY_LEGS or order.strategy_index >= len(self._strategies):
+            return
         message = self._response(R_ACCEPTED, order, order.instrument_index)
         message.price_ticks = order.price_ticks
         message.quantity_lots = order.quantity_lots
-        self._tell(message, order, NORMAL)
+        self._write(self._strategies[order.strategy_index], message, NORMAL)
 
     def respond_hedge_required(self, pair: Pair, lots: int, cause: Outcome | None) -> bool:
         """See desk.Outbox."""
@@ -376,11 +408,6 @@ class Publisher:
                 message.position_lots = self.desk.positions[instrument_index].lots
         return message
 
-    def _tell(self, message: Any, order: Order | None, lane: int) -> None:
-        self._write(self._responses, message, lane)
-        if order is not None and order.leg in STRATEGY_LEGS and order.strategy_index < len(self._strategies):
-            self._write(self._strategies[order.strategy_index], message, lane)
-
     def _write(self, ring: Ring | None, message: Any, lane: int) -> None:
         if ring is None:
             return
@@ -390,7 +417,7 @@ class Publisher:
             return
         slot[0] = message[0]
         slot.header.sequence = ring.sequence(lane)
-        ring.commit(lane)
+        self._has_responses = True
 
     def _hold_response(self, ring: Ring, lane: int, message: Any) -> None:
         if len(self._held_responses) >= RESPONSES_HELD_MAX:
@@ -407,9 +434,12 @@ class Publisher:
         """A claimed journal slot. The role has made sure that there is room (has_room)."""
         slot = self._journal.try_claim(NORMAL)
         assert slot is not None, "the journal ring is full although input is read only while there is room"
+        self._journal_left -= 1
+        self._has_entries = True
         slot[0] = self._blank_journal[0]
-        slot.header.kind = kind
-        slot.header.sequence = self._journal.sequence(NORMAL)
+        header = slot.header
+        header.kind = kind
+        header.sequence = self._journal.sequence(NORMAL)
         if self.desk is not None:
             slot.wall_ns = self.desk.wall_ns
         return slot
@@ -436,7 +466,6 @@ class Publisher:
         values[1] = order.capital_e8
         values[2] = order.filled_value
         values[4] = order.leg
-        self._journal.commit(NORMAL)
 
     def journal_fill(self, outcome: Outcome) -> None:
         """See desk.Outbox."""
@@ -474,7 +503,6 @@ class Publisher:
         values[2] = outcome.fee_quote_e8
         values[3] = terms.quote_e8(outcome.price_ticks, entry.quantity_lots * terms.lot_base_e8)
         values[5] = position.realised_pnl_e8
-        self._journal.commit(NORMAL)
 
     def journal_pair(self, pair: Pair, state_from: int, event: int, reason: int) -> None:
         """See desk.Outbox."""
@@ -492,7 +520,6 @@ class Publisher:
         values[3] = pair.entry_spread_e8
         values[4] = pair.carried_e8()
         values[5] = pair.opened_wall_ns
-        self._journal.commit(NORMAL)
 
     def journal_quota(self, order: Order, lots: int, capital_e8: int) -> None:
         """See desk.Outbox."""
@@ -508,7 +535,6 @@ class Publisher:
         values[1] = quota.capital_e8
         values[2] = quota.pending_orders
         values[3] = desk.trades_today
-        self._journal.commit(NORMAL)
 
     def journal_funding(self, terms: Terms, pair_id: int, asset: str, amount_e8: int, trade_id: int, exchange_ns: int) -> None:
         """See desk.Outbox."""
@@ -521,7 +547,6 @@ class Publisher:
         entry.amount_e8 = amount_e8
         entry.trade_id = trade_id
         entry.values[0] = amount_e8
-        self._journal.commit(NORMAL)
 
     def journal_balance(self, venue: int, asset: str, amount_e8: int, kind: int) -> None:
         """See desk.Outbox."""
@@ -530,7 +555,6 @@ class Publisher:
         put_text(entry.asset, asset)
         entry.amount_e8 = amount_e8
         entry.values[2] = kind
-        self._journal.commit(NORMAL)
 
     def journal_operator(
         self, event: int, state_from: int, state_to: int, reason: int, text: str, instrument_index: int = NO_INSTRUMENT
@@ -543,7 +567,6 @@ class Publisher:
         entry.state_to = state_to
         entry.reason = reason
         put_text(entry.text, text)
-        self._journal.commit(NORMAL)
 
     # ---- rows
 

@@ -7,8 +7,6 @@
 The invariant that the tests hunt: reserved = Σ over unsettled orders, always.
 """
 
-from collections.abc import Callable
-
 from reactor.prepost.orders import Order
 from reactor.prepost.terms import Terms
 
@@ -32,9 +30,11 @@ class Quota:
         self._terms = terms
         self.of = [InstrumentQuota() for _ in terms]
         self.double_returns = 0
+        self._claimed: dict[tuple[int, str], int] = {}
 
-    def reserve(self, order: Order, capital_e8: int) -> None:
-        """Once per order, when it is accepted. `capital_e8` is 0 for orders that do not open."""
+    def reserve(self, order: Order, capital_e8: int, notional_e8: int = 0) -> None:
+        """Once per order, when it is accepted. `capital_e8` is 0 for orders that do not open; `notional_e8` is what a spot
+        order to buy will take from the wallet."""
         assert not order.is_quota_open, "quota is reserved once"
         quota = self.of[order.instrument_index]
         lots = order.quantity_lots
@@ -47,6 +47,13 @@ class Quota:
             quota.buy_lots += lots
         else:
             quota.sell_lots += lots
+        terms = self._terms[order.instrument_index]
+        if terms.is_perpetual:
+            order.claim_e8 = 0
+            return
+        order.claim_e8 = claim_e8 = notional_e8 if order.side > 0 else lots * terms.lot_base_e8
+        key = terms.quote_key if order.side > 0 else terms.base_key
+        self._claimed[key] = self._claimed.get(key, 0) + claim_e8
 
     def convert(self, order: Order, lots: int) -> None:
         """`lots` of the order were filled: they are position now."""
@@ -55,21 +62,28 @@ class Quota:
         lots = min(lots, order.reserved_lots)
         if lots <= 0:
             return
-        capital_e8 = order.capital_e8 * lots // order.reserved_lots
-        self._take(order, lots, capital_e8)
+        self._take(order, lots)
 
     def restore(self, order: Order) -> bool:
         """Returns what is left, exactly once. False: it had been returned (counted)."""
         if not order.is_quota_open:
             self.double_returns += 1
             return False
-        self._take(order, order.reserved_lots, order.capital_e8)
+        self._take(order, order.reserved_lots)
         order.is_quota_open = False
         self.of[order.instrument_index].pending_orders -= 1
         return True
 
-    def _take(self, order: Order, lots: int, capital_e8: int) -> None:
+    def _take(self, order: Order, lots: int) -> None:
         quota = self.of[order.instrument_index]
+        reserved_lots = order.reserved_lots
+        is_all = lots >= reserved_lots
+        capital_e8 = order.capital_e8 if is_all else order.capital_e8 * lots // reserved_lots
+        if order.claim_e8:
+            claim_e8 = order.claim_e8 if is_all else order.claim_e8 * lots // reserved_lots
+            order.claim_e8 -= claim_e8
+            terms = self._terms[order.instrument_index]
+            self._claimed[terms.quote_key if order.side > 0 else terms.base_key] -= claim_e8
         order.reserved_lots -= lots
         order.capital_e8 -= capital_e8
         quota.capital_e8 -= capital_e8
@@ -83,18 +97,6 @@ class Quota:
         quota = self.of[instrument_index]
         return quota.buy_lots + quota.sell_lots
 
-    def claimed_e8(self, venue: int, asset: str, price_ticks: Callable[[int], int]) -> int:
-        """What unsettled spot orders may still take of `asset` in the wallet of `venue`, in 1e-8 of it.
-
-        `price_ticks(instrument_index)` prices open buys: their capital is not tracked for orders that do not open.
-        """
-        claimed = 0
-        for terms, quota in zip(self._terms, self.of, strict=True):
-            if terms.venue != venue or terms.is_perpetual:
-                continue
-            if terms.base_asset == asset:
-                claimed += quota.sell_lots * terms.lot_base_e8
-            elif terms.quote_asset == asset and quota.buy_lots:
-                claimed += terms.quote_e8(price_ticks(terms.index), quota.buy_lots * terms.lot_base_e8)
-        return claimed
-
+    def claimed_e8(self, venue: int, asset: str) -> int:
+        """What unsettled spot orders may still take of `asset` in the wallet of `venue`, in 1e-8 of it."""
+        return self._claimed.get((venue, asset), 0)

@@ -341,7 +341,7 @@ class InventoryRule(RiskRule):
         else:
             asset, wanted_e8 = terms.quote_asset, decision.notional_e8
         owned_e8 = desk.balances.expected_e8(terms.venue, asset)
-        claimed_e8 = desk.quota.claimed_e8(terms.venue, asset, desk.mark_ticks)
+        claimed_e8 = desk.quota.claimed_e8(terms.venue, asset)
         return NO_INVENTORY if wanted_e8 > owned_e8 - claimed_e8 else NONE
 
 

@@ -131,7 +131,6 @@ class PrepostRole:
         self.intake = Intake(self.desk)
         self.stop = StopSequence(self.desk, self.settlement)
         self._risk_ns = 0
-        self._flags_of_ack = 0
 
     # ---- Role
 
@@ -142,6 +141,7 @@ class PrepostRole:
         restore(desk, self.settlement, self._ports.history, desk.parameters.settlement.fills_overlap_ms)
         desk.dirty.update(range(len(desk.terms)))
         desk.mark(now_ns)
+        self.out.commit()
         self._publish(now_ns)
 
     def is_ready(self) -> bool:
@@ -168,6 +168,7 @@ class PrepostRole:
         if out.has_room():
             done += self._work_deadlines(now_ns)
         desk.mark(now_ns)
+        out.commit()
         self._publish(now_ns)
         return done
 
@@ -182,6 +183,7 @@ class PrepostRole:
         """The stop sequence has run before (CONTROL_STOP); this only publishes the last state."""
         self._tell_time(now_ns)
         self.out.flush()
+        self.out.commit()
         self.desk.dirty.update(range(len(self.desk.terms)))
         self._risk_ns = 0
         self._publish(now_ns)
@@ -203,6 +205,7 @@ class PrepostRole:
             self.desk.now_ns = self._clock.monotonic_ns()
             self.reports.on_report(report)
             self._stamp(report)
+            out.commit()
         if count:
             reports.release(lane)
             self._metrics.count(Counter.REPORTS, count)
@@ -210,8 +213,9 @@ class PrepostRole:
 
     def _stamp(self, report: Any) -> None:
         """Every stage that the answered order has passed, into the histograms (the first answer of an order only)."""
-        if report.header.kind == 0:  # REPORT_ACK
-            stages = list(report.header.stage_ns)
+        header = report.header
+        if header.kind == 0 and self._metrics.histograms:  # REPORT_ACK
+            stages = list(header.stage_ns)
             stages[STAGE_REPORT] = self.desk.now_ns
             self._metrics.record_stages(stages, ACK_SPANS)
 
@@ -225,6 +229,7 @@ class PrepostRole:
             count += 1
             self.desk.now_ns = self._clock.monotonic_ns()
             self.intake.on_event(event)
+            out.commit()
         if count:
             events.release(lane)
             self._metrics.count(Counter.EVENTS, count)

@@ -16,6 +16,7 @@ class Terms:
 
     __slots__ = (
         "base_asset",
+        "base_key",
         "index",
         "instrument",
         "is_perpetual",
@@ -28,6 +29,7 @@ class Terms:
         "price_ticks_max",
         "price_ticks_min",
         "quote_asset",
+        "quote_key",
         "taker_fee_e8",
         "tick_denominator",
         "tick_numerator",
@@ -46,6 +48,8 @@ class Terms:
         self.is_trading = instrument.is_trading
         self.base_asset = instrument.base_asset
         self.quote_asset = instrument.quote_asset
+        self.base_key = (instrument.venue, instrument.base_asset)  # of the wallets
+        self.quote_key = (instrument.venue, instrument.quote_asset)
         self.lot_base_e8 = lot_base_e8
         self.tick_numerator = instrument.tick_size
         self.tick_denominator: int = 10**instrument.price_decimals

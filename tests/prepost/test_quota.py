@@ -55,12 +55,17 @@ def test_an_overfill_converts_no_more_than_was_reserved():
 
 def test_what_spot_orders_may_still_take_is_known_per_wallet():
     quota = Quota(TERMS)
-    quota.reserve(order(0, 1, 100), 0)
-    quota.reserve(order(2, -1, 50), 0)
-    price = {0: 6_500_000, 2: 350_000}
-    assert quota.claimed_e8(0, "USDT", price.__getitem__) == INSTRUMENTS[0].notional_e8(6_500_000, 100)
-    assert quota.claimed_e8(0, "ETH", price.__getitem__) == INSTRUMENTS[2].base_e8(50)
-    assert quota.claimed_e8(1, "USDT", price.__getitem__) == 0
+    buy, sell = order(0, 1, 100), order(2, -1, 50)
+    quota.reserve(buy, 0, notional_e8=INSTRUMENTS[0].notional_e8(6_500_000, 100))
+    quota.reserve(sell, 0)
+    assert quota.claimed_e8(0, "USDT") == INSTRUMENTS[0].notional_e8(6_500_000, 100)
+    assert quota.claimed_e8(0, "ETH") == INSTRUMENTS[2].base_e8(50)
+    assert quota.claimed_e8(1, "USDT") == 0
+    quota.convert(buy, 25)
+    assert quota.claimed_e8(0, "USDT") == INSTRUMENTS[0].notional_e8(6_500_000, 75)
+    quota.restore(buy)
+    quota.restore(sell)
+    assert quota.claimed_e8(0, "USDT") == quota.claimed_e8(0, "ETH") == 0
 
 
 @given(
