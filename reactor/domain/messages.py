@@ -109,6 +109,12 @@ def text_of(field: Any) -> str:
     return str(ffi.string(field).decode("ascii", "replace"))
 
 
+def raw_text(field: Any) -> bytes:
+    """The bytes of a NUL-padded char array field: what goes onto a wire as it is."""
+    raw: bytes = ffi.string(field)
+    return raw
+
+
 def put_text(field: Any, value: str | bytes) -> None:
     """Writes a NUL-padded char array field. Cuts what does not fit (the last byte stays NUL)."""
     raw = value.encode("ascii", "replace") if isinstance(value, str) else value

@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 from reactor.engine.counters import Counter
 from reactor.engine.health import Health, HealthParameters
-from reactor.engine.router import sessions_wanted
+from reactor.engine.router import route, sessions_wanted
 from reactor.engine.venue_clock import ClockParameters, VenueClock
 from reactor.exchanges.venue import (
     Answer,
@@ -80,6 +80,7 @@ class PrivateCodec(Protocol):
 
     venue: int
     has_logon: bool
+    place_window_ms: int
 
     def logon_frame(self, number: int, timestamp_ms: int) -> bytes: ...
 
@@ -482,9 +483,10 @@ class VenueConnections:
         self._monotonic_ns = clock.monotonic_ns
         # One more than the most, for a successor in rotation.
         self.sessions = [OrderSession(self, first_index + index) for index in range(parameters.sessions_max + 1)]
-        self.usable: list[OrderSession] = []  # up and not draining: what the router chooses from
+        self.usable: list[OrderSession] = []  # up and not draining, best first as of the last tick
         self.user_streams = (UserStream(self, 0), UserStream(self, 1))
         self.is_available = False
+        self.may_place = False  # the clock is good enough for the short window of a place; looked at every tick
         self._is_closing = False
         self._next_tick_ns = 0
         self._next_adapt_ns = 0
@@ -496,7 +498,7 @@ class VenueConnections:
 
     def timestamp_ms(self) -> int:
         """Now, on the venue's clock."""
-        return self.clock.venue_ms(self._realtime_ns())
+        return (self._realtime_ns() + self.clock.offset_ns) // 1_000_000
 
     def measure_clock(self, now_ns: int) -> None:
         """Asks the venue for its clock."""
@@ -510,6 +512,7 @@ class VenueConnections:
                 return
             jumps = self.clock.jumps
             self.clock.observe(sent_wall_ns, self._realtime_ns(), result["serverTime"], response.receive_ns)
+            self.may_place = self.clock.is_certain(response.receive_ns, self.codec.place_window_ms)
             self._clock_samples += 1
             self.metrics.count(Counter.CLOCK_SAMPLES)
             if self.clock.jumps != jumps:
@@ -521,6 +524,7 @@ class VenueConnections:
     def distrust_clock(self, now_ns: int) -> None:
         """The venue refused a timestamp: measure anew before the next request."""
         self.clock.forget()
+        self.may_place = False
         self._clock_samples = 0
         self.measure_clock(now_ns)
 
@@ -594,9 +598,12 @@ class VenueConnections:
         if now_ns < self._next_tick_ns or self._is_closing:
             return 0
         self._next_tick_ns = now_ns + TICK_NS
+        self.may_place = self.clock.is_certain(now_ns, self.codec.place_window_ms)
         if now_ns >= self._next_clock_ns:
             self.measure_clock(now_ns)
         self._tick_sessions(now_ns)
+        if len(self.usable) > 1:
+            self.usable = route(self.usable)
         for stream in self.user_streams:
             if self.clock.is_measured or stream.state != SessionState.DOWN:
                 stream.tick(now_ns)
@@ -605,7 +612,7 @@ class VenueConnections:
 
     def changed(self, now_ns: int) -> None:
         """A connection came or went: what can be used, and is it complete?"""
-        self.usable = [session for session in self.sessions if session.state == SessionState.UP]
+        self.usable = route([session for session in self.sessions if session.state == SessionState.UP])
         is_user_up = any(stream.state == SessionState.UP for stream in self.user_streams)
         is_available = bool(self.usable or not self.orders_url) and is_user_up
         if is_available != self.is_available:

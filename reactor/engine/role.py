@@ -28,6 +28,7 @@ from reactor.domain.messages import (
     copy_header,
     new,
     put_text,
+    raw_text,
     text_of,
 )
 from reactor.engine import queries
@@ -65,6 +66,10 @@ _ORDER_STATE, _NOT_FOUND, _SNAPSHOT_END = int(K.ORDER_STATE), int(K.ORDER_NOT_FO
 _SESSION_UP, _SESSION_DOWN = int(K.SESSION_UP), int(K.SESSION_DOWN)
 _STAGE_RECEIVE, _STAGE_SEND = int(Stage.RECEIVE), int(Stage.SEND)
 _INTERNAL = int(Span.INTERNAL)
+
+_URGENT_FLAGS: Final = FLAG_HEDGE | FLAG_REDUCE_ONLY
+_WHOLE_CLOSE_FLAGS: Final = FLAG_CLOSE | FLAG_REDUCE_ONLY
+_HANDED_OVER = Sent.HANDED_OVER
 
 R = Reason
 _UNKNOWN_ORDER_REASONS: Final = frozenset({int(R.UNKNOWN_ORDER), int(R.ORDER_ALREADY_CLOSED)})
@@ -172,6 +177,12 @@ class EngineRole:
         self._count = ports.metrics.count
         self._log = ports.log
         self._instruments = ports.instruments
+        self._symbols = tuple(instrument.symbol for instrument in ports.instruments)
+        self._order_timeout_ns = parameters.order_timeout_ns
+        router = parameters.router
+        self._race_copies = copies_of(router, Policy.RACE)
+        self._race_closes = policy_of(router, is_place=True, is_whole_close=True) == Policy.RACE
+        self._place_copies = copies_of(router, policy_of(router, is_place=True, is_whole_close=False))
         self._ids = ClientIds(parameters.order_id_prefix)
         self._orders = OrderMemory()
         self._in_flight = InFlight()
@@ -368,74 +379,91 @@ class EngineRole:
         writer.commit()
 
     def _on_place(self, command: Any, now_ns: int) -> None:
-        client_order_id = text_of(command.client_order_id)
-        held = self._held_cancels.pop(client_order_id, None) if self._held_cancels else None
-        if held is not None:
-            self._count(Counter.ANNIHILATED)
-            self._refuse(command, R.CANCEL_OVERTOOK)
-            self._write_about(held.command, _CANCEL_REJECT, R.CANCEL_OVERTOOK)
-            return
+        """What stands before `send` is on the way of a tick to the wire: everything that can wait is done after it."""
+        raw_id = raw_text(command.client_order_id)
+        if self._held_cancels:
+            held = self._held_cancels.pop(raw_id.decode(), None)
+            if held is not None:
+                self._count(Counter.ANNIHILATED)
+                self._refuse(command, R.CANCEL_OVERTOOK)
+                self._write_about(held.command, _CANCEL_REJECT, R.CANCEL_OVERTOOK)
+                return
         if self._is_orphaned or self._is_leaving:
             self._refuse(command, R.KILL_SWITCH)
             return
-        if command.deadline_ns and self._monotonic_ns() > command.deadline_ns:
+        deadline_ns = command.deadline_ns
+        if deadline_ns and self._monotonic_ns() > deadline_ns:
             self._count(Counter.DEADLINE_MISSED)
             self._refuse(command, R.TIMEOUT)
             return
-        venue = self._venues[command.venue]
-        connections, codec = venue.connections, venue.codec
-        parameters = self._parameters
-        if not connections.clock.is_certain(now_ns, parameters.place_window_ms):
+        number = command.venue
+        venue = self._venues[number]
+        connections = venue.connections
+        if not connections.may_place:
             self._count(Counter.CLOCK_REFUSED)
             self._refuse(command, R.CLOCK_UNCERTAIN)
             return
         flags = command.header.flags
         timestamp_ms = connections.timestamp_ms()
-        is_urgent = flags & (FLAG_HEDGE | FLAG_REDUCE_ONLY) != 0
-        if not connections.budget.try_spend(0, 1, timestamp_ms, is_urgent=is_urgent):
+        if not connections.budget.try_spend(0, 1, timestamp_ms, is_urgent=flags & _URGENT_FLAGS != 0):
             self._count(Counter.RATE_REFUSED)
-            is_banned = connections.budget.is_banned(timestamp_ms)
-            self._refuse(command, R.BANNED if is_banned else R.ORDER_RATE)
+            self._refuse(command, R.BANNED if connections.budget.is_banned(timestamp_ms) else R.ORDER_RATE)
             return
-        instrument = self._instruments[command.header.instrument_index]
-        entry = self._orders.remember(command, client_order_id, instrument.symbol)
-        slot = self._in_flight.open(Asked.PLACE, command.venue, command.request_id)
-        slot.client_order_id = client_order_id
-        slot.instrument_index = command.header.instrument_index
-        slot.entry = entry
-        raw_id = client_order_id.encode()
-        router = parameters.router
-        is_whole_close = flags & (FLAG_CLOSE | FLAG_REDUCE_ONLY) == FLAG_CLOSE | FLAG_REDUCE_ONLY
-        policy = policy_of(router, is_place=True, is_whole_close=is_whole_close)
-        copies = copies_of(router, policy) if policy != Policy.FAILOVER else 1
-        sent = 0
-        for session in route(connections.usable):
-            frame = codec.place_frame(self._in_flight.wire_number(slot, sent), command, raw_id, timestamp_ms)
-            if session.send(frame) == Sent.HANDED_OVER:
-                self._note_sent(slot, sent, session, now_ns, parameters.order_timeout_ns)
+        in_flight = self._in_flight
+        slot = in_flight.open(Asked.PLACE, number, command.request_id)
+        copies = self._place_copies
+        if copies == 1 and self._race_closes and flags & _WHOLE_CLOSE_FLAGS == _WHOLE_CLOSE_FLAGS:
+            copies = self._race_copies
+        sent, carrier = 0, REST
+        for session in connections.usable:
+            frame = venue.codec.place_frame(in_flight.wire_number(slot, sent), command, raw_id, timestamp_ms)
+            if session.send(frame) == _HANDED_OVER:
                 if sent == 0:
-                    entry.connection = session.index
+                    carrier = session.index
+                session.in_flight += 1
+                in_flight.sent(slot, sent, session.index, now_ns, self._order_timeout_ns)
                 sent += 1
                 if sent >= copies:
                     break
             else:  # Provably nothing left: the next best may try.
                 session.on_unanswered(now_ns)
                 self._count(Counter.FAILOVERS)
-        if not sent:
-            call = codec.place_call(command, raw_id, timestamp_ms)
-            sent = parameters.rest_places and self._call_order(slot, venue, call, now_ns)
-        if not sent:
-            self._in_flight.drop(slot)
-            self._orders.forget(client_order_id)
-            self._count(Counter.NO_SESSION)
-            self._refuse(command, R.NO_SESSION)
-            return
-        self._count(Counter.PLACES_SENT)
+        self._after_place(command, raw_id, slot, venue, sent, carrier, timestamp_ms, now_ns)
+
+    def _after_place(
+        self,
+        command: Any,
+        raw_id: bytes,
+        slot: Slot,
+        venue: _Venue,
+        sent: int,
+        carrier: int,
+        timestamp_ms: int,
+        now_ns: int,
+    ) -> None:
+        """Remembers what was sent, or, if no session took it, tries REST."""
         send_ns = self._monotonic_ns()
+        client_order_id = raw_id.decode()
+        index = command.header.instrument_index
+        entry = self._orders.remember(command, client_order_id, self._symbols[index])
+        entry.connection = carrier
+        slot.client_order_id = client_order_id
+        slot.instrument_index = index
+        slot.entry = entry
+        if not sent:
+            call = venue.codec.place_call(command, raw_id, timestamp_ms)
+            if not self._parameters.rest_places or not self._call_order(slot, venue, call, now_ns):
+                self._in_flight.drop(slot)
+                self._orders.forget(client_order_id)
+                self._count(Counter.NO_SESSION)
+                self._refuse(command, R.NO_SESSION)
+                return
+        self._count(Counter.PLACES_SENT)
         stages = entry.report.header.stage_ns
         stages[_STAGE_SEND] = send_ns
-        if stages[_STAGE_RECEIVE]:
-            self._metrics.record(_INTERNAL, send_ns - stages[_STAGE_RECEIVE])
+        receive_ns = stages[_STAGE_RECEIVE]
+        if receive_ns:
+            self._metrics.record(_INTERNAL, send_ns - receive_ns)
 
     def _note_sent(self, slot: Slot, number: int, session: OrderSession, now_ns: int, timeout_ns: int) -> None:
         session.in_flight += 1
@@ -491,7 +519,7 @@ class EngineRole:
         connections, codec = venue.connections, venue.codec
         parameters = self._parameters
         is_cancel = slot.asked == Asked.CANCEL
-        symbol = self._instruments[slot.instrument_index].symbol
+        symbol = self._symbols[slot.instrument_index]
         timestamp_ms = connections.timestamp_ms()
         entry = slot.entry
         only = entry.connection if entry is not None and is_cancel and not entry.is_acked else -1
@@ -499,7 +527,7 @@ class EngineRole:
         timeout_ns = parameters.order_timeout_ns if is_cancel else parameters.query_timeout_ns
         raw_id = client_order_id.encode()
         make = codec.cancel_frame if is_cancel else codec.query_frame
-        copies = copies_of(parameters.router, Policy.RACE)
+        copies = self._race_copies
         sent = 0
         for session in route(connections.usable, only):
             if not connections.budget.try_spend(weight, 0, timestamp_ms, is_urgent=True):

@@ -22,29 +22,24 @@ class RateBudgetParameters:
 class RateWindow:
     """One limit and what was used of it in its current window."""
 
-    __slots__ = ("_window", "interval_ms", "kind", "limit", "open_limit", "total", "total_limit", "used")
+    __slots__ = ("end_ms", "interval_ms", "kind", "limit", "open_limit", "total", "total_limit", "used")
 
     def __init__(self, limit: RateLimit, parameters: RateBudgetParameters) -> None:
-        self.kind = limit.kind
+        self.kind = int(limit.kind)
         self.interval_ms = limit.interval_ms
         self.limit = max(1, int(limit.limit * parameters.share))
         self.open_limit = max(1, int(self.limit * (1.0 - parameters.reserve)))
         self.total_limit = limit.limit
         self.used = 0  # by this budget
         self.total = 0  # by everybody on this address or account, as far as the venue told us
-        self._window = -1
+        self.end_ms = 0  # of the current window, in venue time
 
     def roll(self, venue_ms: int) -> None:
         """Starts a new window if the venue's clock has entered one."""
-        window = venue_ms // self.interval_ms
-        if window > self._window:
-            self._window = window
+        if venue_ms >= self.end_ms:
+            self.end_ms = (venue_ms // self.interval_ms + 1) * self.interval_ms
             self.used = 0
             self.total = 0
-
-    def end_ms(self) -> int:
-        """When the current window ends, in venue time."""
-        return (self._window + 1) * self.interval_ms
 
 
 class RateBudget:
@@ -64,18 +59,21 @@ class RateBudget:
             return False
         windows = self._windows
         for window in windows:
-            if venue_ms >= (window._window + 1) * window.interval_ms:
+            if venue_ms >= window.end_ms:
                 window.roll(venue_ms)
-            cost = orders if window.kind == 1 else weight if window.kind == 0 else 1
+            kind = window.kind
+            cost = orders if kind == 1 else weight if kind == 0 else 1
             if cost and (
                 window.used + cost > (window.limit if is_urgent else window.open_limit)
                 or window.total + cost > window.total_limit
             ):
                 return False
         for window in windows:
-            cost = orders if window.kind == 1 else weight if window.kind == 0 else 1
-            window.used += cost
-            window.total += cost
+            kind = window.kind
+            cost = orders if kind == 1 else weight if kind == 0 else 1
+            if cost:
+                window.used += cost
+                window.total += cost
         return True
 
     def observe(self, kind: RateLimitKind, interval_ms: int, used: int, venue_ms: int) -> None:
@@ -100,4 +98,4 @@ class RateBudget:
 
     def next_window_ms(self, venue_ms: int) -> int:
         """When something becomes available again at the earliest."""
-        return max(self._blocked_until_ms, min((window.end_ms() for window in self._windows), default=venue_ms))
+        return max(self._blocked_until_ms, min((window.end_ms for window in self._windows), default=venue_ms))
