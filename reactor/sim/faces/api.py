@@ -71,6 +71,11 @@ class Endpoint:
     is_free_on_success: bool = False  # "successful place/cancel/cancelReplace requests cost 0 weight"
 
 
+def by_symbol(one: int, several: int) -> Callable[[Params], int]:
+    """Two weights: with a `symbol`, and without."""
+    return lambda params: one if "symbol" in params else several
+
+
 def refuse(refusal: Refusal) -> VenueError:
     """The core's no in the venue's words."""
     return VenueError(refusal.code, refusal.message, refusal.status)

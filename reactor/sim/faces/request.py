@@ -156,6 +156,13 @@ class Params:
         value = self.integer(name)
         return value // 1000 if value >= MICROSECONDS_FROM else value
 
+    def limit(self, default: int, maximum: int) -> int:
+        """`limit` ≥ 1; more than the maximum is the maximum."""
+        limit = self.optional_integer("limit", default)
+        if limit < 1:
+            raise VenueError(-1130, "Data sent for parameter 'limit' is not valid.")
+        return min(limit, maximum)
+
     def choice(self, name: str, allowed: tuple[str, ...], code: int, text: str, default: str = "") -> str:
         """One word of `allowed`; anything else is refused with `code` and `text`."""
         value = self.optional(name, default) if default else self.text(name)

@@ -14,7 +14,7 @@ from reactor.sim.events import (
     Event,
     TradeEvent,
 )
-from reactor.sim.faces import spot_render as render
+from reactor.sim.faces import spot_public as public
 from reactor.sim.faces.history import INTERVALS_MS, History
 from reactor.sim.faces.streams import Streams, TopicPair
 from reactor.sim.symbols import SymbolRules, amount_text
@@ -79,13 +79,13 @@ class SpotStreams:
         if type(event) is DepthEvent:
             self._on_depth(event)
         elif type(event) is BookTickerEvent:
-            self._topics[event.rules.symbol].book_ticker.publish(render.book_ticker_message, event)
+            self._topics[event.rules.symbol].book_ticker.publish(public.book_ticker_message, event)
         elif type(event) is TradeEvent:
             self._history[event.rules.symbol].on_trade(event)
-            self._topics[event.rules.symbol].trade.publish(render.trade_message, event)
+            self._topics[event.rules.symbol].trade.publish(public.trade_message, event)
         elif type(event) is AggregateTradeEvent:
             self._history[event.rules.symbol].aggregates.append(event)
-            self._topics[event.rules.symbol].aggregate.publish(render.aggregate_message, event)
+            self._topics[event.rules.symbol].aggregate.publish(public.aggregate_message, event)
 
     def on_time(self, now_ns: int) -> None:
         """Once a second: tickers and candles that somebody listens to, and depth cadences that nobody wants any more."""
@@ -115,12 +115,12 @@ class SpotStreams:
         if pair is None:
             return
         if event.bids or event.asks:  # Nothing is sent when nothing changed.
-            pair.publish(render.depth_message, event)
+            pair.publish(public.depth_message, event)
         for count, top in topics.tops[event.speed_ms]:
             if top.wanted:
                 view = self._core.depth(event.rules.symbol, count)
                 if isinstance(view, DepthView):
-                    payload = render.depth(view, event.rules)
+                    payload = public.depth(view, event.rules)
                     top.milliseconds.publish(payload)
                     top.microseconds.publish(payload)
 
@@ -169,7 +169,7 @@ class SpotStreams:
         day, book = self._core.day(symbol), self._core.book_ticker(symbol)
         assert isinstance(day, DayView), "the symbol is listed"
         assert isinstance(book, BookTickerView), "the symbol is listed"
-        return render.day_message(day, book, now_ns // unit, lambda ns: ns // unit, is_mini)
+        return public.day_message(day, book, now_ns // unit, lambda ns: ns // unit, is_mini)
 
 
 def kline_message(history: History, interval: str, now_ns: int, unit: int) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from reactor.sim.events import (
     MarkPriceEvent,
     TradeEvent,
 )
-from reactor.sim.faces import usdm_render as render
+from reactor.sim.faces import usdm_public as public
 from reactor.sim.faces.history import INTERVALS_MS, History
 from reactor.sim.faces.spot_streams import kline_message
 from reactor.sim.faces.streams import Streams, TopicPair
@@ -117,19 +117,19 @@ class UsdmStreams:
         if type(event) is DepthEvent:
             self._on_depth(event)
         elif type(event) is BookTickerEvent:
-            self._topics[event.rules.symbol].book_ticker.publish(render.book_ticker_message, event)
+            self._topics[event.rules.symbol].book_ticker.publish(public.book_ticker_message, event)
         elif type(event) is TradeEvent:
             self._history[event.rules.symbol].on_trade(event)
-            self._topics[event.rules.symbol].trade.publish(render.trade_message, event)
+            self._topics[event.rules.symbol].trade.publish(public.trade_message, event)
         elif type(event) is AggregateTradeEvent:
             self._history[event.rules.symbol].aggregates.append(event)
-            self._topics[event.rules.symbol].aggregate.publish(render.aggregate_message, event)
+            self._topics[event.rules.symbol].aggregate.publish(public.aggregate_message, event)
         elif type(event) is MarkPriceEvent:
             self._marks[event.interval_ms].append(event)
             self._topics[event.mark.rules.symbol].mark[event.interval_ms].publish(_mark, event)
         elif type(event) is ForceOrderEvent:
-            self._topics[event.order.symbol].force_order.publish(render.force_order, event)
-            self._all_force_orders.publish(render.force_order, event)
+            self._topics[event.order.symbol].force_order.publish(public.force_order, event)
+            self._all_force_orders.publish(public.force_order, event)
 
     def on_time(self, now_ns: int) -> None:
         """Arrays of mark prices, and what has a period of its own."""
@@ -167,7 +167,7 @@ class UsdmStreams:
     def _on_depth(self, event: DepthEvent) -> None:
         topics = self._topics[event.rules.symbol]
         if event.bids or event.asks:
-            topics.depth[event.speed_ms].publish(render.depth_message, event)
+            topics.depth[event.speed_ms].publish(public.depth_message, event)
         for count, pair in topics.tops.get(event.speed_ms, ()):
             if pair.wanted:
                 view = self._core.depth(event.rules.symbol, count)
@@ -183,7 +183,7 @@ class UsdmStreams:
             event = BookTickerEvent(
                 rules, view.update_id, view.bid_ticks, view.bid_lots, view.ask_ticks, view.ask_lots, view.time_ns, now_ns
             )
-            self._all_book_tickers.publish(render.book_ticker_message, event)
+            self._all_book_tickers.publish(public.book_ticker_message, event)
 
     def _is_periodic(self, symbol: str, kind: str) -> bool:
         if symbol in self._core.symbols:
@@ -213,7 +213,7 @@ class UsdmStreams:
             fields = [self._day(row, now_ns, unit, symbol == "!miniTicker") for row in self._core.symbols]
         elif kind.startswith("kline_"):
             fields = kline_message(self._history[symbol.upper()], kind.removeprefix("kline_"), now_ns, unit)
-            fields |= {"st": render.USDM, "ps": symbol.upper()}
+            fields |= {"st": public.USDM, "ps": symbol.upper()}
         else:
             fields = self._day(symbol.upper(), now_ns, unit, kind == "miniTicker")
         return orjson.dumps(fields)
@@ -221,17 +221,17 @@ class UsdmStreams:
     def _day(self, symbol: str, now_ns: int, unit: int, is_mini: bool) -> dict[str, Any]:
         day = self._core.day(symbol)
         assert isinstance(day, DayView), "the symbol is listed"
-        return render.day_message(day, now_ns // unit, lambda ns: ns // unit, is_mini)
+        return public.day_message(day, now_ns // unit, lambda ns: ns // unit, is_mini)
 
 
 def _mark(event: MarkPriceEvent, unit: int) -> bytes:
-    return orjson.dumps(render.mark_price(event.mark, event.event_ns, unit))
+    return orjson.dumps(public.mark_price(event.mark, event.event_ns, unit))
 
 
 def _marks(events: list[MarkPriceEvent], unit: int) -> bytes:
-    return orjson.dumps([render.mark_price(event.mark, event.event_ns, unit) for event in events])
+    return orjson.dumps([public.mark_price(event.mark, event.event_ns, unit) for event in events])
 
 
 def _top(message: tuple[DepthEvent, DepthView], unit: int) -> bytes:
     event, view = message
-    return render.top_message(event, view, unit)
+    return public.top_message(event, view, unit)
