@@ -1,4 +1,4 @@
-/* messages.h — the layouts of everything that crosses a process boundary. Layouts; the one function zeroes them.
+/* messages.h — the layouts of everything that crosses a process boundary. Layouts, and the few functions that fill them.
  *
  * The lines between the cffi markers are the one declaration of these layouts. The C compiler, cffi, the numpy dtypes,
  * the IntEnums and the slot views of reactor/domain/messages.py are all made from them.
@@ -516,6 +516,13 @@ typedef struct role_metrics {
 
 /* Zeroes `size` bytes of a message. */
 void message_clear(void *message, uint64_t size);
+
+/* Writes the tops that a signal was made from, and the later of their exchange times. `hedge` may be NULL. */
+void signal_take_tops(signal_message_t *signal, const book_top_t *top, const book_top_t *hedge);
+
+/* Both spreads of a pair, hedge ticks times `ratio` compared with open ticks: spreads[0] = hedge_bid/open_ask − 1 and
+ * spreads[1] = open_bid/hedge_ask − 1. Returns 1, or 0 and writes nothing if a book is not synchronised or lacks a side. */
+int tops_spreads(const book_top_t *open, const book_top_t *hedge, double ratio, double *spreads);
 /* cffi: end */
 
 #define WHOLE_CACHE_LINES(type) _Static_assert(sizeof(type) % 64 == 0, #type " must be whole cache lines")

@@ -104,6 +104,20 @@ def clear(target: Any, name: str) -> None:
     lib.message_clear(target, SIZE[name])
 
 
+take_tops: Callable[[Any, Any, Any], None] = lib.signal_take_tops
+"""(signal, top, hedge top or NO_TOP): writes the tops that a signal was made from, and the later of their exchange times."""
+
+tops_spreads: Callable[[Any, Any, float, Any], int] = lib.tops_spreads
+"""(open top, hedge top, ratio of the ticks, doubles[2]): both spreads of a pair; 0 if a book cannot be believed."""
+
+NO_TOP: Any = ffi.NULL
+
+
+def doubles(count: int) -> Any:
+    """Room for `count` doubles that C fills."""
+    return ffi.new("double[]", count)
+
+
 def text_of(field: Any) -> str:
     """The string in a NUL-padded char array field."""
     return str(ffi.string(field).decode("ascii", "replace"))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from reactor.domain.instrument import Instruments
-from reactor.domain.messages import NO_INSTRUMENT, Stage, copier, new, signal_index
+from reactor.domain.messages import NO_INSTRUMENT, NO_TOP, Stage, copier, new, signal_index, take_tops
 from reactor.feed.counters import Counter
 from reactor.feed.signals.signal import Signal, Tops
 from reactor.loop.counters import Metrics
@@ -151,20 +151,13 @@ class Board:
 
     def _say(self, place: Place, receive_ns: int, now_ns: int) -> None:
         message, header, tops = place.message, place.header, self._tops
-        top = tops[header.instrument_index]
-        self._show_top(header.instrument_index)
-        message.bid_ticks = top.bid_ticks
-        message.ask_ticks = top.ask_ticks
-        message.bid_lots = top.bid_lots
-        message.ask_lots = top.ask_lots
-        if place.hedge_index != NO_INSTRUMENT:
-            hedge = tops[place.hedge_index]
-            self._show_top(place.hedge_index)
-            message.hedge_bid_ticks = hedge.bid_ticks
-            message.hedge_ask_ticks = hedge.ask_ticks
-            header.exchange_ns = max(top.exchange_ns, hedge.exchange_ns)
+        instrument_index, hedge_index = place.signal.instrument_index, place.hedge_index
+        self._show_top(instrument_index)
+        if hedge_index != NO_INSTRUMENT:
+            self._show_top(hedge_index)
+            take_tops(message, tops[instrument_index], tops[hedge_index])
         else:
-            header.exchange_ns = top.exchange_ns
+            take_tops(message, tops[instrument_index], NO_TOP)
         self._signal_id += 1
         header.signal_id = self._signal_id
         place.refresh_due_ns = now_ns + place.refresh_ns

@@ -10,9 +10,9 @@ spread costs O(log N), however often it is asked.
 from dataclasses import dataclass
 from typing import Final
 
-from reactor.domain.messages import SignalType
+from reactor.domain.messages import SignalType, doubles, tops_spreads
 from reactor.factors.window import Window
-from reactor.feed.signals.signal import Signal, SignalContext, Tops, are_fresh, price_ratio
+from reactor.feed.signals.signal import Signal, SignalContext, Tops, price_ratio
 
 MS: Final = 1_000_000
 SPREAD_SHORT, PERCENTILE_SHORT, SPREAD_LONG, PERCENTILE_LONG = 0, 1, 2, 3
@@ -44,6 +44,7 @@ class AdaptiveSpread(Signal):
         self._capacity = parameters.window_samples
         self.window_short = Window(parameters.window_samples)
         self.window_long = Window(parameters.window_samples)
+        self._spreads = doubles(2)
         self._ratio = price_ratio(context.instruments, context.instrument_index, context.hedge_instrument_index)
 
     def adopt(self, other: "AdaptiveSpread") -> None:
@@ -53,14 +54,12 @@ class AdaptiveSpread(Signal):
             self._samples, self._sample_due_ns = other._samples, other._sample_due_ns
 
     def update(self, tops: Tops, now_ns: int) -> bool:
-        open_top, hedge_top = tops[self.instrument_index], tops[self.hedge_instrument_index]
-        if not are_fresh(open_top, hedge_top):
+        spreads = self._spreads
+        if not tops_spreads(tops[self.instrument_index], tops[self.hedge_instrument_index], self._ratio, spreads):
             self.is_valid = False
             return False
         values = self.values
-        ratio = self._ratio
-        short = hedge_top.bid_ticks * ratio / open_top.ask_ticks - 1.0
-        long = open_top.bid_ticks / (hedge_top.ask_ticks * ratio) - 1.0
+        short, long = spreads[0], spreads[1]
         if now_ns >= self._sample_due_ns:
             self._sample_due_ns = now_ns + self._interval_ns
             self.window_short.push(short)

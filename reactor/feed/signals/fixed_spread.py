@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from reactor.domain.messages import SignalType
-from reactor.feed.signals.signal import Signal, SignalContext, Tops, are_fresh, price_ratio
+from reactor.domain.messages import SignalType, doubles, tops_spreads
+from reactor.feed.signals.signal import Signal, SignalContext, Tops, price_ratio
 
 SPREAD_SHORT, SPREAD_LONG, DIRECTION = 0, 1, 2
 
@@ -29,16 +29,16 @@ class FixedSpread(Signal):
         self.refresh_ms = parameters.refresh_ms
         self._parameters = parameters
         self._direction = 0
+        self._spreads = doubles(2)
         self._ratio = price_ratio(context.instruments, context.instrument_index, context.hedge_instrument_index)
 
     def update(self, tops: Tops, now_ns: int) -> bool:
-        open_top, hedge_top = tops[self.instrument_index], tops[self.hedge_instrument_index]
-        if not are_fresh(open_top, hedge_top):
+        spreads = self._spreads
+        if not tops_spreads(tops[self.instrument_index], tops[self.hedge_instrument_index], self._ratio, spreads):
             self.is_valid = False
             return False
         values, parameters = self.values, self._parameters
-        short = hedge_top.bid_ticks * self._ratio / open_top.ask_ticks - 1.0
-        long = open_top.bid_ticks / (hedge_top.ask_ticks * self._ratio) - 1.0
+        short, long = spreads[0], spreads[1]
         is_changed = not self.is_valid or short != values[SPREAD_SHORT] or long != values[SPREAD_LONG]
         if short >= parameters.short_min - (parameters.margin if self._direction == -1 else 0.0):
             self._direction = -1
