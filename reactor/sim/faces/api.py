@@ -64,8 +64,8 @@ class Endpoint:
     handler: Handler
     weight: int | Callable[[Params], int] = 1
     security: Security = Security.NONE
-    orders: int | Callable[[Params], int] = 0  # how much it counts against the order limits
-    is_order: bool = False  # places, changes or cancels: order headers, and the faults of the order path
+    orders: int | Callable[[Params], int] = 0  # how much it counts against the order limits; then their counts are told
+    is_order: bool = False  # places, changes or cancels: the faults of the order path
     is_exempt: bool = False  # cancels: the system-level protection lets them pass
     known: frozenset[str] | None = None  # the parameters that there are; others are refused (-1104). None: nobody looks
     is_free_on_success: bool = False  # "successful place/cancel/cancelReplace requests cost 0 weight"
@@ -111,7 +111,7 @@ class Api:
             fate = self._fate(endpoint, call.params)
             result = self._run(endpoint, call, request.headers.get("x-mbx-apikey"), fate)
             status, body = 200, result if isinstance(result, bytes) else orjson.dumps(result)
-            if endpoint.is_order:
+            if endpoint.orders:
                 headers.update(self.limits.order_headers(call.account, now_ns))
             _lose(fate, self)
         except VenueError as error:

@@ -120,7 +120,7 @@ class MessageApi:
             answer |= {"status": error.status, "error": self._error(error, now_ns)}
         if returns_limits:
             endpoint = self.api.methods.get(name)
-            account = call.account if endpoint is not None and endpoint.is_order and call.account >= 0 else None
+            account = call.account if endpoint is not None and endpoint.orders and call.account >= 0 else None
             answer["rateLimits"] = self.api.limits.message_rows(session.ip, account, now_ns)
         session.socket.send(orjson.dumps(answer), Frame.ANSWER, delay_ns)
 

@@ -184,9 +184,7 @@ class SpotFace:
             "account.commission": "GET account/commission",
             "allOrders": "GET allOrders",
             "myTrades": "GET myTrades",
-            "myPreventedMatches": "GET myPreventedMatches",
             "myAllocations": "GET myAllocations",
-            "order.amendments": "GET order/amendments",
             "openOrderLists.status": "GET openOrderList",
             "allOrderLists": "GET allOrderList",
         }
