@@ -47,6 +47,7 @@ from reactor.sim.venue import USDM_PARAMETERS, AccountParameters, VenueParameter
 PORT_DEFAULT: Final = 9080
 BODY_BYTES_MAX: Final = 1 << 20
 MESSAGE_BYTES_MAX: Final = 1 << 20
+STOP_S_MAX: Final = 0.5  # A client that does not answer the closing handshake is not waited for any longer.
 PUMP_S_MIN: Final = 0.001  # The market is taken in steps of at least this: a shared core has other work.
 PUMP_S_MAX: Final = 0.005
 FIRST_ACCOUNTS: Final = (
@@ -235,7 +236,7 @@ class SimServer:
         self.spot_port, self.usdm_port = (listener.getsockname()[1] for listener in listeners)
         faces: tuple[Face, Face] = (self.spot, self.usdm)
         for face, listener in zip(faces, listeners, strict=True):
-            runner = web.ServerRunner(web.Server(self._handler(face), access_log=None))
+            runner = web.ServerRunner(web.Server(self._handler(face), access_log=None), shutdown_timeout=STOP_S_MAX)
             await runner.setup()
             await web.SockSite(runner, listener).start()
             self._runners.append(runner)
@@ -253,7 +254,7 @@ class SimServer:
             sender.is_closed = True
         closing = [self._loop.create_task(ws.close(code=1001, message=b"")) for _, ws in sockets]
         if closing:
-            await asyncio.wait(closing, timeout=1.0)
+            await asyncio.wait(closing, timeout=STOP_S_MAX)
         for runner in self._runners:
             await runner.cleanup()
 

@@ -27,6 +27,10 @@ from reactor.sim.server import SimParameters, SimServer, bind_pair, keys_of_file
 ROOT = Path(__file__).resolve().parents[2]
 QUIET = GeneratorParameters(symbols=("BTCUSDT",), density=0.2)
 WAIT_S = 10.0
+HANDSHAKE = (
+    b"GET /ws HTTP/1.1\r\nHost: sim\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
 
 
 def with_server(story: Callable[[SimServer, aiohttp.ClientSession], Awaitable[None]], **parameters: Any) -> ListLog:
@@ -201,7 +205,9 @@ def test_a_process_says_when_it_is_ready_and_leaves_on_sigterm() -> None:
     with os.fdopen(reader) as ready:
         spot_port, usdm_port = map(int, ready.readline().split())
     assert usdm_port == spot_port + 1
-    with socket.create_connection(("127.0.0.1", spot_port)):
+    with socket.create_connection(("127.0.0.1", spot_port)) as deaf:
+        deaf.sendall(HANDSHAKE)  # It will not answer the closing handshake.
+        assert deaf.recv(12) == b"HTTP/1.1 101"
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=WAIT_S)
     assert (process.returncode, errors) == (0, b"")
