@@ -43,7 +43,7 @@ class AccountCodec(Protocol):
 
     def trades_call(self, symbol: str, timestamp_ms: int, from_id: int, start_ms: int = 0, end_ms: int = 0) -> RestCall: ...
 
-    def funding_call(self, timestamp_ms: int, start_ms: int) -> RestCall: ...
+    def funding_call(self, symbol: str, timestamp_ms: int, start_ms: int) -> RestCall: ...
 
     def write_open_orders(self, rows: Any, sink: ReportSink) -> int: ...
 
@@ -108,14 +108,14 @@ def fills_since(
     return rows_written
 
 
-def funding_since(codec: AccountCodec, now_ms: VenueMs, sink: ReportSink, since_ms: int) -> Conversation:
-    """Funding payments since `since_ms`, oldest first; nothing at once where there is no funding."""
+def funding_since(codec: AccountCodec, now_ms: VenueMs, sink: ReportSink, symbol: str, since_ms: int) -> Conversation:
+    """Funding payments of `symbol` ("": of all) since `since_ms`, oldest first; nothing at once where there is no funding."""
     if not codec.has_positions:
         return 0
     rows_written = 0
     seen: set[int] = set()
     for _ in range(PAGES_MAX):
-        answer = yield codec.funding_call(now_ms(), since_ms)
+        answer = yield codec.funding_call(symbol, now_ms(), since_ms)
         rows = _result(codec, answer)
         fresh = [row for row in rows if row["tranId"] not in seen]  # Pages overlap in the millisecond of their border.
         seen.update(row["tranId"] for row in fresh)

@@ -715,14 +715,15 @@ class EngineRole:
         connections, codec = venue.connections, venue.codec
         kind = command.header.kind
         now_ms, writer = connections.timestamp_ms, self._writer
+        index = command.header.instrument_index
+        symbol = self._symbols[index] if index < len(self._symbols) else ""
         if kind == _FILLS_SINCE:
-            if command.header.instrument_index >= len(self._instruments):
+            if not symbol:
                 self._refuse(command, R.BAD_PARAMETER)
                 return
-            symbol = self._instruments[command.header.instrument_index].symbol
             talk = queries.fills_since(codec, now_ms, writer, symbol, command.trade_id, command.since_ms)
         elif kind == _FUNDING_SINCE:
-            talk = queries.funding_since(codec, now_ms, writer, command.since_ms)
+            talk = queries.funding_since(codec, now_ms, writer, symbol, command.since_ms)
         elif kind == _POSITIONS:
             talk = queries.positions(codec, now_ms, writer)
         elif kind == _BALANCES:

@@ -20,9 +20,12 @@ class RestClient:
         self._loop = loop
         self._ssl_context = ssl_context
         self._session: aiohttp.ClientSession | None = None
+        self._is_closed = False
 
     async def fetch(self, request: Request) -> Response:
         """The answer, or a Response with `failure` set. Never raises."""
+        if self._is_closed:
+            return _failed(Failure.NOT_SENT, "the shard stops")
         try:
             session = self._open()
             timeout = aiohttp.ClientTimeout(total=request.timeout_ns / 1e9)
@@ -47,7 +50,8 @@ class RestClient:
             return _failed(Failure.OUTCOME_UNKNOWN, str(error) or type(error).__name__)
 
     async def close(self) -> None:
-        """Closes the pool."""
+        """Closes the pool, for good."""
+        self._is_closed = True
         if self._session is not None:
             await self._session.close()
             self._session = None

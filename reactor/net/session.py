@@ -171,12 +171,16 @@ class UvloopNetwork:
         self._ssl_context = ssl_context
         self._on_error: OnError = on_error or self._tell_loop
         self._tasks: set[asyncio.Task[None]] = set()
+        self._is_closed = False
         self._connections: set[UvloopConnection] = set()
         self._rest = RestClient(self._loop, ssl_context)
 
     def connect(self, url: str, listener: Listener, headers: Mapping[str, str] | None = None) -> None:
         """Starts a WebSocket; the listener hears on_open, or on_close with the reason why not."""
         connection = UvloopConnection(listener, self._loop, self._on_error, self._on_activity, self._connections.discard)
+        if self._is_closed:
+            self._loop.call_soon(connection.closed, "the shard stops")
+            return
         self._connections.add(connection)
         self._start(self._connect(url, connection, headers))
 
@@ -186,6 +190,7 @@ class UvloopNetwork:
 
     async def close(self) -> None:
         """Cuts every connection and pending request; listeners hear on_close, requests their failure."""
+        self._is_closed = True
         for task in list(self._tasks):
             task.cancel()
         for connection in list(self._connections):

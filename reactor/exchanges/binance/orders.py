@@ -323,9 +323,10 @@ class BinanceOrders:
             parameters["endTime"] = end_ms
         return self._query_at(self.line.trades_path, parameters, timestamp_ms, "trades")
 
-    def funding_call(self, timestamp_ms: int, start_ms: int) -> RestCall:
-        """Funding payments since `start_ms`."""
-        parameters: dict[str, str | int] = {"incomeType": "FUNDING_FEE", "startTime": start_ms, "limit": ROWS_MAX}
+    def funding_call(self, symbol: str, timestamp_ms: int, start_ms: int) -> RestCall:
+        """Funding payments of `symbol` ("": of all) since `start_ms`."""
+        parameters: dict[str, str | int] = {"symbol": symbol} if symbol else {}
+        parameters.update(incomeType="FUNDING_FEE", startTime=start_ms, limit=ROWS_MAX)
         return self._query_at(self.line.income_path, parameters, timestamp_ms, "income")
 
     def commission_call(self, symbol: str, timestamp_ms: int) -> RestCall:
@@ -474,6 +475,7 @@ class BinanceOrders:
             report.side = _BUY if is_buy else _SELL
             if row["isMaker"] if "isMaker" in row else row["maker"]:
                 report.header.flags |= FLAG_MAKER
+            report.amount_e8 = parse_e8(row.get("realizedPnl", "0"))
             report.venue_time_ms = row["time"]
             report.header.exchange_ns = row["time"] * 1_000_000
             sink.commit()

@@ -158,6 +158,9 @@ class BinanceUser:
             report.amount_e8 = parse_e8(order.get("rp", "0"))  # Futures: what the fill realised, as the venue rounds it.
             if order["m"]:
                 report.header.flags |= FLAG_MAKER
+            realised = order.get("rp")  # Futures: what this fill added to the wallet, before its fee.
+            if realised is not None and realised != "0":
+                report.amount_e8 = parse_e8(realised)
         else:
             report.quantity_lots = instrument.quantity_lots(order["q"])
             report.price_ticks = instrument.price_ticks(order["p"])

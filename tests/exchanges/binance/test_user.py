@@ -136,11 +136,12 @@ def test_prevention_of_a_part_does_not_end_the_order() -> None:
 
 
 def test_a_futures_fill_has_fee_trade_and_maker_side() -> None:
-    fill = update(x="TRADE", X="FILLED", l="0.001", z="0.001", L="9000.10", t=77, n="0.00180002", m=True)
+    fill = update(x="TRADE", X="FILLED", l="0.001", z="0.001", L="9000.10", t=77, n="0.00180002", m=True, rp="-0.5")
     _, [(client_order_id, report)] = read(USDM, {"stream": "KEY", "data": fill})
     assert client_order_id == "TEST"
     assert report.header.kind == ReportKind.FILL
     assert (report.trade_id, report.price_ticks, report.quantity_lots, report.fee_e8) == (77, 900_010, 1, 180_002)
+    assert report.amount_e8 == -50_000_000  # realised by this fill
     assert text_of(report.asset) == "USDT"
     assert report.header.flags & FLAG_MAKER
     assert (report.side, report.order_status) == (-1, OrderStatus.FILLED)
