@@ -151,25 +151,25 @@ class StopSequence:
 
     def _cancel(self, now_ns: int) -> int:
         desk = self._desk
+        is_first = self._next_ns == 0
+        if is_first:
+            for venue in desk.venues:
+                desk.out.ask(CANCEL_ALL_OURS, venue)  # Also those that only the venue knows of.
+            self._next_ns = now_ns
         if not desk.orders.unsettled and all(self._is_quiet(pair_id) for pair_id in range(len(desk.pairs))):
             self._move(Step.ALL_OVER)
             self._next_ns = 0
             return self._confirm(now_ns)
         if now_ns < self._next_ns:
             return 0
-        is_first = self._next_ns == 0
         self._next_ns = now_ns + desk.parameters.stop.repeat_ms * MS
         for terms in desk.terms:
             desk.cancel_instrument(terms.index, (Leg.SINGLE, Leg.QUOTE, Leg.OPEN))
-        if is_first:
-            for venue in desk.venues:
-                desk.out.ask(CANCEL_ALL_OURS, venue)
-        else:
-            for order in list(desk.orders.unsettled.values()):
-                if not IS_TERMINAL[order.state] and now_ns - order.sent_ns > desk.parameters.stop.repeat_ms * MS:
-                    desk.inquiry.doubt(order)
-                elif order.venue_filled_lots > order.filled_lots:
-                    desk.inquiry.miss(order)
+        for order in list(desk.orders.unsettled.values()):
+            if not IS_TERMINAL[order.state] and now_ns - order.sent_ns > desk.parameters.stop.repeat_ms * MS:
+                desk.inquiry.doubt(order)
+            elif order.venue_filled_lots > order.filled_lots:
+                desk.inquiry.miss(order)
         return 1
 
     def _is_quiet(self, pair_id: int) -> bool:

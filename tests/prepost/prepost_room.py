@@ -199,6 +199,7 @@ class FakeVenue:
     places: list[FakeOrder] = field(default_factory=list)
     mute: bool = False  # reports are lost
     is_deaf: bool = False  # commands are not read
+    ignores_cancel_all: bool = False
     fee_asset_spot_buy: str = "base"
     _trade_id: int = 1000
     _venue_order_id: int = 5000
@@ -239,6 +240,8 @@ class FakeVenue:
             self._query(command)
         elif kind == CommandKind.CANCEL_ALL_OURS:
             for order in list(self.orders.values()):
+                if self.ignores_cancel_all:
+                    break
                 if order.venue == command.venue and order.is_open and self.ids.is_ours(order.client_order_id):
                     self.cancel(order)
         else:
@@ -593,7 +596,7 @@ class Room:
             response = self.responses[seen]
             self._seen = seen + 1
             if response.header.kind == ResponseKind.HEDGE_REQUIRED and self.collector_lives:
-                self.hedge_event(response.quantity_lots)
+                self.hedge_event(response.quantity_lots, signal_id=response.header.signal_id)
 
     def _take(self, ring: Any, lane: int, name: str, into: list[Any]) -> None:
         message = ring.try_peek(lane)
@@ -636,8 +639,8 @@ class Room:
     def close(self, reason: int = 1, **fields: Any) -> None:
         self.event(EventKind.CLOSE, lane=1, reason=reason, **fields)
 
-    def hedge_event(self, lots: int) -> None:
-        self.event(EventKind.HEDGE, lane=1, side=1 if lots > 0 else -1, quantity_lots=abs(lots))
+    def hedge_event(self, lots: int, **fields: Any) -> None:
+        self.event(EventKind.HEDGE, lane=1, side=1 if lots > 0 else -1, quantity_lots=abs(lots), **fields)
 
     def order(self, side: int, lots: int, ticks: int, index: int = SPOT, tif: int = int(TimeInForce.GTC), **fields: Any) -> None:
         self.event(
