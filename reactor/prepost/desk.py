@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol
 from reactor.domain.errors import ConfigError
 from reactor.domain.ids import ClientIds, order_id_of
 from reactor.domain.instrument import VENUE_NAMES, Instruments
-from reactor.domain.messages import FLAG_REDUCE_ONLY, NO_INSTRUMENT, Reason
+from reactor.domain.messages import FLAG_HEDGE, FLAG_REDUCE_ONLY, NO_INSTRUMENT, OrderType, Reason, TimeInForce
 from reactor.journal.memory import History
 from reactor.prepost import post, pre
 from reactor.prepost.balances import Balances
@@ -217,6 +217,7 @@ class Desk:
         self.clip_e8 = e8_of(parameters.risk.clip_usdt)
         self.clip_margin_e8 = e8_of(parameters.risk.clip_notional_margin)
         self._exposure_warning = parameters.risk.exposure_ratio_warning
+        self.place_deadline_ns = parameters.construction.place_deadline_ms * MS
         self._mark_period_ns = parameters.construction.mark_period_ms * MS
         for pair, pair_parameters in zip(self.pairs, parameters.pairs, strict=True):
             pair.parameters = pair_parameters
@@ -434,8 +435,47 @@ class Desk:
         event = FILL if order.filled_lots >= order.quantity_lots else PARTIAL_FILL
         if order.venue_filled_lots > order.filled_lots:
             self.inquiry.miss(order)
+        excess_lots = min(outcome.fill_lots, order.filled_lots - order.quantity_lots)
         self.on_order_event(order, event, outcome)
+        if excess_lots > 0:
+            self._unwind_double(order, excess_lots)
         return True
+
+    def _unwind_double(self, order: Order, excess_lots: int) -> None:
+        """What was executed twice goes back at once. A pair's hedge leg is put right by its ledger."""
+        pair = self._pair_for(order, order.instrument_index)
+        if pair is None:
+            self.take_back(self.terms[order.instrument_index], -order.side * excess_lots)
+        elif order.leg == Leg.OPEN:
+            self.hedging.close(pair, int(Reason.DOUBLE_EXECUTION))
+
+    def unpaired_lots(self, instrument_index: int) -> int:
+        """Position of an instrument that belongs to no pair, in whole signed lots."""
+        base_e8 = self.positions[instrument_index].base_e8
+        pair = self.pair_of[instrument_index]
+        if pair is not None:
+            leg = pair.hedge_position if pair.hedge.index == instrument_index else pair.open_position
+            base_e8 -= leg.base_e8
+        return self.terms[instrument_index].lots_within(base_e8)
+
+    def take_back(self, terms: Terms, lots: int) -> int:
+        """Trades `lots` (signed) that only make a position without a pair smaller. 0, or why not."""
+        ticks = self.mark_ticks(terms.index)
+        if not terms.is_tradable(abs(lots), ticks, is_reducing=True):
+            return int(Reason.BELOW_MINIMUM)
+        decision = Decision()
+        decision.terms = terms
+        decision.leg = int(Leg.SINGLE)
+        decision.side = 1 if lots > 0 else -1
+        decision.quantity_lots = lots = min(abs(lots), terms.lots_max)
+        decision.base_e8 = lots * terms.lot_base_e8
+        decision.order_type = int(OrderType.LIMIT)
+        decision.time_in_force = int(TimeInForce.IOC)
+        decision.through_ticks = self.parameters.construction.unpaired_through_ticks
+        decision.reference_ticks = ticks
+        decision.flags = FLAG_HEDGE | (FLAG_REDUCE_ONLY if terms.is_perpetual else 0)
+        decision.is_fast = True
+        return self.decide(decision)
 
     def book_foreign(self, outcome: Outcome) -> None:
         """Somebody else's fill: wallets and the journal, nothing else."""
@@ -650,4 +690,3 @@ def is_reducing(position_base_e8: int, side: int, base_e8: int, flags: int) -> b
     if flags & FLAG_REDUCE_ONLY:
         return True
     return position_base_e8 != 0 and (position_base_e8 > 0) != (side > 0) and base_e8 <= abs(position_base_e8)
-

@@ -401,9 +401,7 @@ class Hedging:
         own = pair.hedge_position if terms is pair.hedge else pair.open_position
         if own.base_e8:
             return own.entry_price_ticks_e8 // E8
-        other, other_terms = (
-            (pair.open_position, pair.open) if terms is pair.hedge else (pair.hedge_position, pair.hedge)
-        )
+        other, other_terms = (pair.open_position, pair.open) if terms is pair.hedge else (pair.hedge_position, pair.hedge)
         if other.base_e8:
             return terms.ticks_of_e8(other_terms.price_e8(other.entry_price_ticks_e8 // E8))
         return 0

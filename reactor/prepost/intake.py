@@ -315,5 +315,3 @@ class Intake:
     def _malformed(self, sentence: str, number: int) -> None:
         self._desk.metrics.count(Counter.EVENTS_MALFORMED)
         self._desk.log.warning(sentence, number=number)
-
-

@@ -176,9 +176,7 @@ TRANSITIONS: Final[Mapping[tuple[OrderState, OrderEvent], OrderState]] = {
 TERMINAL: Final = frozenset({S.FILLED, S.CANCELLED, S.REJECTED, S.EXPIRED, S.NOT_SENT})
 _EVENTS = len(OrderEvent)
 REFUSED: Final = -1
-NEXT_STATE: Final = tuple(
-    int(TRANSITIONS.get((state, event), REFUSED)) for state in OrderState for event in OrderEvent
-)
+NEXT_STATE: Final = tuple(int(TRANSITIONS.get((state, event), REFUSED)) for state in OrderState for event in OrderEvent)
 """The same table for the hot path: NEXT_STATE[state · len(OrderEvent) + event], REFUSED where there is no pair."""
 IS_TERMINAL: Final = tuple(state in TERMINAL for state in OrderState)
 

@@ -15,6 +15,8 @@ class ConstructionParameters:
 
     book_age_ms_max: int = 2_000  # opening orders; a quiet symbol updates at least once per second
     hedge_book_age_ms_max: int = 10_000  # hedges and unwinds; beyond it they are priced from the other leg's fill
+    place_deadline_ms: int = 1_000  # an order that the engine has not sent by then is not sent any more; 0: no limit
+    unpaired_through_ticks: int = 20  # how far through the book goes what takes back a position without a pair
     mark_period_ms: int = 100  # equity, exposure and unrealised PnL are recomputed this often
 
 
@@ -36,7 +38,7 @@ class SettlementParameters:
     """Comparing ours with the venue's (settle.py)."""
 
     period_s: float = 30.0  # while trading
-    retry_ms: int = 500  # after a snapshot that failed, or in which something moved
+    retry_ms: int = 500  # after a snapshot that failed, or in which something moved; doubled each time, up to the period
     answer_ms_max: int = 10_000  # a snapshot that takes longer is asked for again
     confirmations: int = 3  # times that the same difference must be seen, with nothing moving between, before HALT
     fills_overlap_ms: int = 5_000  # fills are asked for from this long before the baseline: clocks differ

@@ -132,4 +132,3 @@ class StatePersistence(PostStage):
         if order.state != outcome.state_from or outcome.fill_lots:
             out.journal_order(order, outcome.state_from, outcome.event, outcome.reason)
         return NONE
-

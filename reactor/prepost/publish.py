@@ -100,7 +100,6 @@ class Publisher:
         monotonic_ns: Callable[[], int],
         metrics: Count,
         source: int = 0,
-        place_deadline_ns: int = 0,
     ) -> None:
         self._commands = commands
         self._responses = responses
@@ -111,7 +110,6 @@ class Publisher:
         self._monotonic_ns = monotonic_ns
         self._metrics = metrics
         self._source = source
-        self._place_deadline_ns = place_deadline_ns
         self._requests = 0
         self._commands_left = 0
         self._journal_left = 0
@@ -214,8 +212,8 @@ class Publisher:
         command.price_ticks = order.price_ticks
         command.quantity_lots = order.quantity_lots
         command.request_id = self._request(PLACE)
-        if self._place_deadline_ns:
-            command.deadline_ns = order.created_ns + self._place_deadline_ns
+        if self.desk is not None and self.desk.place_deadline_ns:
+            command.deadline_ns = order.created_ns + self.desk.place_deadline_ns
         if slot is None:
             self.held.append(HeldCommand(lane, command, order))
             return False

@@ -43,6 +43,7 @@ QUESTIONS: Final = frozenset(
 )
 DUPLICATE_CLIENT_ID: Final = int(Reason.DUPLICATE_CLIENT_ID)
 CANCEL_OVERTOOK: Final = int(Reason.CANCEL_OVERTOOK)
+DOUBLE_EXECUTION: Final = int(Reason.DOUBLE_EXECUTION)
 PENDING_CANCEL: Final = int(OrderState.PENDING_CANCEL)
 SUBMITTED: Final = int(OrderState.SUBMITTED)
 UNKNOWN: Final = int(OrderState.UNKNOWN)
@@ -113,6 +114,12 @@ class Reports:
             return
         if report.request_id & KIND_MASK == CANCEL and report.request_id:
             return  # "Cancel accepted": the end itself comes as CANCELLED.
+        if report.reason == DOUBLE_EXECUTION:
+            self._desk.duplicates_detected += 1
+            self._desk.log.error("one order exists twice at the venue: cancelling", order=order.client_order_id.decode())
+            order.contradicted = True
+            self._desk.cancel(order)
+            return
         self._desk.orders.learn_venue_id(order, report.venue_order_id)
         self._apply(order, int(E.ACK), report, R_ACKNOWLEDGED)
 
@@ -381,5 +388,3 @@ class Reports:
         self._desk.on_order_event(order, event, outcome)
         if response >= 0 and order.state != before:
             self._desk.out.respond(response, outcome)
-
-

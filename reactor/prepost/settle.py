@@ -69,6 +69,7 @@ class VenueRun:
     newest_trade_id: dict[int, int] = field(default_factory=dict)
     disputes: tuple[str, ...] = ()
     dispute_count: int = 0
+    retries: int = 0  # since the last agreement, or since the session came up
     last: tuple[Difference, ...] = ()
     accepts: bool = False  # the operator has said: what the venue says is right
 
@@ -104,6 +105,7 @@ class Settlement:
         run.is_agreed = False
         desk.is_reconciled = False
         run.is_running = False
+        run.retries = 0
         run.waiting.clear()
         desk.log.info("private session is up" if is_up else "private session is down", venue=venue)
         if is_up:
@@ -144,6 +146,7 @@ class Settlement:
                 run.accepts = True
                 run.next_ns = 0
                 run.dispute_count = 0
+                run.retries = 0
 
     def start(self, run: VenueRun) -> None:
         """Asks the venue for everything."""
@@ -386,7 +389,10 @@ class Settlement:
     def _finish(self, run: VenueRun) -> None:
         desk, parameters = self._desk, self._desk.parameters.settlement
         run.is_running = False
-        run.next_ns = desk.now_ns + parameters.retry_ms * MS
+        # A venue charges dearly for these questions: while things keep moving, ask ever less often.
+        pause_ms = min(parameters.retry_ms * 2 ** min(run.retries, 10), parameters.period_s * 1000)
+        run.next_ns = desk.now_ns + int(pause_ms * MS)
+        run.retries += 1
         if run.has_failed or desk.activity[run.venue] != run.activity or self._is_busy(run):
             return
         found = reconcile.differences(
@@ -496,6 +502,7 @@ class Settlement:
         run.next_ns = desk.now_ns + int(desk.parameters.settlement.period_s * 1000) * MS
         run.disputes = ()
         run.dispute_count = 0
+        run.retries = 0
         if not run.is_agreed:
             run.is_agreed = True
             desk.log.info("our books and the venue's agree", venue=run.venue)

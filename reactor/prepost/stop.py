@@ -1,7 +1,7 @@
 """The way out: REDUCE_ONLY, cancel ours, hedge the fills that raced the cancels, and the venue's word that nothing is open.
 
-    NONE ─STOP▶ CANCELLING ─all over, all hedged▶ CONFIRMING ─venue: none of ours open▶ CLEAN
-      └FLATTEN▶ FLATTENING ─every pair idle, or time is up▶ FLAT ─STOP▶ …         (CONFIRMING finds one ▶ CANCELLING)
+NONE ─STOP▶ CANCELLING ─all over, all hedged▶ CONFIRMING ─venue: none of ours open▶ CLEAN
+  └FLATTEN▶ FLATTENING ─every pair idle, or time is up▶ FLAT ─STOP▶ …         (CONFIRMING finds one ▶ CANCELLING)
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class StopSequence:
             self._next_ns = 0
 
     def on_flatten(self) -> None:
-        """Close every pair first."""
+        """Close every pair first, and every position without one."""
         if self._move(Step.FLATTEN):
             self._flat_until_ns = self._desk.now_ns + self._desk.parameters.stop.flatten_ms_max * MS
             self._next_ns = 0
@@ -129,7 +129,12 @@ class StopSequence:
 
     def _flatten(self, now_ns: int) -> int:
         desk = self._desk
-        is_flat = all(pair.state == IDLE for pair in desk.pairs) and not desk.orders.unsettled
+        unpaired = [(terms, desk.unpaired_lots(terms.index)) for terms in desk.terms]
+        unpaired = [
+            (terms, lots) for terms, lots in unpaired
+            if lots and terms.is_tradable(abs(lots), desk.mark_ticks(terms.index), is_reducing=True)
+        ]  # fmt: skip
+        is_flat = not unpaired and all(pair.state == IDLE for pair in desk.pairs) and not desk.orders.unsettled
         if is_flat or now_ns >= self._flat_until_ns:
             if not is_flat:
                 open_count = sum(pair.state != IDLE for pair in desk.pairs)
@@ -147,6 +152,9 @@ class StopSequence:
         for pair in desk.pairs:
             if pair.state != IDLE and not pair.is_leaving:
                 desk.hedging.close(pair, 0)
+        for terms, lots in unpaired:
+            if not desk.orders.unsettled_of[terms.index]:
+                desk.take_back(terms, -lots)
         return 1
 
     def _cancel(self, now_ns: int) -> int:

@@ -1,8 +1,8 @@
 """An instrument's constants, computed once, so that the hot path multiplies integers and looks nothing up.
 
-    price in quote units   = ticks · tick_numerator / tick_denominator
-    base_e8 of one lot     = lot_base_e8                         (exact: a venue counts quantities in at most 8 decimals)
-    quote_e8(ticks, base)  = ticks · base_e8 · tick_numerator // tick_denominator
+price in quote units   = ticks · tick_numerator / tick_denominator
+base_e8 of one lot     = lot_base_e8                         (exact: a venue counts quantities in at most 8 decimals)
+quote_e8(ticks, base)  = ticks · base_e8 · tick_numerator // tick_denominator
 """
 
 from math import lcm

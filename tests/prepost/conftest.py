@@ -8,7 +8,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from prepost_room import Room  # noqa: E402
+from prepost_room import Room
 
 
 @pytest.fixture

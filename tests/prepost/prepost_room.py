@@ -642,7 +642,9 @@ class Room:
     def hedge_event(self, lots: int, **fields: Any) -> None:
         self.event(EventKind.HEDGE, lane=1, side=1 if lots > 0 else -1, quantity_lots=abs(lots), **fields)
 
-    def order(self, side: int, lots: int, ticks: int, index: int = SPOT, tif: int = int(TimeInForce.GTC), **fields: Any) -> None:
+    def order(
+        self, side: int, lots: int, ticks: int, index: int = SPOT, tif: int = int(TimeInForce.GTC), **fields: Any
+    ) -> None:
         self.event(
             EventKind.ORDER, index, NO_INSTRUMENT, side=side, quantity_lots=lots, price_ticks=ticks,
             order_type=int(OrderType.LIMIT), time_in_force=tif, **fields,

@@ -102,7 +102,9 @@ def test_any_interleaving_hedges_every_fill_exactly_once(steps, answers, lots):
 @settings(max_examples=40, deadline=None, phases=QUICK)
 @given(
     open_answer=st.sampled_from([fills_whole, takes(0), takes(60), takes(130), loses_outcome(True), loses_outcome(False)]),
-    answers=st.lists(st.sampled_from([fills_whole, takes(0), takes(1), refuses(), is_not_sent(), loses_outcome(True)]), max_size=8),
+    answers=st.lists(
+        st.sampled_from([fills_whole, takes(0), takes(1), refuses(), is_not_sent(), loses_outcome(True)]), max_size=8
+    ),
     closes_after=st.integers(0, 40),
     direction=st.sampled_from([-1, 1]),
 )

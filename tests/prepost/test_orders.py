@@ -42,7 +42,9 @@ def test_every_pair_of_state_and_event_is_in_the_table_or_refused_without_a_trac
 
 
 def test_nothing_terminal_comes_back_to_life():
-    alive = {(state, event): after for (state, event), after in TRANSITIONS.items() if state in TERMINAL and after not in TERMINAL}
+    alive = {
+        (state, event): after for (state, event), after in TRANSITIONS.items() if state in TERMINAL and after not in TERMINAL
+    }
     assert alive == {}
 
 

@@ -65,9 +65,7 @@ def restart(room: Room, journal: Journal, lost: int = 0, down_ms: float = 500.0)
     room.clock.advance(int(down_ms * 1e6))
     epoch = room.desk.epoch + 1
     room.venue.read()  # the engine lives: what was in its ring is sent
-    successor = Room(
-        room.parameters, journal.remember(epoch, room.clock.realtime_ns()), room.venue, room.clock
-    )
+    successor = Room(room.parameters, journal.remember(epoch, room.clock.realtime_ns()), room.venue, room.clock)
     for index, top in enumerate(room.tops):
         successor.top(index, top.bid_ticks, top.ask_ticks)
     successor.venue.session(int(Venue.BINANCE_SPOT))
@@ -215,7 +213,9 @@ def test_restoring_twice_from_one_journal_gives_the_same_books(room: Room, journ
     splits=st.lists(st.integers(1, 120), min_size=1, max_size=3),
     is_closing=st.booleans(),
 )
-def test_dying_at_any_moment_ends_hedged_and_agreed(tmp_path_factory, turns: int, lost: int, splits: list[int], is_closing: bool):
+def test_dying_at_any_moment_ends_hedged_and_agreed(
+    tmp_path_factory, turns: int, lost: int, splits: list[int], is_closing: bool
+):
     def piecewise(venue: FakeVenue, order) -> None:
         venue.ack(order)
         for lots in splits:
@@ -254,5 +254,3 @@ def test_dying_at_any_moment_ends_hedged_and_agreed(tmp_path_factory, turns: int
     assert all(order.flags & FLAG_HEDGE for order in after.venue.places if order.order_id >> 40 == after.desk.epoch)
     lives_check(after)
     assert not after.desk.orders.unsettled
-
-

@@ -29,7 +29,12 @@ def test_the_defaults_are_the_desks():
     limits = RiskParameters()
     assert limits.rules == DEFAULT_RULES
     assert set(DEFAULT_RULES) <= set(RISK_RULES)
-    assert (limits.clip_usdt, limits.position_clips_max, limits.capital_usdt_max, limits.pending_orders_max) == (50, 100, 5000, 3)
+    assert (limits.clip_usdt, limits.position_clips_max, limits.capital_usdt_max, limits.pending_orders_max) == (
+        50,
+        100,
+        5000,
+        3,
+    )
     assert (limits.exposure_ratio_max, limits.exposure_ratio_warning) == (0.03, 0.025)
     assert (limits.daily_trades_max, limits.cooldown_s, limits.signal_age_ms_max) == (1000, 60, 100)
 
@@ -184,7 +189,9 @@ class NoEvenLots(RiskRule):
 def test_a_users_rule_from_a_file_has_its_say(tmp_path: Path):
     (tmp_path / "rule.py").write_text(RULE)
     room = trading(
-        rules=(*DEFAULT_RULES, "no_even_lots"), rule_files=(str(tmp_path / "rule.py"),), options={"no_even_lots": {"divisor": 2}}
+        rules=(*DEFAULT_RULES, "no_even_lots"),
+        rule_files=(str(tmp_path / "rule.py"),),
+        options={"no_even_lots": {"divisor": 2}},
     )
     room.order(1, 200, 6_499_000)
     assert first_refusal(room) == Reason.STAGE_REFUSED
@@ -194,7 +201,9 @@ def test_a_users_rule_from_a_file_has_its_say(tmp_path: Path):
 
 
 def test_a_users_rule_that_does_not_get_its_numbers_is_refused_with_its_name(tmp_path: Path):
-    text = RULE.replace("def check", "def __init__(self, desk, parameters):\n        raise KeyError('divisor')\n\n    def check", 1)
+    text = RULE.replace(
+        "def check", "def __init__(self, desk, parameters):\n        raise KeyError('divisor')\n\n    def check", 1
+    )
     (tmp_path / "rule.py").write_text(text.replace("no_even_lots", "no_odd_lots"))
     with pytest.raises(ConfigError, match="no_odd_lots"):
         Room(test_parameters(risk={"rules": ("no_odd_lots",), "rule_files": (str(tmp_path / "rule.py"),)}))

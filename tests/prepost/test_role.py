@@ -497,6 +497,33 @@ def test_a_command_that_was_not_sent_gives_its_quota_back(room: Room):
     room.check_books()
 
 
+def test_an_open_leg_that_was_executed_twice_is_detected_and_everything_is_closed(room: Room):
+    def twice(venue, order):
+        venue.ack(order)
+        venue.fill(order, order.quantity_lots)
+        venue.fill(order, order.quantity_lots)
+
+    room.venue.script = [twice, fills_whole]
+    room.open()
+    room.settle()
+    assert room.desk.duplicates_detected == 1
+    assert room.venue.positions.get(PERP, 0) == 0
+    assert abs(room.desk.positions[SPOT].base_e8) < 1000
+    room.check_books()
+
+
+def test_a_single_order_that_was_executed_twice_gives_the_second_back(room: Room):
+    def twice(venue, order):
+        venue.fill(order, order.quantity_lots)
+        venue.fill(order, order.quantity_lots)
+
+    room.venue.script = [twice, fills_whole]
+    room.order(1, 20, 35_020, index=3, tif=int(TimeInForce.IOC))
+    room.settle()
+    assert room.venue.positions[3] == 20
+    room.check_books()
+
+
 # ---- risk and the kill switch
 
 
@@ -781,6 +808,18 @@ def test_flatten_closes_every_pair_before_it_stops(room: Room):
     room.stop(flatten=True)
     room.run(3_000)
     assert room.venue.positions[PERP] == 0
+    assert room.role.stop.is_clean
+    room.check_books()
+
+
+def test_flatten_takes_back_positions_without_a_pair(room: Room):
+    room.order(1, 20, 35_020, index=3, tif=int(TimeInForce.IOC))
+    room.order(1, 200, 6_500_001, tif=int(TimeInForce.IOC))
+    room.settle()
+    room.stop(flatten=True)
+    room.run(3_000)
+    assert room.venue.positions[3] == 0
+    assert abs(room.desk.positions[SPOT].base_e8) < 1000
     assert room.role.stop.is_clean
     room.check_books()
 
