@@ -389,6 +389,13 @@ class UserStream:
             self.close("the venue ended the stream")
         elif event == UserEvent.SHUTDOWN:
             self.is_retired = True
+        elif event == UserEvent.ALARM:
+            pool.log.error(
+                "the venue warns",
+                venue=pool.name,
+                event_name=pool.user_codec.event_name,
+                frame=bytes(payload[:300]).decode("ascii", "replace"),
+            )
         elif event == UserEvent.UNKNOWN:
             pool.metrics.count(Counter.USER_EVENTS_UNKNOWN)
             pool.log.warning("user event nobody knows", venue=pool.name, event_name=pool.user_codec.event_name)

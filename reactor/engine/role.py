@@ -73,7 +73,7 @@ _HANDED_OVER = Sent.HANDED_OVER
 
 R = Reason
 _UNKNOWN_ORDER_REASONS: Final = frozenset({int(R.UNKNOWN_ORDER), int(R.ORDER_ALREADY_CLOSED)})
-_TIMESTAMP = int(R.TIMESTAMP)
+_TIMESTAMP, _INVALID_KEY = int(R.TIMESTAMP), int(R.INVALID_KEY)
 _REFUSED_UNKNOWN: Final = Verdict(R.UNKNOWN_EXECUTION, Outcome.UNKNOWN)
 
 
@@ -92,6 +92,7 @@ class EngineParameters:
     query_timeout_ns: int = 3 * SECOND_NS
     rest_places: bool = True  # places may go over REST when no order session is up
     cancel_round_ns: int = SECOND_NS // 5  # pause between two rounds of "cancel all ours"
+    forwards_account_rows: bool = False  # live balances and positions: prepost keeps its own and asks when it compares
     countdown_ms: int = 30_000  # of the venue's dead-man switch; renewed three times as often
     connections: ConnectionParameters = field(default_factory=ConnectionParameters)
     router: RouterParameters = field(default_factory=RouterParameters)
@@ -222,7 +223,7 @@ class EngineRole:
             parameters.place_window_ms,
             parameters.query_window_ms,
         )
-        user_codec = BinanceUser(LINES[venue], ports.instruments, codec)
+        user_codec = BinanceUser(LINES[venue], ports.instruments, codec, parameters.forwards_account_rows)
         connections = VenueConnections(
             VENUE_NAMES[venue],
             codec,
@@ -511,8 +512,10 @@ class EngineRole:
             self._count(Counter.CANCELS_SENT if asked == Asked.CANCEL else Counter.QUERIES_SENT)
             return
         self._in_flight.drop(slot)
-        is_banned = connections.budget.is_banned(connections.timestamp_ms())
-        self._refuse(command, R.BANNED if is_banned else R.NO_SESSION)
+        if connections.budget.is_banned(connections.timestamp_ms()):
+            self._refuse(command, R.BANNED)
+        else:
+            self._refuse(command, R.ORDER_RATE if connections.usable else R.NO_SESSION)
 
     def _ask(self, slot: Slot, venue: _Venue, client_order_id: str, venue_order_id: int, now_ns: int) -> bool:
         """Sends a cancel or query on its way, over sockets or else REST. False: nothing was sent."""
@@ -578,9 +581,12 @@ class EngineRole:
         venue = self._venues[slot.venue]
         if answer.status in (429, 418):
             venue.connections.obey(answer, venue.connections.timestamp_ms())
-        self._on_result(slot, number, venue, answer, receive_ns, session.index)
+        reason = self._on_result(slot, number, venue, answer, receive_ns, session.index)
+        if reason == _INVALID_KEY and venue.codec.has_logon:
+            session.close("the venue has forgotten the logon")  # The next connection logs on anew.
 
-    def _on_result(self, slot: Slot, number: int, venue: _Venue, answer: Answer, receive_ns: int, connection: int) -> None:
+    def _on_result(self, slot: Slot, number: int, venue: _Venue, answer: Answer, receive_ns: int, connection: int) -> int:
+        """Tells prepost. Returns the reason of a refusal, or 0."""
         in_flight = self._in_flight
         if slot.is_late:
             self._count(Counter.LATE_ANSWERS)
@@ -589,7 +595,7 @@ class EngineRole:
             if is_first or slot.asked == Asked.PLACE:  # A second yes to a place may be a second order.
                 self._write_success(slot, venue, answer, receive_ns, connection)
             in_flight.settle(slot)
-            return
+            return 0
         verdict = venue.codec.classify(answer)
         if verdict.reason == _TIMESTAMP:
             venue.connections.distrust_clock(receive_ns)
@@ -599,6 +605,7 @@ class EngineRole:
         if refusal is not None and not self._look_again(slot, venue, refusal[0], receive_ns):
             self._write_refusal(slot, refusal[0], refusal[1], receive_ns, connection)
         in_flight.settle(slot)
+        return verdict.reason
 
     def _look_again(self, slot: Slot, venue: _Venue, verdict: Verdict, now_ns: int) -> bool:
         """Spot knows a cancelled order by the cancel's id: before "not there" is believed, that is asked for."""

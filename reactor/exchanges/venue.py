@@ -155,6 +155,7 @@ class UserEvent(IntEnum):
     SHUTDOWN = 3  # the server goes down: open a new connection at once
     UNKNOWN = 4  # an event nobody has told us about: counted
     MALFORMED = 5  # not the venue's protocol: counted
+    ALARM = 6  # known, no report, and the trader must hear of it (margin call)
 
 
 class ReportSink(Protocol):

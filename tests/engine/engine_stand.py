@@ -37,6 +37,7 @@ from shm.ring import NORMAL, URGENT, heap_ring
 MS = 1_000_000
 SPOT, USDM = int(Venue.BINANCE_SPOT), int(Venue.BINANCE_USDM)
 IDS = ClientIds("ct")
+GREETINGS = ("session.logon", "userDataStream.subscribe")
 TIME_PATHS = ("/api/v3/time", "/fapi/v1/time")
 OPEN_ORDERS = {SPOT: "/api/v3/openOrders", USDM: "/fapi/v1/openOrders"}
 
@@ -143,10 +144,10 @@ class Stand:
         for connection in self.network.live():
             if not connection.is_open:
                 connection.open()
-            for request in connection.requests():
-                if request["method"].startswith(("userDataStream.subscribe", "session.logon")):
+            while greetings := [request for request in connection.requests() if request["method"].startswith(GREETINGS)]:
+                connection.sent.clear()
+                for request in greetings:
                     connection.say({"id": request["id"], "status": 200, "result": {"subscriptionId": 0}})
-                    connection.sent.clear()
 
     # venues
 

@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from engine_stand import MS, OPEN_ORDERS, SPOT, USDM, Stand, ack, name_of, order_row, refusal
 
 from reactor.domain.messages import (
@@ -24,7 +26,7 @@ from reactor.domain.messages import (
 )
 from reactor.engine.counters import Counter
 from reactor.engine.router import RouterParameters
-from reactor.exchanges.venue import RateLimit, RateLimitKind
+from reactor.exchanges.venue import Credentials, RateLimit, RateLimitKind
 from reactor.net.network import Failure
 from shm.ring import URGENT, heap_ring
 
@@ -522,6 +524,25 @@ def test_a_shutdown_notice_moves_the_user_stream_before_it_is_cut(stand: Stand) 
             connection.pong()
     assert old.is_dead
     assert stand.kinds() == []
+
+
+def test_a_session_that_has_lost_its_logon_is_replaced() -> None:
+    pem = Ed25519PrivateKey.from_private_bytes(bytes(range(32))).private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+    )
+    stand = Stand(credentials=Credentials("k" * 64, pem.decode()))
+    stand.bring_up()
+    stand.place(SPOT)
+    stand.work()
+    [(connection, request)] = stand.sent(SPOT)
+    assert "signature" not in request["params"]
+    connection.say(refusal(request, -1193, "WebSocket session not authenticated", 401))
+    assert stand.kinds() == ["REJECT"]
+    assert connection.is_dead
+    for _ in range(60):
+        stand.pass_time(5)
+        stand.open_all()
+    assert len(stand.order_sessions(SPOT)) == 3
 
 
 # ---- account queries

@@ -1,10 +1,18 @@
 """The real network over loopback: websockets and aiohttp as the other side."""
 
 import asyncio
+import datetime
+import ssl
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import uvloop
 from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from websockets.asyncio.server import ServerConnection, serve
 
 from reactor.net.network import Connection, Failure, Request, Response, Sent
@@ -186,6 +194,49 @@ def test_a_listener_that_fails_loses_neither_the_frame_after_it_nor_the_connecti
             await ear.until(lambda: len(ear.frames) == 2)
             assert errors == ["on_frame: clumsy"]
             await network.close()
+
+    uvloop.run(main())
+
+
+def certificate(directory: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """(server's context, a client's that trusts it): a certificate of our own for localhost."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), False)
+        .sign(key, SHA256())
+    )
+    file = directory / "localhost.pem"
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    file.write_bytes(private + made.public_bytes(Encoding.PEM))
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(file)
+    return server, ssl.create_default_context(cadata=made.public_bytes(Encoding.PEM).decode())
+
+
+def test_tls_works_and_an_untrusted_certificate_is_refused(tmp_path: Path) -> None:
+    ours, theirs = certificate(tmp_path)
+
+    async def main() -> None:
+        async with serve(echo, "localhost", 0, ssl=ours) as server:
+            url = f"wss://localhost:{server.sockets[0].getsockname()[1]}/"
+            network, ear = UvloopNetwork(ssl_context=theirs), Ear()
+            network.connect(url, ear)
+            await ear.until(lambda: ear.connection)
+            assert ear.connection is not None
+            ear.connection.send(b"x" * 100_000)
+            await ear.until(lambda: ear.frames)
+            assert ear.frames == [b"x" * 100_000]
+            await network.close()
+            suspicious, ear = UvloopNetwork(), Ear()
+            suspicious.connect(url, ear)
+            await ear.until(lambda: ear.closed)
+            assert "certificate" in ear.closed[0]
+            await suspicious.close()
 
     uvloop.run(main())
 

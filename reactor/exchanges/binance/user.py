@@ -63,7 +63,6 @@ _QUIET: Final = frozenset(
         "balanceUpdate",  # a deposit or transfer: outboundAccountPosition follows with the balances
         "externalLockUpdate",
         "listStatus",
-        "MARGIN_CALL",
         "ACCOUNT_CONFIG_UPDATE",
         "ALGO_UPDATE",
         "STRATEGY_UPDATE",
@@ -76,7 +75,11 @@ _QUIET: Final = frozenset(
 class BinanceUser:
     """See venue.UserCodec. One per venue; shares nothing with the order codec but the instruments."""
 
-    def __init__(self, line: ProductLine, instruments: Instruments, orders: BinanceOrders) -> None:
+    def __init__(
+        self, line: ProductLine, instruments: Instruments, orders: BinanceOrders, has_account_rows: bool = True
+    ) -> None:
+        """`has_account_rows` False drops balances and positions that nobody asked for: up to three reports per fill."""
+        self._has_account_rows = has_account_rows
         self.venue = line.venue
         self.has_listen_key = line.has_listen_key
         self.answer: Answer | None = None
@@ -113,7 +116,7 @@ class BinanceUser:
         if name == "TRADE_LITE":
             return self._trade_lite(event, sink)
         if name == "outboundAccountPosition":
-            for row in event["B"]:
+            for row in event["B"] if self._has_account_rows else ():
                 self._balance(row["a"], parse_e8(row["f"]), parse_e8(row["l"]), event["u"], sink)
             return UserEvent.REPORTS
         if name == "ACCOUNT_UPDATE":
@@ -122,6 +125,8 @@ class BinanceUser:
             return UserEvent.EXPIRED
         if name == "serverShutdown":
             return UserEvent.SHUTDOWN
+        if name == "MARGIN_CALL":
+            return UserEvent.ALARM
         return UserEvent.REPORTS if name in _QUIET else UserEvent.UNKNOWN
 
     def _order(
@@ -215,6 +220,8 @@ class BinanceUser:
                 report.venue_time_ms = time_ms
                 report.header.exchange_ns = time_ms * 1_000_000
                 sink.commit()
+        if not self._has_account_rows:
+            return UserEvent.REPORTS
         for row in account.get("B", ()):
             self._balance(row["a"], parse_e8(row["wb"]), 0, time_ms, sink)
         for row in positions:

@@ -206,6 +206,15 @@ def test_spot_balances_come_with_what_is_locked() -> None:
     assert (report.amount_e8, report.locked_e8, text_of(report.asset)) == (10**12, 50_000_000, "ETH")
 
 
+def test_account_rows_that_nobody_asked_for_can_be_left_out_but_funding_never() -> None:
+    account = {"m": "FUNDING_FEE", "B": [{"a": "USDT", "wb": "1", "cw": "1", "bc": "-0.37"}]}
+    codec = order_codec(USDM, endpoints_at(USDM, "http://x"), Credentials("key", "secret"), INSTRUMENTS)
+    user, sink = BinanceUser(LINES[USDM], INSTRUMENTS, codec, has_account_rows=False), Sink()
+    user.read(orjson.dumps({"e": "ACCOUNT_UPDATE", "E": 1, "T": 2, "a": account}), sink)
+    user.read(orjson.dumps({"e": "outboundAccountPosition", "E": 1, "u": 2, "B": [{"a": "E", "f": "1", "l": "1"}]}), sink)
+    assert [report.header.kind for _, report in sink.reports] == [ReportKind.FUNDING]
+
+
 @pytest.mark.parametrize(
     ("message", "expected"),
     [
@@ -213,7 +222,7 @@ def test_spot_balances_come_with_what_is_locked() -> None:
         ({"subscriptionId": 0, "event": {"e": "eventStreamTerminated", "E": 1}}, UserEvent.EXPIRED),
         ({"event": {"e": "serverShutdown", "E": 1770123456789}}, UserEvent.SHUTDOWN),
         ({"id": 2, "status": 200, "result": {"subscriptionId": 0}}, UserEvent.ANSWER),
-        ({"e": "MARGIN_CALL", "E": 1, "cw": "3.1", "p": []}, UserEvent.REPORTS),
+        ({"e": "MARGIN_CALL", "E": 1, "cw": "3.1", "p": []}, UserEvent.ALARM),
         ({"e": "ACCOUNT_CONFIG_UPDATE", "E": 1, "T": 1, "ac": {"s": "BTCUSDT", "l": 25}}, UserEvent.REPORTS),
         ({"e": "neverHeardOf"}, UserEvent.UNKNOWN),
         (update(x="NEW_KIND"), UserEvent.UNKNOWN),
