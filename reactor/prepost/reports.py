@@ -121,6 +121,7 @@ class Reports:
             self._desk.cancel(order)
             return
         self._desk.orders.learn_venue_id(order, report.venue_order_id)
+        self._count_fills(order, report)  # An answer may say at once how much was taken; the fills themselves follow.
         self._apply(order, int(E.ACK), report, R_ACKNOWLEDGED)
 
     def _on_reject(self, report: Report) -> None:
@@ -177,6 +178,7 @@ class Reports:
             self._settlement.on_unanswered(report)
             return
         if kind == QUERY:
+            self._settlement.on_unanswered(report)
             return  # Asked again with backoff.
         order = self._find(report)
         if order is None:
@@ -195,6 +197,7 @@ class Reports:
             self._settlement.on_unanswered(report)
             return
         if kind == QUERY:
+            self._settlement.on_unanswered(report)
             return
         order = self._find(report)
         if order is None or IS_TERMINAL[order.state]:
@@ -204,6 +207,9 @@ class Reports:
 
     def _on_order_state(self, report: Report) -> None:
         """The venue's own word about an order of ours."""
+        if self._settlement.has_asked_whose(report.request_id):
+            self._settlement.on_stranger(report)
+            return
         order = self._find(report)
         if order is None:
             self._settlement.on_stranger(report)
@@ -226,6 +232,9 @@ class Reports:
 
     def _on_not_found(self, report: Report) -> None:
         """The venue itself says "no such order". Believed only when it is late enough, and said twice."""
+        if self._settlement.has_asked_whose(report.request_id):
+            self._settlement.on_stranger(report)
+            return
         order = self._find(report)
         if order is None:
             self._settlement.on_stranger(report)

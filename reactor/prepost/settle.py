@@ -45,6 +45,7 @@ SESSION_UP: Final = int(ReportKind.SESSION_UP)
 ROW_ORDER, ROW_POSITION, ROW_BALANCE = int(ReportKind.OPEN_ORDER), int(ReportKind.POSITION), int(ReportKind.BALANCE)
 UNKNOWN: Final = int(OrderState.UNKNOWN)
 FUNDING_SAME_NS: Final = 5_000_000_000  # Two payments of one instrument within 5 s are one: they come every hour at most.
+PROBE_NS: Final = 1_000_000_000  # until the engine has said how its sessions stand
 FUNDINGS_KEPT_MAX: Final = 1_000  # per instrument, to recognise one that is told again
 STRANGERS_MAX: Final = 1_000  # fills waiting for the venue to say whose they are
 
@@ -54,6 +55,7 @@ class VenueRun:
     """One venue's comparison."""
 
     venue: int
+    is_session_known: bool = False  # the engine has said whether its private session is up
     is_agreed: bool = False
     is_running: bool = False
     is_first_start: bool = False
@@ -98,10 +100,11 @@ class Settlement:
         is_up = report.header.kind == SESSION_UP
         if venue >= len(desk.is_session_up):
             return
-        desk.is_session_up[venue] = is_up
         run = self.runs.get(venue)
-        if run is None:
+        if run is None or (run.is_session_known and desk.is_session_up[venue] == is_up):
             return
+        run.is_session_known = True
+        desk.is_session_up[venue] = is_up
         run.is_agreed = False
         desk.is_reconciled = False
         run.is_running = False
@@ -128,6 +131,10 @@ class Settlement:
         parameters = self._desk.parameters.settlement
         for run in self.runs.values():
             if not self._desk.is_session_up[run.venue]:
+                if not run.is_session_known and now_ns >= run.next_ns:
+                    # The engine may have been up long before us: with its open orders it says how its session stands.
+                    self._desk.out.ask(OPEN_ORDERS, run.venue)
+                    run.next_ns = now_ns + PROBE_NS
                 continue
             if run.is_running:
                 if now_ns - run.asked_ns > parameters.answer_ms_max * MS:
@@ -161,6 +168,9 @@ class Settlement:
         run.entry_ticks.clear()
         run.balances.clear()
         run.newest_trade_id.clear()
+        for key in self._strangers:  # Their question may have been lost.
+            if desk.terms[key[0]].venue == venue:
+                self._asked_whose[desk.out.query_venue_id(*key)] = key
         if run.is_first_start and not desk.inquiry.fills_since_ms:
             desk.inquiry.fills_since_ms = desk.wall_ns // MS - desk.parameters.settlement.fills_overlap_ms
         has_futures = False
@@ -314,14 +324,20 @@ class Settlement:
         waiting.append(kept)
         return None
 
+    def has_asked_whose(self, request: int) -> bool:
+        """True if the answer to this request says whose an order number is."""
+        return request in self._asked_whose
+
     def on_stranger(self, report: Any) -> None:
         """The venue has said whose an order number is (or that it knows none)."""
         desk = self._desk
         key = self._asked_whose.pop(report.request_id, None) or (report.header.instrument_index, report.venue_order_id)
         fills = self._strangers.pop(key, None)
-        if desk.ids.is_ours(text_of(report.client_order_id)):
-            order = self.reports.adopt(report)
-            if order is not None:
+        client_order_id = text_of(report.client_order_id)
+        if desk.ids.is_ours(client_order_id):
+            if desk.orders.by_client_id(client_order_id) is None:
+                self.reports.adopt(report)
+            if desk.orders.by_client_id(client_order_id) is not None:
                 self.reports.on_report(report)
         if fills is None:
             return

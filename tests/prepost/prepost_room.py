@@ -200,6 +200,7 @@ class FakeVenue:
     mute: bool = False  # reports are lost
     is_deaf: bool = False  # commands are not read
     ignores_cancel_all: bool = False
+    sessions: set[int] = field(default_factory=set)  # what the engine says is up
     fee_asset_spot_buy: str = "base"
     _trade_id: int = 1000
     _venue_order_id: int = 5000
@@ -250,7 +251,7 @@ class FakeVenue:
     def _place(self, command: Any) -> None:
         self._venue_order_id += 1
         order = FakeOrder(
-            text_of(command.client_order_id), self._venue_order_id, command.header.instrument_index, command.venue, command.side,
+            text_of(command.client_order_id), self._venue_order_id, command.header.instrument_index, command.venue, command.side,  # noqa: E501
             command.price_ticks, command.quantity_lots, command.order_type, command.time_in_force, command.header.flags,
             command.header.order_id,
         )  # fmt: skip
@@ -288,6 +289,8 @@ class FakeVenue:
     def _snapshot(self, command: Any) -> None:
         kind, venue, request = command.header.kind, command.venue, command.request_id
         if kind == CommandKind.OPEN_ORDERS:
+            if venue in self.sessions:
+                self.session(venue)
             for order in list(self.orders.values()):
                 if order.is_open and order.venue == venue:
                     report = self._begin(ReportKind.OPEN_ORDER, order, request_id=request)
@@ -432,6 +435,7 @@ class FakeVenue:
         self.room.reports_out.commit(0)
 
     def session(self, venue: int, is_up: bool = True) -> None:
+        (self.sessions.add if is_up else self.sessions.discard)(venue)
         self._blank(ReportKind.SESSION_UP if is_up else ReportKind.SESSION_DOWN, venue, 0)
         self.room.reports_out.commit(0)
 
