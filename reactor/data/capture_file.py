@@ -8,11 +8,10 @@ Opening it again keeps everything that can be read, cuts the tear and appends be
 
 import itertools
 import os
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import orjson
 from isal import isal_zlib
@@ -23,6 +22,7 @@ COMPRESSION_LEVEL: Final = 2  # isal's 0 to 3: half a gigabyte a second, and mem
 MEMBER_BYTES_MAX: Final = 1 << 20  # More lines than that are written without waiting for the clock.
 READ_BYTES: Final = 4 << 20
 TEAR_STEP_BYTES: Final = 256  # Compressed bytes that damage may cost besides itself.
+_Damage: Any = isal_zlib.error
 _GZIP: Final = 31  # zlib's window bits for "gzip header and trailer around it"
 
 
@@ -99,7 +99,7 @@ def _members(path: Path, start: int, step: int) -> Iterator[tuple[bytes, int]]:
             while chunk:
                 try:
                     text = inflater.decompress(chunk)
-                except zlib.error:
+                except _Damage:
                     return
                 yield text, 0
                 position += len(chunk)
