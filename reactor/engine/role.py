@@ -6,10 +6,9 @@ sockets   on_order_answer, on_user_frame, on_availability ─▶ reports, betwee
 
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from reactor.domain.errors import TradeError
 from reactor.domain.ids import ClientIds
 from reactor.domain.instrument import VENUE_NAMES, Instruments
 from reactor.domain.messages import (
@@ -31,13 +30,14 @@ from reactor.domain.messages import (
     raw_text,
     text_of,
 )
-from reactor.engine import queries
-from reactor.engine.connections import ConnectionParameters, OrderSession, UserStream, VenueConnections
+from reactor.engine.account import UNREADABLE, Account
+from reactor.engine.connections import OrderSession, UserStream, VenueConnections
 from reactor.engine.counters import Counter
 from reactor.engine.in_flight import REST, Asked, InFlight, Slot
+from reactor.engine.parameters import EngineParameters
 from reactor.engine.reports import OrderMemory, ReportRing, ReportWriter
-from reactor.engine.router import Policy, RouterParameters, copies_of, policy_of, route
-from reactor.exchanges.binance.orders import PLACE_WINDOW_MS, QUERY_WINDOW_MS, BinanceOrders, CancelAllOurs, order_codec
+from reactor.engine.router import Policy, copies_of, policy_of, route
+from reactor.exchanges.binance.orders import BinanceOrders, order_codec
 from reactor.exchanges.binance.rules import LINES, orders_url
 from reactor.exchanges.binance.user import BinanceUser
 from reactor.exchanges.venue import Answer, Credentials, Endpoints, Outcome, RateLimit, RestCall, UserEvent, Verdict
@@ -45,6 +45,8 @@ from reactor.loop.clock import Clock
 from reactor.loop.counters import Metrics, Span
 from reactor.loop.log import Log
 from reactor.net.network import Failure, Network, Response, Sent
+
+__all__ = ["CommandRing", "EngineParameters", "EnginePorts", "EngineRole"]
 
 NORMAL: Final = 0
 URGENT: Final = 1
@@ -77,27 +79,6 @@ _TIMESTAMP, _INVALID_KEY = int(R.TIMESTAMP), int(R.INVALID_KEY)
 _REFUSED_UNKNOWN: Final = Verdict(R.UNKNOWN_EXECUTION, Outcome.UNKNOWN)
 
 
-@dataclass(frozen=True)
-class EngineParameters:
-    """What one engine does. Pickled into the plan: no secret is in it. Times in ns unless the name says ms."""
-
-    endpoints: tuple[Endpoints, ...]
-    order_id_prefix: str
-    rate_limits: tuple[tuple[int, tuple[RateLimit, ...]], ...] = ()  # by venue; a venue without limits is not budgeted
-    source: int = 0  # header.source of its reports
-    dedicated_account: bool = False  # arms the venues' own dead-man switches: they hit everybody's orders
-    place_window_ms: int = PLACE_WINDOW_MS  # recvWindow of a place
-    query_window_ms: int = QUERY_WINDOW_MS
-    order_timeout_ns: int = 3 * SECOND_NS  # after it a place or cancel is OUTCOME_UNKNOWN; a healthy venue needs 50 ms
-    query_timeout_ns: int = 3 * SECOND_NS
-    rest_places: bool = True  # places may go over REST when no order session is up
-    cancel_round_ns: int = SECOND_NS // 5  # pause between two rounds of "cancel all ours"
-    forwards_account_rows: bool = False  # live balances and positions: prepost keeps its own and asks when it compares
-    countdown_ms: int = 30_000  # of the venue's dead-man switch; renewed three times as often
-    connections: ConnectionParameters = field(default_factory=ConnectionParameters)
-    router: RouterParameters = field(default_factory=RouterParameters)
-
-
 class CommandRing(Protocol):
     """What the engine needs of shm/ring.py's Consumer."""
 
@@ -128,27 +109,14 @@ class EnginePorts:
 
 
 class _Venue:
-    """One venue's codecs and connections."""
+    """One venue's codec, connections and account."""
 
-    __slots__ = ("cancel_work", "codec", "connections", "countdown_due_ns", "user_codec")
+    __slots__ = ("account", "codec", "connections")
 
-    def __init__(self, codec: BinanceOrders, user_codec: BinanceUser, connections: VenueConnections) -> None:
+    def __init__(self, codec: BinanceOrders, connections: VenueConnections, account: Account) -> None:
         self.codec = codec
-        self.user_codec = user_codec
         self.connections = connections
-        self.cancel_work: _CancelWork | None = None
-        self.countdown_due_ns = 0
-
-
-class _CancelWork:
-    """A running "cancel all ours" and whom to tell."""
-
-    __slots__ = ("next_round_ns", "request_ids", "work")
-
-    def __init__(self, work: CancelAllOurs) -> None:
-        self.work = work
-        self.request_ids: list[int] = []
-        self.next_round_ns = 0
+        self.account = account
 
 
 class _HeldCancel:
@@ -240,7 +208,18 @@ class EngineRole:
             ports.log,
             number * (parameters.connections.sessions_max + 1),
         )
-        return _Venue(codec, user_codec, connections)
+        account = Account(
+            codec,
+            connections,
+            parameters,
+            ports.instruments,
+            self._ids,
+            self._writer,
+            ports.clock,
+            ports.metrics,
+            ports.log,
+        )
+        return _Venue(codec, connections, account)
 
     # ---- the duty cycle
 
@@ -289,11 +268,11 @@ class EngineRole:
     def on_orphaned(self, now_ns: int) -> None:
         """The supervisor is gone: nothing new goes out, what is ours is cancelled."""
         self._is_leaving = True
-        self._cancel_everything(now_ns, "the supervisor is gone")
+        self._cancel_everything("the supervisor is gone")
 
     def is_drained(self) -> bool:
         """After `on_orphaned`: every venue has said that none of ours is open (or was asked too often)."""
-        return all(venue.cancel_work is None for venue in self._venues.values())
+        return not any(venue.account.is_cancelling for venue in self._venues.values())
 
     # ---- commands
 
@@ -637,7 +616,7 @@ class EngineRole:
             return
         try:
             venue.codec.write_order(result, report)
-        except (TradeError, KeyError, TypeError, ValueError, OverflowError) as error:
+        except UNREADABLE as error:
             # The venue said yes in words that we cannot read: the yes counts, the details come by the user stream.
             self._count(Counter.FRAMES_MALFORMED)
             self._log.warning("an answer cannot be read", venue=venue.connections.name, error=str(error))
@@ -715,142 +694,23 @@ class EngineRole:
         else:
             self._log.warning("private connectivity is broken", venue=connections.name)
 
-    # ---- account queries
+    # ---- the account
 
     def _on_account(self, command: Any, now_ns: int) -> None:
-        venue = self._venues[command.venue]
-        connections, codec = venue.connections, venue.codec
-        kind = command.header.kind
-        now_ms, writer = connections.timestamp_ms, self._writer
         index = command.header.instrument_index
         symbol = self._symbols[index] if index < len(self._symbols) else ""
-        if kind == _FILLS_SINCE:
-            if not symbol:
-                self._refuse(command, R.BAD_PARAMETER)
-                return
-            talk = queries.fills_since(codec, now_ms, writer, symbol, command.trade_id, command.since_ms)
-        elif kind == _FUNDING_SINCE:
-            talk = queries.funding_since(codec, now_ms, writer, symbol, command.since_ms)
-        elif kind == _POSITIONS:
-            talk = queries.positions(codec, now_ms, writer)
-        elif kind == _BALANCES:
-            talk = queries.balances(codec, now_ms, writer)
-        else:
-            talk = queries.open_orders(codec, now_ms, writer)
-        if not connections.clock.is_certain(now_ns, self._parameters.query_window_ms):
-            self._count(Counter.CLOCK_REFUSED)
-            self._refuse(command, R.CLOCK_UNCERTAIN)
-            return
-        self._count(Counter.QUERIES_SENT)
-        _Talk(self, venue, talk, command).go_on(None, now_ns)
-
-    # ---- cancel all ours
+        reason = self._venues[command.venue].account.try_ask(command, symbol, now_ns)
+        if reason != R.NONE:
+            self._refuse(command, reason)
 
     def _on_cancel_all(self, command: Any, now_ns: int) -> None:
-        self._cancel_all(self._venues[command.venue], now_ns, command.request_id)
+        self._venues[command.venue].account.cancel_all(command.request_id)
 
-    def _cancel_all(self, venue: _Venue, now_ns: int, request_id: int = 0) -> None:
-        """Starts the work, or joins the one that runs: it ends with a list from the venue in any case."""
-        running = venue.cancel_work
-        if running is None:
-            running = venue.cancel_work = _CancelWork(CancelAllOurs(venue.codec, self._ids))
-            if request_id:
-                running.request_ids.append(request_id)
-            connections = venue.connections
-            offset_ms = connections.clock.offset_ns // 1_000_000 if connections.clock.is_measured else None
-            self._call_cancels(venue, running, running.work.start(self._local_ms(), offset_ms))
-        elif request_id:
-            running.request_ids.append(request_id)
-
-    def _cancel_everything(self, now_ns: int, why: str) -> None:
+    def _cancel_everything(self, why: str) -> None:
         self._count(Counter.ORPHANED)
         self._log.error("cancelling what is ours", reason=why)
         for venue in self._venues.values():
-            self._cancel_all(venue, now_ns)
-
-    def _call_cancels(self, venue: _Venue, running: _CancelWork, calls: list[tuple[int, RestCall]]) -> None:
-        for tag, call in calls:
-            if not venue.connections.call(call, self._cancel_answer(venue, running, tag), is_urgent=True):
-                # Refused by the budget: as good as no answer; the next round tries again.
-                running.work.on_answer(tag, 0, {}, b"request budget", self._local_ms())
-        self._after_cancels(venue, running)
-
-    def _cancel_answer(self, venue: _Venue, running: _CancelWork, tag: int) -> Callable[[Answer, Response], None]:
-        def on_answer(answer: Answer, response: Response) -> None:
-            if venue.cancel_work is not running:
-                return
-            calls = running.work.on_answer(tag, response.status, response.headers, response.body, self._local_ms())
-            for result in running.work.cancelled:
-                self._write_cancelled(venue, result, response.receive_ns)
-            running.work.cancelled.clear()
-            if calls:
-                self._call_cancels(venue, running, calls)
-            else:
-                self._after_cancels(venue, running)
-
-        return on_answer
-
-    def _write_cancelled(self, venue: _Venue, result: Any, receive_ns: int) -> None:
-        if not isinstance(result, dict):
-            return
-        client_order_id = str(result.get("origClientOrderId") or result.get("clientOrderId", ""))
-        instrument = self._instruments.find(venue.codec.venue, str(result.get("symbol", "")))
-        if instrument is None:
-            return
-        writer = self._writer
-        writer.about(venue.codec.venue, receive_ns)
-        report = writer.begin(_CANCELLED, client_order_id, instrument.instrument_index)
-        if report is None:
-            return
-        try:
-            venue.codec.write_order(result, report)
-        except (TradeError, KeyError, TypeError, ValueError, OverflowError):
-            self._count(Counter.FRAMES_MALFORMED)
-            return
-        writer.commit()
-
-    def _after_cancels(self, venue: _Venue, running: _CancelWork) -> None:
-        work = running.work
-        if work.needs_round:
-            running.next_round_ns = self._monotonic_ns() + self._parameters.cancel_round_ns
-            return
-        if not work.is_done or venue.cancel_work is not running:
-            return
-        venue.cancel_work = None
-        self._count(Counter.CANCEL_ALL_ROUNDS, work.rounds)
-        if work.is_confirmed:
-            self._log.info(
-                "none of ours is open", venue=venue.connections.name, cancelled=work.cancelled_count, foreign=work.foreign
-            )
-        else:
-            self._log.error(
-                "ours may still be open", venue=venue.connections.name, left=len(work.remaining), reason=work.failure
-            )
-        for request_id in running.request_ids:
-            self._end_snapshot(
-                venue.codec.venue,
-                request_id,
-                work.cancelled_count,
-                R.NONE if work.is_confirmed else R.UNKNOWN_EXECUTION,
-                work.failure if not work.is_confirmed else "",
-            )
-
-    def _end_snapshot(
-        self, venue: int, request_id: int, rows: int, reason: Any, text: str = "", code: int = 0, command: Any = None
-    ) -> None:
-        writer = self._writer
-        writer.about(venue, self._monotonic_ns(), request_id)
-        report = writer.begin(_SNAPSHOT_END, "", NO_INSTRUMENT)
-        if command is not None:
-            report.header.instrument_index = command.header.instrument_index
-            report.trade_id = command.trade_id
-        report.venue = venue
-        report.row_count = min(rows, 0xFFFF)
-        report.reason = reason
-        report.error_code = code
-        if text:
-            put_text(report.text, text)
-        writer.commit()
+            venue.account.cancel_all()
 
     # ---- timers
 
@@ -859,11 +719,7 @@ class EngineRole:
         for venue in self._venues.values():
             connections = venue.connections
             work += connections.tick(now_ns)
-            running = venue.cancel_work
-            if running is not None and running.work.needs_round and now_ns >= running.next_round_ns:
-                self._call_cancels(venue, running, running.work.next_round(self._local_ms()))
-            if self._parameters.dedicated_account and now_ns >= venue.countdown_due_ns:
-                self._arm_countdown(venue, now_ns)
+            venue.account.tick(now_ns, is_alone=self._is_orphaned)
         for slot in self._in_flight.expired(now_ns):
             self._on_expired(slot, now_ns)
         self._watch_prepost(now_ns)
@@ -892,40 +748,19 @@ class EngineRole:
                 self._log.info("prepost is back")
                 self._is_orphaned = False
                 if not self._is_leaving:
-                    for venue in self._venues.values():  # It reconciles by itself, and its new orders are not to be cancelled.
-                        if venue.cancel_work is not None and not venue.cancel_work.request_ids:
-                            venue.cancel_work = None
+                    for venue in self._venues.values():
+                        venue.account.give_up_cancelling()
             self._was_prepost_alive = True
         elif self._was_prepost_alive and not self._is_orphaned:
             self._is_orphaned = True
-            self._cancel_everything(now_ns, "prepost has fallen silent")
-
-    def _arm_countdown(self, venue: _Venue, now_ns: int) -> None:
-        """The venue cancels everything of these symbols unless we say so again in time: only on an account of our own."""
-        countdown_ms = self._parameters.countdown_ms
-        venue.countdown_due_ns = now_ns + countdown_ms * 1_000_000 // 3
-        codec, connections = venue.codec, venue.connections
-        if not codec.line.countdown_path or not connections.clock.is_measured or self._is_orphaned:
-            return
-        for instrument in self._instruments:
-            if instrument.venue == codec.venue:
-                call = codec.countdown_call(instrument.symbol, countdown_ms, connections.timestamp_ms())
-                connections.call(call, self._on_countdown, is_urgent=True)
-
-    def _on_countdown(self, answer: Answer, response: Response) -> None:
-        if answer.status != 200:
-            self._log.error(
-                "the venue's dead-man switch could not be armed",
-                code=answer.error_code,
-                words=answer.error_text or response.text,
-            )
+            self._cancel_everything("prepost has fallen silent")
 
     def _take_control(self, now_ns: int) -> None:
         control = self._ports.control
         assert control is not None, "asked only where there is a control ring"
         while (message := control.try_peek(NORMAL)) is not None:
             if message.header.kind == ControlKind.CANCEL_ALL:
-                self._cancel_everything(now_ns, "the operator asked")
+                self._cancel_everything("the operator asked")
             self._metrics.view.control_sequence = message.header.sequence
             control.release(NORMAL)
 
@@ -938,46 +773,3 @@ class EngineRole:
         set_gauge(Counter.SESSIONS_UP, len(sessions))
         set_gauge(Counter.SESSION_SCORE_MIN, min((session.score for session in sessions), default=0))
         set_gauge(Counter.RTT_US, min((session.health.rtt_ns for session in sessions), default=0) // 1000)
-
-    def _local_ms(self) -> int:
-        return self._realtime_ns() // 1_000_000
-
-
-class _Talk:
-    """One running account query."""
-
-    __slots__ = ("_command", "_role", "_rows_flags", "_talk", "_venue")
-
-    def __init__(self, role: EngineRole, venue: _Venue, talk: queries.Conversation, command: Any) -> None:
-        self._role = role
-        self._venue = venue
-        self._talk = talk
-        self._command = new("command")  # The ring's slot is released long before the answer comes.
-        copy(self._command, command, "command")
-
-    def go_on(self, answer: Answer | None, receive_ns: int) -> None:
-        """Lets the conversation read an answer and make its next request, or ends the snapshot."""
-        role, command = self._role, self._command
-        role._writer.about(command.venue, receive_ns, command.request_id, FLAG_REPLAYED)
-        try:
-            call = next(self._talk) if answer is None else self._talk.send(answer)
-        except StopIteration as done:
-            self._end(done.value, R.NONE)
-            return
-        except queries.QueryFailed as failure:
-            self._end(0, failure.verdict.reason, failure.answer.error_text, failure.answer.error_code)
-            return
-        except (TradeError, KeyError, TypeError, ValueError, OverflowError) as error:
-            role._count(Counter.FRAMES_MALFORMED)
-            self._end(0, R.UNMAPPED, f"unreadable answer: {error}")
-            return
-        if not self._venue.connections.call(call, self._on_answer, is_urgent=True):
-            self._talk.close()
-            self._end(0, R.RATE_LIMITED, "request budget")
-
-    def _on_answer(self, answer: Answer, response: Response) -> None:
-        self.go_on(answer, response.receive_ns)
-
-    def _end(self, rows: int, reason: Any, text: str = "", code: int = 0) -> None:
-        command = self._command
-        self._role._end_snapshot(command.venue, command.request_id, rows, reason, text, code, command)

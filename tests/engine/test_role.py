@@ -674,6 +674,19 @@ def test_when_prepost_falls_silent_nothing_new_is_sent_and_ours_is_cancelled(sta
     assert len(stand.sent(SPOT)) == 1
 
 
+def test_while_prepost_is_silent_an_unconfirmed_cancel_is_no_end(stand: Stand) -> None:
+    stand.work()
+    stand.is_prepost_alive = False
+    tries = 0
+    for _ in range(1_500):
+        stand.pass_time(5)
+        for asked in list(stand.network.asked):
+            stand.network.asked.remove(asked)
+            tries += asked.path == OPEN_ORDERS[SPOT]
+            asked.fail(Failure.OUTCOME_UNKNOWN)
+    assert tries > 25  # More than one whole work of 24 rounds.
+
+
 def test_when_the_supervisor_is_gone_it_is_drained_only_after_the_venues_said_that_nothing_is_open(stand: Stand) -> None:
     stand.role.on_orphaned(stand.clock.monotonic_ns())
     assert not stand.role.is_drained()
