@@ -45,6 +45,7 @@ from reactor.supervisor.lifecycle import Consequence, Lifecycle, RoleState, Stop
 from reactor.supervisor.log_file import LogFile, SupervisorLog, drain, echo_stream
 from reactor.supervisor.processes import Processes, environment_without
 from reactor.supervisor.venue_desk import VenueDesk
+from reactor.supervisor.watch import MetricsPage
 from reactor.wiring import open_consumer_of, open_producer_of
 from shm.ring import Consumer, Producer
 from shm.segment import Memory
@@ -108,6 +109,7 @@ class Session:
         self._is_flatten = False
         self._failure = ""
         self._signals = 0
+        self._page: MetricsPage | None = None
         self._picture = Picture()
         self._stopped_by = ""
         self.report = Report(instance=config.system.instance, profile=config.profile)
@@ -198,6 +200,13 @@ class Session:
                 self._logs.append((link.producer, open_consumer_of(self._memory, link)))
         self._server = ControlServer(self._instance.directory / "control", self._on_request)
         await self._server.open()
+        metrics = system.metrics
+        if metrics.port:
+            token = os.environ.get(metrics.token_variable, "") if metrics.token_variable else ""
+            if metrics.token_variable and not token:
+                raise ConfigError(f"system.metrics.token_variable: {metrics.token_variable} is not set in the environment")
+            self._page = MetricsPage(lambda: self._picture, system.instance, token)
+            await self._page.open(metrics.address, metrics.port)
 
     def _read_credentials(self) -> Credentials:
         binance = self.config.exchanges.binance
@@ -675,6 +684,8 @@ class Session:
 
     async def _close(self) -> None:
         await self._server.close()
+        if self._page is not None:
+            await self._page.close()
         for task in list(self._background):
             task.cancel()
         drain(self._logs, self._file)
