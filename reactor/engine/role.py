@@ -682,6 +682,14 @@ class EngineRole:
 
     def on_availability(self, connections: VenueConnections, now_ns: int) -> None:
         """See connections.Owner."""
+        self._announce(connections, now_ns)
+        if connections.is_available:
+            self._log.info("private connectivity is complete", venue=connections.name)
+        else:
+            self._log.warning("private connectivity is broken", venue=connections.name)
+
+    def _announce(self, connections: VenueConnections, now_ns: int) -> None:
+        """Says how the venue's session stands: when it changes, and before every list of open orders."""
         writer = self._writer
         writer.about(connections.venue, now_ns)
         report = writer.begin(_SESSION_UP if connections.is_available else _SESSION_DOWN, "", NO_INSTRUMENT)
@@ -689,16 +697,14 @@ class EngineRole:
         if not connections.is_available:
             report.reason = R.CONNECTION_LOST
         writer.commit()
-        if connections.is_available:
-            self._log.info("private connectivity is complete", venue=connections.name)
-        else:
-            self._log.warning("private connectivity is broken", venue=connections.name)
 
     # ---- the account
 
     def _on_account(self, command: Any, now_ns: int) -> None:
         index = command.header.instrument_index
         symbol = self._symbols[index] if index < len(self._symbols) else ""
+        if command.header.kind == _OPEN_ORDERS:
+            self._announce(self._venues[command.venue].connections, now_ns)  # A prepost younger than our sessions asks so.
         reason = self._venues[command.venue].account.try_ask(command, symbol, now_ns)
         if reason != R.NONE:
             self._refuse(command, reason)

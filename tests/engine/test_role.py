@@ -553,7 +553,8 @@ def test_open_orders_come_as_rows_and_an_end(stand: Stand) -> None:
     stand.work()
     rows = [order_row("ct0000100000007", "NEW"), order_row("web_1", "NEW", orderId=29, symbol="ETHUSDT")]
     stand.network.take("GET", OPEN_ORDERS[SPOT]).answer(rows)
-    ours, foreign, end = stand.reports_now()
+    session, ours, foreign, end = stand.reports_now()
+    assert session.header.kind == ReportKind.SESSION_UP  # A prepost younger than the session learns it so.
     assert (ours.header.kind, ours.header.order_id, ours.quantity_lots) == (ReportKind.OPEN_ORDER, 1 << 40 | 7, 123)
     assert foreign.header.flags & FLAG_FOREIGN
     assert (end.header.kind, end.row_count, end.reason) == (ReportKind.SNAPSHOT_END, 2, Reason.NONE)
