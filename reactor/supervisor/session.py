@@ -585,7 +585,6 @@ class Session:
             if sequence.advance(can_drain, is_clean, self._clock.monotonic_ns()) == StopStep.DRAINING:
                 await asyncio.sleep(TICK_S)
         self._log.info("drained" if sequence.is_drained else "could not drain in order; cancelling over REST")
-        self._take_picture()
         confirmation = await cancel_ours(self._desks)
         sequence.done(StopStep.CONFIRMING)
         await self._leave()
@@ -656,7 +655,10 @@ class Session:
         try:
             await self._compare()
         except TradeError as error:
-            report.problems.append(f"the exchange could not be asked for the account: {error}")
+            report.problems.append(f"our books could not be compared with the exchange's: {error}")
+        except Exception as error:  # The comparison is a service; the way out does not depend on it.
+            self._log.error("the comparison failed", error=repr(error))
+            report.problems.append(f"our books could not be compared with the exchange's ({type(error).__name__}); see the log")
         if self._failure:
             report.problems.append(self._failure)
         report.exit = EXIT_OK if confirmation.is_clean else EXIT_NOT_CLEAN
