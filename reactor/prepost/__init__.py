@@ -15,7 +15,8 @@
     risk.py         RiskRule, the rules, the kill switch            quota.py       reserved once, returned once
     orders.py       the order machine, the order book of ours       positions.py   position, average price, realised PnL
     pairs.py        the arbitrage pair, its one hedge ledger        hedging.py     works a pair's legs to their targets
-    balances.py     what we should own, per asset                   quotes.py      wanted grid against live orders
+    balances.py     what we should own, per asset                   valuation.py   marks, exposure, equity, PnL of the day
+    intake: grids   quotes.py, wanted against live orders
     reconcile.py    ours against the venue's → differences          settle.py      runs it, asks, applies the rules
     inquiry.py      orders whose fate nobody told us                stop.py        the way out
     restore.py      what the journal remembers (journal/memory.py), booked again

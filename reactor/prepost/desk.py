@@ -33,10 +33,10 @@ from reactor.prepost.positions import Position
 from reactor.prepost.quota import Quota
 from reactor.prepost.risk import MS, compose_rules, e8_of
 from reactor.prepost.terms import Terms
+from reactor.prepost.valuation import Valuation
 
 TEN_STAGES_REGISTERED_BY: Final = (pre, post)
 
-DAY_NS: Final = 86_400_000_000_000
 VENUES: Final = len(VENUE_NAMES)
 _EVENTS: Final = len(OrderEvent)
 
@@ -163,25 +163,7 @@ class Desk:
         self.activity = [0] * VENUES  # grows whenever something moved on the venue: snapshots taken meanwhile do not count
         # -- what the risk rules and the screen look at
         self.opened_ns = [0] * count
-        self.marks = [0] * count
         self.trades_today = 0
-        self._day = 0
-        self._day_start_pnl_e8: int | None = None
-        self.equity_e8 = 0
-        self.net_exposure_e8 = 0
-        self.gross_exposure_e8 = 0
-        self.unrealised_pnl_e8 = 0
-        self.realised_pnl_e8 = 0
-        self.fees_e8 = 0
-        self.funding_e8 = 0
-        self.daily_pnl_e8 = 0
-        self.futures_equity_e8 = [0] * VENUES
-        self.futures_gross_e8 = [0] * VENUES
-        self._delta_e8 = [0] * count
-        self._realised_of = [0] * count
-        self._fees_of = [0] * count
-        self._exposure_warned = False
-        self._marked_ns = 0
         self.dirty: set[int] = set()  # instruments whose row must be published
         self.orders_sent = 0
         self.fills_booked = 0
@@ -193,6 +175,7 @@ class Desk:
         # -- the stages and those who work with the desk
         self.decision = Decision()
         self.outcome = Outcome()
+        self.money = Valuation(self)
         self.hedging = Hedging(self)
         self.inquiry = Inquiry(self, parameters.inquiry)
         self.clip_e8 = 0
@@ -216,9 +199,8 @@ class Desk:
         self._pre, self._pre_fast, self._post = before_order, before_fast_order, after_report
         self.clip_e8 = e8_of(parameters.risk.clip_usdt)
         self.clip_margin_e8 = e8_of(parameters.risk.clip_notional_margin)
-        self._exposure_warning = parameters.risk.exposure_ratio_warning
         self.place_deadline_ns = parameters.construction.place_deadline_ms * MS
-        self._mark_period_ns = parameters.construction.mark_period_ms * MS
+        self.money.configure(parameters)
         for pair, pair_parameters in zip(self.pairs, parameters.pairs, strict=True):
             pair.parameters = pair_parameters
         self.inquiry.configure(parameters.inquiry)
@@ -460,7 +442,7 @@ class Desk:
 
     def take_back(self, terms: Terms, lots: int) -> int:
         """Trades `lots` (signed) that only make a position without a pair smaller. 0, or why not."""
-        ticks = self.mark_ticks(terms.index)
+        ticks = self.money.mark_ticks(terms.index)
         if not terms.is_tradable(abs(lots), ticks, is_reducing=True):
             return int(Reason.BELOW_MINIMUM)
         decision = Decision()
@@ -529,86 +511,12 @@ class Desk:
             return False
         decision.bid_ticks = bid
         decision.ask_ticks = ask
-        self.marks[decision.terms.index] = (bid + ask) // 2
+        self.money.marks[decision.terms.index] = (bid + ask) // 2
         return True
-
-    def mark_ticks(self, instrument_index: int) -> int:
-        """The last mid that was seen, else the average entry; 0: no price at all."""
-        mark = self.marks[instrument_index]
-        if mark:
-            return mark
-        top = self.tops(instrument_index)
-        if top is not None and top.bid_ticks > 0 and top.ask_ticks > 0:
-            mark = self.marks[instrument_index] = (top.bid_ticks + top.ask_ticks) // 2
-            return int(mark)
-        return self.positions[instrument_index].entry_price_ticks_e8 // 100_000_000
-
-    def in_quote_e8(self, amount_e8: int, asset: str, terms: Terms) -> int:
-        """An amount of any asset in the instrument's quote units; 0 if nothing here prices it."""
-        if asset == terms.quote_asset or not asset:
-            return amount_e8
-        for other in self.terms:
-            if other.base_asset == asset and other.quote_asset == terms.quote_asset:
-                return other.quote_e8(self.mark_ticks(other.index), amount_e8)
-        self.metrics.count(Counter.FEES_WITHOUT_PRICE)
-        return 0
 
     def touch(self, instrument_index: int) -> None:
         """The instrument's row is to be published."""
         self.dirty.add(instrument_index)
-
-    def revalue(self, index: int) -> None:
-        """Brings the totals up to date with one instrument's position and last mark."""
-        position, terms = self.positions[index], self.terms[index]
-        delta_e8 = terms.quote_e8(self.mark_ticks(index), position.base_e8)
-        before_e8 = self._delta_e8[index]
-        self._delta_e8[index] = delta_e8
-        self.net_exposure_e8 += delta_e8 - before_e8
-        change_e8 = abs(delta_e8) - abs(before_e8)
-        self.gross_exposure_e8 += change_e8
-        if terms.is_perpetual:
-            self.futures_gross_e8[terms.venue] += change_e8
-        realised_e8 = position.realised_pnl_e8
-        self.realised_pnl_e8 += realised_e8 - self._realised_of[index]
-        self._realised_of[index] = realised_e8
-        self.fees_e8 += position.fees_e8 - self._fees_of[index]
-        self._fees_of[index] = position.fees_e8
-
-    def mark(self, now_ns: int) -> None:
-        """Equity, exposure, unrealised and daily PnL from the current tops. Called every pass; works every 100 ms."""
-        if now_ns - self._marked_ns < self._mark_period_ns and self._marked_ns:
-            return
-        self._marked_ns = now_ns
-        unrealised_e8 = 0
-        futures_unrealised_e8 = [0] * VENUES
-        for terms, position in zip(self.terms, self.positions, strict=True):
-            top = self.tops(terms.index)
-            if top is not None and top.bid_ticks > 0 and top.ask_ticks > 0:
-                self.marks[terms.index] = (top.bid_ticks + top.ask_ticks) // 2
-            if position.base_e8 or self._delta_e8[terms.index]:
-                self.revalue(terms.index)
-                self.dirty.add(terms.index)
-            if position.base_e8:
-                part_e8 = position.unrealised_pnl_e8(self.marks[terms.index])
-                unrealised_e8 += part_e8
-                if terms.is_perpetual:
-                    futures_unrealised_e8[terms.venue] += part_e8
-        self.unrealised_pnl_e8 = unrealised_e8
-        self._equity(futures_unrealised_e8)
-        self._day_change()
-        total_e8 = self.realised_pnl_e8 + unrealised_e8 - self.fees_e8 + self.funding_e8
-        if self._day_start_pnl_e8 is None:
-            self._day_start_pnl_e8 = total_e8
-        self.daily_pnl_e8 = total_e8 - self._day_start_pnl_e8
-        if self.daily_pnl_e8 <= -e8_of(self.parameters.risk.daily_loss_usdt_max) and self.kill_switch.state == 0:
-            self.pull(Pull.REDUCE, int(Reason.DAILY_LOSS), "daily loss stop")
-        is_high = self.equity_e8 > 0 and abs(self.net_exposure_e8) > self.equity_e8 * self._exposure_warning
-        if is_high and not self._exposure_warned:
-            self.metrics.count(Counter.EXPOSURE_WARNINGS)
-            self.log.warning(
-                "net exposure is above the warning level", net_exposure_e8=self.net_exposure_e8, equity_e8=self.equity_e8
-            )
-        self._exposure_warned = is_high
 
     def hear_journal(self, trouble: int) -> None:
         """The journal writer's alarm, whenever somebody looked."""
@@ -618,37 +526,6 @@ class Desk:
             else:
                 self.log.info("the journal keeps up again")
             self.journal_trouble = trouble
-
-    def _equity(self, futures_unrealised_e8: list[int]) -> None:
-        """Wallets at marks, in the quote currency, plus unrealised futures PnL."""
-        total_e8 = 0
-        for venue in self.venues:
-            wallet_e8 = 0
-            for asset, amount_e8 in self.balances.of_venue(venue).items():
-                wallet_e8 += self._worth_e8(asset, amount_e8)
-            self.futures_equity_e8[venue] = wallet_e8 + futures_unrealised_e8[venue]
-            total_e8 += wallet_e8 + futures_unrealised_e8[venue]
-        self.equity_e8 = total_e8
-
-    def _worth_e8(self, asset: str, amount_e8: int) -> int:
-        """Stable: anything that is a quote asset here counts at par; a base asset at its mark; the rest at nothing."""
-        for terms in self.terms:
-            if terms.quote_asset == asset:
-                return amount_e8
-        for terms in self.terms:
-            if terms.base_asset == asset:
-                return terms.quote_e8(self.mark_ticks(terms.index), amount_e8)
-        return 0
-
-    def _day_change(self) -> None:
-        day = self.wall_ns // DAY_NS
-        if day != self._day:
-            if self._day:
-                self.trades_today = 0
-                for position in self.positions:
-                    position.trades_today = 0
-                self._day_start_pnl_e8 = None
-            self._day = day
 
     # ---- the kill switch
 

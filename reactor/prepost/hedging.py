@@ -252,7 +252,7 @@ class Hedging:
         decision.is_opening = True
         decision.skips_cooldown = True
         decision.time_in_force = POST_ONLY
-        decision.notional_e8 = terms.quote_e8(desk.mark_ticks(terms.index), decision.base_e8)
+        decision.notional_e8 = terms.quote_e8(desk.money.mark_ticks(terms.index), decision.base_e8)
         if desk.decide(decision):
             pair.opening_until_ns = now_ns  # Risk or the venue's minimum says no: what is filled is all there is.
 
@@ -391,7 +391,7 @@ class Hedging:
 
     def _ticks(self, terms: Terms, pair: Pair) -> int:
         """A price to measure minimums with: the mark, else the average entry, else the other leg's."""
-        ticks = self._desk.mark_ticks(terms.index)
+        ticks = self._desk.money.mark_ticks(terms.index)
         if ticks:
             return ticks
         return self._reference(terms, pair)

@@ -148,7 +148,7 @@ class Intake:
         decision.is_opening = True
         decision.side = 1 if event.side >= 0 else -1
         terms = decision.terms
-        ticks = desk.mark_ticks(index)
+        ticks = desk.money.mark_ticks(index)
         lots = event.quantity_lots or clip_base_e8(desk.clip_e8, (terms,), (ticks,), desk.clip_margin_e8) // terms.lot_base_e8
         if lots <= 0:
             desk.refuse(decision, NO_BOOK)
@@ -203,7 +203,7 @@ class Intake:
         decision.time_in_force = event.time_in_force
         decision.price_ticks = event.price_ticks
         decision.flags = header.flags & FLAG_REDUCE_ONLY
-        self._size(decision, event.quantity_lots, event.price_ticks or desk.mark_ticks(index))
+        self._size(decision, event.quantity_lots, event.price_ticks or desk.money.mark_ticks(index))
         decision.is_opening = not is_reducing(desk.positions[index].base_e8, event.side, decision.base_e8, decision.flags)
         desk.decide(decision)
 

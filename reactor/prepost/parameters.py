@@ -24,7 +24,8 @@ class ConstructionParameters:
 class InquiryParameters:
     """When to ask about an order, and when to believe that it does not exist."""
 
-    recv_window_ms: int = 5_000  # the engine's: a request older than this is refused by the venue, so it cannot arrive any more
+    # The engine's receive window of a place (1 000) and room for clock errors: an older request is refused by the venue.
+    recv_window_ms: int = 1_500
     news_ms_max: int = 2_000  # a place or cancel without any answer is asked about
     ioc_ms_max: int = 3_000  # an IOC or market order that is still not closed is asked about
     backoff_ms_first: int = 200

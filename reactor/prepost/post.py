@@ -65,7 +65,7 @@ class PositionUpdate(PostStage):
             if leg is not None:
                 leg.apply_base_fee(fee_e8, ticks)
             return
-        outcome.fee_quote_e8 = quote_e8 = desk.in_quote_e8(fee_e8, asset, terms)
+        outcome.fee_quote_e8 = quote_e8 = desk.money.in_quote_e8(fee_e8, asset, terms)
         position.fees_e8 += quote_e8
         if leg is not None:
             leg.fees_e8 += quote_e8
@@ -112,7 +112,7 @@ class PnLCalculation(PostStage):
 
     def run(self, outcome: Outcome) -> int:
         if (outcome.fill_lots or outcome.is_fee_only) and not outcome.is_foreign:
-            self.desk.revalue(outcome.terms.index)
+            self.desk.money.revalue(outcome.terms.index)
         return NONE
 
 

@@ -91,7 +91,7 @@ class PositionLimit(PreStage):
     def _clip_e8(self, decision: Decision) -> int:
         desk, pair = self.desk, decision.pair
         legs: tuple[Terms, ...] = (decision.terms,) if pair is None else (pair.open, pair.hedge)
-        return clip_base_e8(desk.clip_e8, legs, tuple(desk.mark_ticks(leg.index) for leg in legs), desk.clip_margin_e8)
+        return clip_base_e8(desk.clip_e8, legs, tuple(desk.money.mark_ticks(leg.index) for leg in legs), desk.clip_margin_e8)
 
 
 @pre_stage

@@ -598,13 +598,13 @@ class Publisher:
         unknown = sum(order.state == OrderState.UNKNOWN for order in desk.orders.unsettled.values())
         open_orders = sum(not IS_TERMINAL[order.state] for order in desk.orders.unsettled.values())
         row = self._risk.edit(0)
-        row.equity_e8 = desk.equity_e8
-        row.net_exposure_e8 = desk.net_exposure_e8
-        row.gross_exposure_e8 = desk.gross_exposure_e8
-        row.realised_pnl_e8 = desk.realised_pnl_e8
-        row.fees_e8 = desk.fees_e8
-        row.funding_e8 = desk.funding_e8
-        row.unrealised_pnl_e8 = desk.unrealised_pnl_e8
+        row.equity_e8 = desk.money.equity_e8
+        row.net_exposure_e8 = desk.money.net_exposure_e8
+        row.gross_exposure_e8 = desk.money.gross_exposure_e8
+        row.realised_pnl_e8 = desk.money.realised_pnl_e8
+        row.fees_e8 = desk.money.fees_e8
+        row.funding_e8 = desk.money.funding_e8
+        row.unrealised_pnl_e8 = desk.money.unrealised_pnl_e8
         row.orders = desk.orders_sent
         row.fills = desk.fills_booked
         row.rejects = desk.rejects

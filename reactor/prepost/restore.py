@@ -37,7 +37,10 @@ def restore(desk: Desk, settlement: Settlement, history: History, fills_overlap_
         run.is_first_start = run.venue not in desk.balances.known_venues
     filled: dict[int, list[int]] = {}
     trade_ids: dict[int, list[int]] = {}
+    today = desk.wall_ns // DAY_NS
     for fill in history.fills:
+        if desk.money.day_start_pnl_e8 is None and fill.wall_ns // DAY_NS == today:
+            desk.money.day_start_pnl_e8 = sum(row.realised_pnl_e8 - row.fees_e8 for row in desk.positions)
         _book(desk, fill)
         trade_ids.setdefault(fill.instrument_index, []).append(fill.trade_id)
         if fill.order_id:
@@ -64,10 +67,9 @@ def restore(desk: Desk, settlement: Settlement, history: History, fills_overlap_
         _restore_order(desk, order, *filled.get(order.order_id, [0, 0]))
     for instrument_index in history.halted_instruments:
         desk.kill_switch.halt_instrument(instrument_index)
-    today = {fill.order_id for fill in history.fills if fill.order_id and fill.wall_ns // DAY_NS == desk.wall_ns // DAY_NS}
-    desk.trades_today = len(today)
+    desk.trades_today = len({fill.order_id for fill in history.fills if fill.order_id and fill.wall_ns // DAY_NS == today})
     for terms in desk.terms:
-        desk.revalue(terms.index)
+        desk.money.revalue(terms.index)
         desk.touch(terms.index)
 
 
@@ -104,7 +106,7 @@ def _book(desk: Desk, fill: RememberedFill) -> None:
         if leg is not None:
             leg.apply_base_fee(fill.fee_e8, fill.price_ticks)
     else:
-        quote_e8 = desk.in_quote_e8(fill.fee_e8, fill.asset, terms)
+        quote_e8 = desk.money.in_quote_e8(fill.fee_e8, fill.asset, terms)
         position.fees_e8 += quote_e8
         if leg is not None:
             leg.fees_e8 += quote_e8

@@ -225,7 +225,7 @@ class DailyLossRule(RiskRule):
         self._loss_e8_max = e8_of(parameters.daily_loss_usdt_max)
 
     def check(self, decision: Decision) -> int:
-        return DAILY_LOSS if decision.is_opening and self.desk.daily_pnl_e8 <= -self._loss_e8_max else NONE
+        return DAILY_LOSS if decision.is_opening and self.desk.money.daily_pnl_e8 <= -self._loss_e8_max else NONE
 
 
 @risk_rule
@@ -299,8 +299,8 @@ class TotalExposureRule(RiskRule):
         if not decision.is_opening:
             return NONE
         desk = self.desk
-        delta_e8 = abs(desk.net_exposure_e8 + decision.side * decision.notional_e8)
-        return TOTAL_EXPOSURE if delta_e8 * E8 > desk.equity_e8 * self._ratio_e8_max else NONE
+        delta_e8 = abs(desk.money.net_exposure_e8 + decision.side * decision.notional_e8)
+        return TOTAL_EXPOSURE if delta_e8 * E8 > desk.money.equity_e8 * self._ratio_e8_max else NONE
 
 
 @risk_rule
@@ -321,8 +321,8 @@ class MarginRatioRule(RiskRule):
         if futures is None:
             return NONE
         desk = self.desk
-        gross_e8 = desk.futures_gross_e8[futures.venue] + decision.notional_e8
-        return MARGIN_RATIO if desk.futures_equity_e8[futures.venue] * E8 < gross_e8 * self._ratio_e8_min else NONE
+        gross_e8 = desk.money.futures_gross_e8[futures.venue] + decision.notional_e8
+        return MARGIN_RATIO if desk.money.futures_equity_e8[futures.venue] * E8 < gross_e8 * self._ratio_e8_min else NONE
 
 
 @risk_rule

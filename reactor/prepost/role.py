@@ -140,7 +140,7 @@ class PrepostRole:
         self._tell_time(now_ns)
         restore(desk, self.settlement, self._ports.history, desk.parameters.settlement.fills_overlap_ms)
         desk.dirty.update(range(len(desk.terms)))
-        desk.mark(now_ns)
+        desk.money.mark(now_ns)
         self.out.commit()
         self._publish(now_ns)
 
@@ -167,7 +167,7 @@ class PrepostRole:
         done += self._read_events(NORMAL)
         if out.has_room():
             done += self._work_deadlines(now_ns)
-        desk.mark(now_ns)
+        desk.money.mark(now_ns)
         out.commit()
         self._publish(now_ns)
         return done

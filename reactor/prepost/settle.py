@@ -387,9 +387,9 @@ class Settlement:
         if not is_live:
             self._is_new_funding(index, paid_ns)
         desk.balances.apply_funding(terms.venue, asset or terms.quote_asset, amount_e8)
-        quote_e8 = desk.in_quote_e8(amount_e8, asset, terms)
+        quote_e8 = desk.money.in_quote_e8(amount_e8, asset, terms)
         desk.positions[index].funding_e8 += quote_e8
-        desk.funding_e8 += quote_e8
+        desk.money.funding_e8 += quote_e8
         pair = desk.pair_of[index]
         if pair is not None and pair.hedge.index == index:
             pair.hedge_position.funding_e8 += quote_e8
@@ -460,7 +460,7 @@ class Settlement:
             if terms.venue == run.venue and terms.is_perpetual
         }
         pairs = tuple(
-            (pair.pair_id, pair.tradable_hedge_lots(desk.mark_ticks(pair.hedge.index)))
+            (pair.pair_id, pair.tradable_hedge_lots(desk.money.mark_ticks(pair.hedge.index)))
             for pair in desk.pairs
             if pair.hedge.venue == run.venue
         )
@@ -510,7 +510,7 @@ class Settlement:
                 desk.positions[index].adopt(difference.theirs * terms.lot_base_e8, run.entry_ticks.get(index, 0))
             else:  # Accepted by the operator as not ours.
                 desk.foreign_base_e8[index] += (difference.theirs - difference.ours) * terms.lot_base_e8
-            desk.revalue(index)
+            desk.money.revalue(index)
             desk.touch(index)
 
     def _agree(self, run: VenueRun) -> None:

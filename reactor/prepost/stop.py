@@ -132,7 +132,7 @@ class StopSequence:
         unpaired = [(terms, desk.unpaired_lots(terms.index)) for terms in desk.terms]
         unpaired = [
             (terms, lots) for terms, lots in unpaired
-            if lots and terms.is_tradable(abs(lots), desk.mark_ticks(terms.index), is_reducing=True)
+            if lots and terms.is_tradable(abs(lots), desk.money.mark_ticks(terms.index), is_reducing=True)
         ]  # fmt: skip
         is_flat = not unpaired and all(pair.state == IDLE for pair in desk.pairs) and not desk.orders.unsettled
         if is_flat or now_ns >= self._flat_until_ns:
@@ -185,7 +185,7 @@ class StopSequence:
         pair = self._desk.pairs[pair_id]
         if pair.is_leaving or pair.echo_due_ns:
             return False
-        return pair.tradable_hedge_lots(self._desk.mark_ticks(pair.hedge.index)) == 0
+        return pair.tradable_hedge_lots(self._desk.money.mark_ticks(pair.hedge.index)) == 0
 
     def _confirm(self, now_ns: int) -> int:
         """Every venue must say that none of ours is open."""

@@ -97,7 +97,7 @@ def test_an_open_pair_is_found_again_and_closed(room: Room, journal: Journal):
     assert pair.open_position.base_e8 == before.open_position.base_e8
     assert pair.hedge_position.value == before.hedge_position.value
     assert after.desk.positions[SPOT].realised == room.desk.positions[SPOT].realised
-    assert after.desk.fees_e8 == room.desk.fees_e8
+    assert after.desk.money.fees_e8 == room.desk.money.fees_e8
     assert len(after.venue.places) == 2, "a restart trades nothing"
     after.close()
     after.settle()

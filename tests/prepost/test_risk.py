@@ -97,7 +97,7 @@ def test_daily_trades_stop_and_the_next_day_begins_anew():
 
 def test_a_thin_futures_wallet_lets_nothing_open():
     room = trading(margin_ratio_min=0.5)
-    room.desk.futures_equity_e8[Venue.BINANCE_USDM] = 60 * E8
+    room.desk.money.futures_equity_e8[Venue.BINANCE_USDM] = 60 * E8
     room.event(EventKind.OPEN, direction=-1)
     room.role.do_work(room.clock.monotonic_ns())
     assert first_refusal(room) == Reason.MARGIN_RATIO

@@ -436,7 +436,7 @@ def test_an_unknown_outcome_that_had_executed_is_found_and_not_sent_again(room: 
 def test_an_unknown_outcome_that_never_arrived_is_believed_only_late_and_twice(room: Room):
     room.venue.script = [loses_outcome(False), fills_whole]
     room.open()
-    room.run(4_800)
+    room.run(1_400)
     order = next(iter(room.desk.orders.unsettled.values()))
     assert order.state == OrderState.UNKNOWN, "within the receive window nothing is believed"
     room.run(3_000)
@@ -759,7 +759,7 @@ def test_funding_is_booked_once_on_wallet_position_and_pair(room: Room):
     room.venue.funding(PERP, 12_345, time_ms + 40)  # the same one, told by the other stream
     room.settle()
     assert room.desk.pairs[0].funding_e8 == 12_345
-    assert room.desk.funding_e8 == 12_345
+    assert room.desk.money.funding_e8 == 12_345
     room.check_books()
 
 
