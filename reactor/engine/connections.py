@@ -246,11 +246,11 @@ class OrderSession:
         pool = self.pool
         pool.changed(now_ns)
         if was_up:
-            if not was_drained:
+            if not was_drained and not pool.is_closing:
                 pool.metrics.count(Counter.SESSIONS_LOST)
                 pool.log.warning("order session lost", venue=pool.name, session=self.index, reason=reason)
             pool.owner.on_order_session_lost(self, now_ns)
-        else:
+        elif not pool.is_closing:
             pool.log.warning("order session cannot be opened", venue=pool.name, session=self.index, reason=reason)
 
     def _be_up(self, now_ns: int) -> None:
@@ -416,7 +416,7 @@ class UserStream:
         self.state = SessionState.DOWN
         self._connection = None
         self.listen_key = ""
-        if not was_drained:
+        if not was_drained and not self.pool.is_closing:
             self._next_try_ns = now_ns + self._backoff.next_delay_ns()
             self.pool.metrics.count(Counter.USER_STREAMS_LOST)
             self.pool.log.warning(
@@ -494,7 +494,7 @@ class VenueConnections:
         self.user_streams = (UserStream(self, 0), UserStream(self, 1))
         self.is_available = False
         self.may_place = False  # the clock is good enough for the short window of a place; looked at every tick
-        self._is_closing = False
+        self.is_closing = False
         self._next_tick_ns = 0
         self._next_adapt_ns = 0
         self._next_clock_ns = 0
@@ -586,7 +586,7 @@ class VenueConnections:
 
     def stop(self) -> None:
         """Closes everything."""
-        self._is_closing = True
+        self.is_closing = True
         for session in self.sessions:
             session.close("the engine stops")
         for stream in self.user_streams:
@@ -602,7 +602,7 @@ class VenueConnections:
 
     def tick(self, now_ns: int) -> int:
         """Timers, every TICK_NS. Returns 1 if it looked."""
-        if now_ns < self._next_tick_ns or self._is_closing:
+        if now_ns < self._next_tick_ns or self.is_closing:
             return 0
         self._next_tick_ns = now_ns + TICK_NS
         self.may_place = self.clock.is_certain(now_ns, self.codec.place_window_ms)
@@ -624,7 +624,7 @@ class VenueConnections:
         is_available = bool(self.usable or not self.orders_url) and is_user_up
         if is_available != self.is_available:
             self.is_available = is_available
-            if not self._is_closing:
+            if not self.is_closing:
                 self.owner.on_availability(self, now_ns)
 
     def is_shutdown(self, event: object) -> bool:
