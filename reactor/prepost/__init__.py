@@ -8,7 +8,7 @@
     (what the venue      fill booked once     position, quota, ledger, PnL ┘
      has said)
 
-    role.py         the door: reads rings, keeps deadlines          publish.py     writes rings and rows
+    role.py         the door: reads rings, keeps deadlines          publish.py     writes rings and rows; record.py the journal
     desk.py         the trading state and what moves it             parameters.py  every number a trader may set
     intake.py       an event becomes decisions                      terms.py       an instrument's constants, in integers
     pipeline.py     stages by name, flattened                       pre.py post.py the ten stages

@@ -1,10 +1,10 @@
-"""Writes what the desk wishes into rings and rows: commands, responses, journal entries, position and risk rows.
+"""Writes what the desk wishes into rings and rows: commands, responses, position and risk rows (the journal: record.py).
 
 Nothing is lost when a ring is full:
 
     commands   are held here in order and go out first on the next pass; meanwhile the role reads no input. A cancel for a
                held place removes it: it never left the house.
-    journal    the role stops reading before the ring is full (`has_room`), so an entry always fits
+    journal    likewise; and the role stops reading before the ring is full (`has_room`)
     responses  to the collector or a strategy that does not read are kept up to RESPONSES_HELD_MAX, then dropped and counted:
                prepost must never wait for them, because they may be waiting for prepost. Hedges do not depend on them
                (hedging.py's watchdog).
@@ -19,25 +19,22 @@ from typing import Any, Final, Protocol
 
 from reactor.domain.messages import (
     NO_INSTRUMENT,
-    NO_PAIR,
     CommandKind,
-    JournalKind,
     ResponseKind,
     Stage,
     new,
-    put_text,
 )
 from reactor.prepost.counters import Counter
 from reactor.prepost.desk import Count, Desk
 from reactor.prepost.orders import IS_TERMINAL, Leg, Order, OrderState
 from reactor.prepost.pairs import Pair
 from reactor.prepost.pipeline import Decision, Outcome
-from reactor.prepost.terms import Terms
+from reactor.prepost.record import Recorder, Ring, blank_header
 
 NORMAL: Final = 0
 URGENT: Final = 1
 RESPONSES_HELD_MAX: Final = 4096
-JOURNAL_ROOM_MIN: Final = 128  # Entries that one input message may cause: a grid of 96 rungs is the largest.
+JOURNAL_ROOM_MIN: Final = 128  # Entries that one input message causes at most, but for the largest grids and a cancel-all.
 COMMAND_ROOM_MIN: Final = 32  # Below it no input is read; what one message causes beyond it is held.
 REQUEST_KIND_BITS: Final = 8  # request_id = number << 8 | command_kind_e: an answer says what it answers
 
@@ -47,27 +44,11 @@ QUERY: Final = int(CommandKind.QUERY)
 STAGE_RECEIVE: Final = int(Stage.RECEIVE)
 STAGE_SIGNAL: Final = int(Stage.SIGNAL)
 STAGE_COMMAND: Final = int(Stage.COMMAND)
-J_ORDER: Final = int(JournalKind.ORDER)
-J_FILL: Final = int(JournalKind.FILL)
-J_PAIR: Final = int(JournalKind.PAIR)
-J_FUNDING: Final = int(JournalKind.FUNDING)
-J_QUOTA: Final = int(JournalKind.QUOTA)
-J_OPERATOR: Final = int(JournalKind.OPERATOR)
-J_BALANCE: Final = int(JournalKind.BALANCE)
 R_ACCEPTED: Final = int(ResponseKind.ACCEPTED)
 R_REFUSED: Final = int(ResponseKind.REFUSED)
 R_HEDGE_REQUIRED: Final = int(ResponseKind.HEDGE_REQUIRED)
 R_ACKNOWLEDGED: Final = int(ResponseKind.ACKNOWLEDGED)
 STRATEGY_LEGS: Final = frozenset({int(Leg.SINGLE), int(Leg.QUOTE)})
-
-
-class Ring(Protocol):
-    """The part of shm/ring.py's Producer that is used here."""
-
-    def try_claim(self, lane: int = 0) -> Any: ...
-    def commit(self, lane: int = 0) -> None: ...
-    def sequence(self, lane: int = 0) -> int: ...
-    def free(self, lane: int = 0) -> int: ...
 
 
 class Rows(Protocol):
@@ -86,7 +67,7 @@ class HeldCommand:
     order: Order | None
 
 
-class Publisher:
+class Publisher(Recorder):
     """The desk's outbox (desk.Outbox) over rings."""
 
     def __init__(
@@ -101,33 +82,25 @@ class Publisher:
         metrics: Count,
         source: int = 0,
     ) -> None:
+        super().__init__(journal, source)
         self._commands = commands
         self._responses = responses
         self._strategies = tuple(strategy_responses)
-        self._journal = journal
         self._positions = positions
         self._risk = risk
         self._monotonic_ns = monotonic_ns
         self._metrics = metrics
-        self._source = source
         self._requests = 0
         self._commands_left = 0
-        self._journal_left = 0
-        self._has_entries = False
         self._has_responses = False
         self._response_rings = tuple(ring for ring in (responses, *strategy_responses) if ring is not None)
-        self.desk: Desk | None = None
         self.held: deque[HeldCommand] = deque()
         self._held_responses: deque[tuple[Ring, int, Any]] = deque()
         self._blank_command = new("command")
-        self._blank_journal = new("journal")
         self._blank_response = new("response")
         self._scratch = new("response")
-        for blank in (self._blank_command, self._blank_journal, self._blank_response):
-            blank.header.source = source
-            blank.header.instrument_index = NO_INSTRUMENT
-            blank.header.hedge_instrument_index = NO_INSTRUMENT
-            blank.header.pair_id = NO_PAIR
+        for blank in (self._blank_command, self._blank_response):
+            blank_header(blank.header, source)
 
     # ---- backpressure
 
@@ -145,6 +118,9 @@ class Publisher:
             if self._commands_left < COMMAND_ROOM_MIN:
                 self._metrics.count(Counter.STALLED_ON_COMMANDS)
                 return False
+        if self.held_entries:
+            self._metrics.count(Counter.STALLED_ON_JOURNAL)
+            return False
         if self._journal_left < JOURNAL_ROOM_MIN:
             self._journal_left = self._journal.free(NORMAL)
             if self._journal_left < JOURNAL_ROOM_MIN:
@@ -164,7 +140,7 @@ class Publisher:
 
     def flush(self) -> int:
         """Sends what was held, in order. Returns how much went out."""
-        sent = 0
+        sent = self.flush_entries()
         while self.held:
             command = self.held[0]
             slot = self._commands.try_claim(command.lane)
@@ -288,15 +264,6 @@ class Publisher:
         self._commands_left -= 1
         self._metrics.count(Counter.COMMANDS)
 
-    def _describe(self, header: Any, order: Order) -> None:
-        header.signal_id = order.signal_id
-        header.order_id = order.order_id
-        header.exchange_ns = order.exchange_ns
-        header.instrument_index = order.instrument_index
-        header.flags = order.flags
-        header.pair_id = order.pair_id
-        header.pair_sequence = order.pair_sequence
-
     # ---- responses
 
     def respond(self, kind: int, outcome: Outcome) -> None:
@@ -377,12 +344,6 @@ class Publisher:
         message.reason = pair.exit_reason
         self._write(self._responses, message, NORMAL)
 
-    def _name_pair(self, header: Any, pair: Pair) -> None:
-        header.instrument_index = pair.open.index
-        header.hedge_instrument_index = pair.hedge.index
-        header.pair_id = pair.pair_id
-        header.pair_sequence = pair.sequence
-
     def _response(self, kind: int, order: Order | None, instrument_index: int) -> Any:
         """The one response under construction, filled with what is always the same."""
         message = self._scratch
@@ -425,146 +386,6 @@ class Publisher:
         kept[0] = message[0]
         self._held_responses.append((ring, lane, kept))
         self._metrics.count(Counter.RESPONSES_HELD)
-
-    # ---- journal
-
-    def _entry(self, kind: int) -> Any:
-        """A claimed journal slot. The role has made sure that there is room (has_room)."""
-        slot = self._journal.try_claim(NORMAL)
-        assert slot is not None, "the journal ring is full although input is read only while there is room"
-        self._journal_left -= 1
-        self._has_entries = True
-        slot[0] = self._blank_journal[0]
-        header = slot.header
-        header.kind = kind
-        header.sequence = self._journal.sequence(NORMAL)
-        if self.desk is not None:
-            slot.wall_ns = self.desk.wall_ns
-        return slot
-
-    def journal_order(self, order: Order, state_from: int, event: int, reason: int) -> None:
-        """See desk.Outbox."""
-        entry = self._entry(J_ORDER)
-        self._describe(entry.header, order)
-        entry.client_order_id = order.client_order_id
-        entry.venue = order.venue
-        entry.side = order.side
-        entry.order_type = order.order_type
-        entry.time_in_force = order.time_in_force
-        entry.price_ticks = order.price_ticks
-        entry.quantity_lots = order.quantity_lots
-        entry.cumulative_lots = order.filled_lots
-        entry.venue_order_id = order.venue_order_id
-        entry.state_from = state_from
-        entry.state_to = order.state
-        entry.event = event
-        entry.reason = reason
-        values = entry.values
-        values[0] = order.reserved_lots
-        values[1] = order.capital_e8
-        values[2] = order.filled_value
-        values[4] = order.leg
-
-    def journal_fill(self, outcome: Outcome) -> None:
-        """See desk.Outbox."""
-        desk = self.desk
-        assert desk is not None, "the publisher knows its desk before it is used"
-        entry = self._entry(J_FILL)
-        header, order, terms = entry.header, outcome.order, outcome.terms
-        position = desk.positions[terms.index]
-        if order is not None:
-            self._describe(header, order)
-            entry.client_order_id = order.client_order_id
-            entry.venue_order_id = order.venue_order_id
-            entry.cumulative_lots = order.filled_lots
-            entry.values[4] = order.leg
-        else:
-            header.instrument_index = terms.index
-            entry.venue_order_id = outcome.venue_order_id
-            if outcome.pair is not None:
-                header.pair_id = outcome.pair.pair_id
-                header.pair_sequence = outcome.pair.sequence
-                entry.values[4] = int(Leg.HEDGE if outcome.pair.hedge is terms else Leg.OPEN)
-        header.flags = outcome.flags
-        header.exchange_ns = outcome.exchange_ns
-        entry.venue = terms.venue
-        entry.side = outcome.side
-        entry.trade_id = outcome.trade_id
-        entry.price_ticks = outcome.price_ticks
-        entry.quantity_lots = outcome.fill_lots or outcome.fee_only_lots
-        entry.fee_e8 = outcome.fee_e8
-        put_text(entry.asset, outcome.asset)
-        entry.amount_e8 = outcome.realised_e8
-        values = entry.values
-        values[0] = position.lots
-        values[1] = position.entry_price_ticks_e8
-        values[2] = outcome.fee_quote_e8
-        values[3] = terms.quote_e8(outcome.price_ticks, entry.quantity_lots * terms.lot_base_e8)
-        values[5] = position.realised_pnl_e8
-
-    def journal_pair(self, pair: Pair, state_from: int, event: int, reason: int) -> None:
-        """See desk.Outbox."""
-        entry = self._entry(J_PAIR)
-        self._name_pair(entry.header, pair)
-        entry.side = pair.direction
-        entry.state_from = state_from
-        entry.state_to = pair.state
-        entry.event = event
-        entry.reason = reason
-        entry.quantity_lots = pair.open_position.lots
-        entry.cumulative_lots = pair.hedge_position.lots
-        values = entry.values
-        values[0], values[1], values[2] = pair.round_trip()
-        values[3] = pair.entry_spread_e8
-        values[4] = pair.carried_e8()
-        values[5] = pair.opened_wall_ns
-
-    def journal_quota(self, order: Order, lots: int, capital_e8: int) -> None:
-        """See desk.Outbox."""
-        desk = self.desk
-        assert desk is not None, "the publisher knows its desk before it is used"
-        entry = self._entry(J_QUOTA)
-        self._describe(entry.header, order)
-        quota = desk.quota.of[order.instrument_index]
-        entry.quantity_lots = lots
-        entry.amount_e8 = capital_e8
-        values = entry.values
-        values[0] = quota.buy_lots + quota.sell_lots
-        values[1] = quota.capital_e8
-        values[2] = quota.pending_orders
-        values[3] = desk.trades_today
-
-    def journal_funding(self, terms: Terms, pair_id: int, asset: str, amount_e8: int, trade_id: int, exchange_ns: int) -> None:
-        """See desk.Outbox."""
-        entry = self._entry(J_FUNDING)
-        entry.header.instrument_index = terms.index
-        entry.header.pair_id = pair_id
-        entry.header.exchange_ns = exchange_ns
-        entry.venue = terms.venue
-        put_text(entry.asset, asset)
-        entry.amount_e8 = amount_e8
-        entry.trade_id = trade_id
-        entry.values[0] = amount_e8
-
-    def journal_balance(self, venue: int, asset: str, amount_e8: int, kind: int) -> None:
-        """See desk.Outbox."""
-        entry = self._entry(J_BALANCE)
-        entry.venue = venue
-        put_text(entry.asset, asset)
-        entry.amount_e8 = amount_e8
-        entry.values[2] = kind
-
-    def journal_operator(
-        self, event: int, state_from: int, state_to: int, reason: int, text: str, instrument_index: int = NO_INSTRUMENT
-    ) -> None:
-        """See desk.Outbox."""
-        entry = self._entry(J_OPERATOR)
-        entry.header.instrument_index = instrument_index
-        entry.event = event
-        entry.state_from = state_from
-        entry.state_to = state_to
-        entry.reason = reason
-        put_text(entry.text, text)
 
     # ---- rows
 

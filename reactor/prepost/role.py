@@ -33,7 +33,8 @@ from reactor.prepost.parameters import (
     StopParameters,
 )
 from reactor.prepost.pipeline import PipelineParameters
-from reactor.prepost.publish import Publisher, Ring, Rows
+from reactor.prepost.publish import Publisher, Rows
+from reactor.prepost.record import Ring
 from reactor.prepost.reports import Reports
 from reactor.prepost.restore import restore
 from reactor.prepost.risk import RiskParameters

@@ -918,6 +918,37 @@ def test_a_full_journal_stops_the_reading(make_room):
     assert journal.try_peek(0) is not None
 
 
+def test_more_entries_than_the_journal_ring_can_take_wait_in_order(make_room):
+    room = make_room(test_parameters(risk={"pending_orders_max": 1000, "order_rates_max": (1000, 1000, 1000)}), journal=256)
+    room.start_trading()
+    room.venue.script = [rests]
+    for _ in range(3):
+        for position in range(20):
+            room.order(1, 100, 6_400_000 + position)
+        room.settle()
+    journal, room.journal_in = room.journal_in, None
+    room._take = lambda ring, lane, name, into: None if ring is None else Room._take(room, ring, lane, name, into)
+    seen = len(room.journal)
+    for _ in range(8):
+        room.control(ControlKind.HALT)
+        room.control(ControlKind.RESUME)
+    for position in range(60):
+        room.order(1, 100, 6_300_000 + position)
+    room.run(20)
+    room.control(ControlKind.CANCEL_ALL)
+    room.run(20)
+    room.journal_in = journal
+    room.run(200)
+    sequences = [entry.header.sequence for entry in room.journal[seen:]]
+    assert sequences == sorted(sequences)
+    assert not room.role.out.held_entries
+    assert not [order for order in room.venue.orders.values() if order.is_open]
+    ended = {
+        entry.header.order_id for entry in room.journal if entry.header.kind == 0 and entry.state_to == OrderState.CANCELLED
+    }
+    assert len(ended) == len(room.venue.places)
+
+
 def test_a_collector_that_reads_nothing_never_stops_the_desk(room: Room):
     room._collect = lambda: None
     for _ in range(40):
