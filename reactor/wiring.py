@@ -33,6 +33,8 @@ from shm.wake import Bell
 
 HEARTBEAT_AGE_NS_MAX = 1_000_000_000  # Neighbours of a role count it as dead after a second without a pass.
 EXIT_CONFIG = 2
+SHORT_SLICE_US = 100  # The kernel's minimum: who stands between a tick and an order is served first where cores are shared.
+HOT_KINDS = ("feed", "collector", "prepost", "engine")
 CONNECT_WAIT_NS = 200_000_000  # The supervisor looks every 20 ms.
 JOURNAL_WAIT_NS = 1_000_000_000  # A journal writer that lives needs milliseconds.
 JOURNAL_COMMIT_S = 0.02  # What it has read is in the file after its delay_ms_max (5 ms) and a commit.
@@ -403,7 +405,11 @@ def main(arguments: list[str]) -> int:
 
         credentials = take_over(int(arguments[2]))
     parameters = ShardParameters(
-        shard_plan.name, shard_plan.core, WaitPolicy(shard_plan.wait_policy), shard_plan.hybrid_spin_us
+        shard_plan.name,
+        shard_plan.core,
+        WaitPolicy(shard_plan.wait_policy),
+        shard_plan.hybrid_spin_us,
+        slice_us=SHORT_SLICE_US if any(plan.role(name).kind in HOT_KINDS for name in shard_plan.roles) else 0,
     )
     shard = Shard(parameters, SystemClock(), shard_plan.wake_fd, Bell(shard_plan.wake_fd).silence)
     try:
