@@ -388,10 +388,13 @@ def register(command: Callable[..., None], name: str | None = None) -> None:
 def _add_tools() -> None:
     """The commands of the rooms around the house."""
     from reactor.data import commands as data
+    from reactor.data import recording_commands as recording
     from reactor.monitor import commands as monitor
 
     app.add_typer(data.convert, name="convert")
     register(data.validate)
+    register(recording.record)
+    register(recording.collect)
     register(monitor.history)
 
 

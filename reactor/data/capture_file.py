@@ -6,6 +6,7 @@ A member is never continued, so a file that lost its process, its disk or its po
 Opening it again keeps everything that can be read, cuts the tear and appends behind it: nothing is overwritten.
 """
 
+import fcntl
 import itertools
 import os
 from collections.abc import Iterator
@@ -154,6 +155,20 @@ def packed(text: bytes) -> bytes:
     return member
 
 
+def _open_locked(path: Path) -> int:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise DataError(str(path), f"cannot be written: {error.strerror}") from None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(file)
+        raise DataError(str(path), "another recorder is writing it: record to another folder") from None
+    return file
+
+
 class CaptureFile:
     """One symbol's file of one day. Lines wait in memory until `flush`; whoever owns it flushes often."""
 
@@ -164,15 +179,16 @@ class CaptureFile:
             DataError: it cannot be written, or what stands there is no capture.
         """
         self.path = path
-        self.recovered = Recovered()
         self.written_bytes = 0  # compressed, by this process
-        if path.exists():
-            self.recovered = recover(path)
+        self._file = _open_locked(path)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-        except OSError as error:
-            raise DataError(str(path), f"cannot be written: {error.strerror}") from None
+            self.recovered = recover(path)
+        except DataError:
+            os.close(self._file)
+            raise
+        if self.recovered.torn_bytes:  # Another file stands under the name now.
+            os.close(self._file)
+            self._file = _open_locked(path)
         self._size = os.fstat(self._file).st_size
         self._lines: list[bytes] = []
         self._waiting_bytes = 0

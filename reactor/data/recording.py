@@ -37,6 +37,7 @@ _TRADE: Final[int] = FrameKind.TRADE
 _AGGREGATE: Final[int] = FrameKind.AGGREGATE_TRADE
 _TICKER: Final[int] = FrameKind.BOOK_TICKER
 _MARK: Final[int] = FrameKind.MARK_PRICE
+_TRADES: Final = (_TRADE, _AGGREGATE)
 _BELIEVED: Final = (SyncState.SYNCHRONISED, SyncState.BRIDGING, SyncState.ANCHORING)
 
 
@@ -125,6 +126,7 @@ class SymbolRecording:
         self.sync: BookSync[None] = BookSync(rule)
         self.day = 0  # days since 1970 of the file that is being written; 0: none yet
         self.hold_until_ns = 0  # 0: nothing is held
+        self.held_since_ns = 0  # monotonic: when the newest hold began
         self._held: list[_Held] = []
         self._held_bytes = 0
         self._seen: dict[int, _Seen] = {}
@@ -139,7 +141,7 @@ class SymbolRecording:
     # -- frames
 
     def on_frame(self, frame: Frame, payload: bytes, wall_ns: int, now_ns: int, can_bridge: bool) -> None:
-        """One frame of any session. `payload` is the text as received; `can_bridge`: another session may bring what is missing."""
+        """One frame of any session. `payload` is the text as received; `can_bridge`: another session may bring what lacks."""
         statistics = self.statistics
         day = wall_ns // DAY_NS
         if day > self.day:
@@ -167,7 +169,7 @@ class SymbolRecording:
 
     def _is_known(self, frame: Frame, payload: bytes) -> bool:
         kind = frame.kind
-        if kind == _TRADE or kind == _AGGREGATE:
+        if kind in _TRADES:
             key = frame.trade_id
         elif kind == _TICKER or frame.is_delta:
             key = frame.final_id
@@ -194,13 +196,16 @@ class SymbolRecording:
             return False
         if sync.state is SyncState.BRIDGING or before is SyncState.BRIDGING:
             self.hold(now_ns)
-        elif self._depth_id:
-            if relation(sync.rule, self._depth_id, True, first_id, final_id, previous_id) is SyncEvent.DELTA_GAP:
-                self._gap("depth", self._last_ns[False], wall_ns, "the ids of the updates do not follow")
+        elif self._depth_id and self._is_gap(frame):
+            self._gap("depth", self._last_ns[False], wall_ns, "the ids of the updates do not follow")
         if sync.state is SyncState.BUFFERING and before is not SyncState.BUFFERING:
             self.hold(now_ns)
         self._depth_id = max(self._depth_id, final_id)
         return True
+
+    def _is_gap(self, frame: Frame) -> bool:
+        ids = (frame.first_id, frame.final_id, frame.previous_id)
+        return relation(self.sync.rule, self._depth_id, True, *ids) is SyncEvent.DELTA_GAP
 
     def _watch_trades(self, trade_id: int, wall_ns: int, now_ns: int, can_bridge: bool) -> None:
         """Trade ids of a symbol are consecutive; a hole that nobody fills is a loss."""
@@ -234,6 +239,7 @@ class SymbolRecording:
         """Lines wait for the snapshot from now on."""
         if not self.hold_until_ns:
             self.hold_until_ns = now_ns + HOLD_NS
+            self.held_since_ns = now_ns
 
     def on_snapshot(self, last_update_id: int, body: bytes, wall_ns: int) -> bool:
         """The REST book came. False: it is older than what is held, ask again."""
@@ -306,6 +312,15 @@ class SymbolRecording:
         if lost is not None:
             self._gap("derived" if is_derived else "*", lost[0], wall_ns, lost[1])
 
+    def on_missed(self, from_ns: int, to_ns: int, reason: str, count: int) -> None:
+        """Messages were lost on the way to us, nobody knows whose: the ids will tell what of the book and the trades."""
+        self._gap("*", from_ns, to_ns, reason, count)
+
+    def begin(self, wall_ns: int, now_ns: int) -> None:
+        """Its streams are there, whether they speak or not: the day's file begins."""
+        if not self.day:
+            self._turn_to(wall_ns // DAY_NS, now_ns)
+
     def on_time(self, wall_ns: int, now_ns: int) -> None:
         """Turns the day, gives up bridges, holes and snapshots that took too long."""
         sync = self.sync
@@ -313,7 +328,7 @@ class SymbolRecording:
             self._turn_to(wall_ns // DAY_NS, now_ns)
         if sync.state is SyncState.BRIDGING:
             sync.on_time(now_ns)
-            if sync.state is SyncState.BUFFERING:
+            if self._has_given_up():
                 self._gap("depth", self._last_ns[False], wall_ns, "no session brought the missing updates")
         if self._holes:
             self._give_up_holes(wall_ns, now_ns)
@@ -322,6 +337,9 @@ class SymbolRecording:
                 self.release(wall_ns, "no snapshot in time: the book is incomplete until one comes")
             else:
                 self.hold_until_ns = now_ns + HOLD_NS
+
+    def _has_given_up(self) -> bool:
+        return self.sync.state is SyncState.BUFFERING
 
     def _give_up_holes(self, wall_ns: int, now_ns: int) -> None:
         lost = [trade_id for trade_id, until_ns in self._holes.items() if now_ns >= until_ns]
