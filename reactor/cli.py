@@ -308,15 +308,14 @@ def check(
     as_yaml: Annotated[bool, typer.Option("--yaml", help="Print the whole config that would be used.")] = False,
 ) -> None:
     """Validates the config, shows the placement, and says what this host lacks."""
-    import yaml
-
     from reactor.config.assemble import describe, feed_groups
+    from reactor.config.describe import commented_yaml
     from reactor.config.host import Judgement, facts, this_host
     from reactor.config.placement import place
 
     settings = _load(config, profile, [], None, None, [*(assignments or []), *_no_captures(profile)])
     if as_yaml:
-        typer.echo(yaml.safe_dump(json.loads(settings.model_dump_json()), sort_keys=False, allow_unicode=True))
+        typer.echo(commented_yaml(settings), nl=False)
         return
     console = Console()
     console.print(f"config: profile {settings.profile} is valid", highlight=False)

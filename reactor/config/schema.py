@@ -11,7 +11,7 @@ and wrong types are refused by pydantic, impossible combinations by `contradicti
 
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
@@ -42,6 +42,7 @@ class Strict(BaseModel):
     """Nothing is converted, nothing is ignored, nothing changes afterwards."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    declared_in: ClassVar[type | None] = None
 
 
 if TYPE_CHECKING:
@@ -56,11 +57,14 @@ else:
     def _without(name: str, room: type, left_out: tuple[str, ...]) -> type:
         """A room's own dataclass less what nobody types into a config: one declaration, one set of defaults."""
         hints = get_type_hints(room)
-        return create_model(
+        model = create_model(
             name,
             __base__=Strict,
+            __doc__=room.__doc__,
             **{each.name: (hints[each.name], each.default) for each in fields(room) if each.name not in left_out},
         )
+        model.declared_in = room  # where its comments stand (describe.py)
+        return model
 
     PairTerms = _without("PairTerms", PairParameters, ("open_instrument_index", "hedge_instrument_index"))
     OrderTerms = _without(
