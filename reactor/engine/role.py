@@ -688,10 +688,10 @@ class EngineRole:
         else:
             self._log.warning("private connectivity is broken", venue=connections.name)
 
-    def _announce(self, connections: VenueConnections, now_ns: int) -> None:
-        """Says how the venue's session stands: when it changes, and before every list of open orders."""
+    def _announce(self, connections: VenueConnections, now_ns: int, flags: int = 0) -> None:
+        """Says how the venue's session stands: when it changes, and (as FLAG_REPLAYED) before every list of open orders."""
         writer = self._writer
-        writer.about(connections.venue, now_ns)
+        writer.about(connections.venue, now_ns, 0, flags)
         report = writer.begin(_SESSION_UP if connections.is_available else _SESSION_DOWN, "", NO_INSTRUMENT)
         report.venue = connections.venue
         if not connections.is_available:
@@ -704,7 +704,8 @@ class EngineRole:
         index = command.header.instrument_index
         symbol = self._symbols[index] if index < len(self._symbols) else ""
         if command.header.kind == _OPEN_ORDERS:
-            self._announce(self._venues[command.venue].connections, now_ns)  # A prepost younger than our sessions asks so.
+            # A prepost younger than our sessions asks so.
+            self._announce(self._venues[command.venue].connections, now_ns, FLAG_REPLAYED)
         reason = self._venues[command.venue].account.try_ask(command, symbol, now_ns)
         if reason != R.NONE:
             self._refuse(command, reason)

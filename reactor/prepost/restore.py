@@ -67,6 +67,16 @@ def restore(desk: Desk, settlement: Settlement, history: History, fills_overlap_
         _restore_order(desk, order, *filled.get(order.order_id, [0, 0]))
     for instrument_index in history.halted_instruments:
         desk.kill_switch.halt_instrument(instrument_index)
+    round_trips = {(fill.pair_id, fill.pair_sequence) for fill in history.fills if fill.pair_sequence and fill.leg == Leg.HEDGE}
+    desk.pairs_opened = len(round_trips)
+    desk.pairs_closed = sum(
+        desk.pairs[pair].sequence > sequence or desk.pairs[pair].state == PairState.IDLE
+        for pair, sequence in round_trips
+        if pair < len(desk.pairs)
+    )
+    desk.orders_sent = len(
+        {fill.order_id for fill in history.fills if fill.order_id} | {order.order_id for order in history.orders}
+    )
     desk.trades_today = len({fill.order_id for fill in history.fills if fill.order_id and fill.wall_ns // DAY_NS == today})
     for terms in desk.terms:
         desk.money.revalue(terms.index)
@@ -120,7 +130,6 @@ def _restore_pair(desk: Desk, pair: Pair, sequence: int, state: int, direction: 
         pair.end()
     elif state != PairState.OPENING:
         pair.is_opened_reported = True
-        desk.pairs_opened += 1
         pair.clips = 1
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from reactor.domain.messages import (
     FLAG_FOREIGN,
     FLAG_LIQUIDATION,
+    FLAG_REPLAYED,
     NO_INSTRUMENT,
     CommandKind,
     Reason,
@@ -101,7 +102,10 @@ class Settlement:
         if venue >= len(desk.is_session_up):
             return
         run = self.runs.get(venue)
-        if run is None or (run.is_session_known and desk.is_session_up[venue] == is_up):
+        if run is None:
+            return
+        is_news = not report.header.flags & FLAG_REPLAYED  # An engine that died could not say so: its successor's UP is news.
+        if run.is_session_known and desk.is_session_up[venue] == is_up and not is_news:
             return
         run.is_session_known = True
         desk.is_session_up[venue] = is_up

@@ -15,6 +15,7 @@ from reactor.domain.instrument import Instrument, Instruments
 from reactor.domain.messages import (
     FLAG_FOREIGN,
     FLAG_OURS,
+    FLAG_REPLAYED,
     NO_INSTRUMENT,
     NO_PAIR,
     SIZE,
@@ -290,7 +291,7 @@ class FakeVenue:
         kind, venue, request = command.header.kind, command.venue, command.request_id
         if kind == CommandKind.OPEN_ORDERS:
             if venue in self.sessions:
-                self.session(venue)
+                self.session(venue, flags=FLAG_REPLAYED)
             for order in list(self.orders.values()):
                 if order.is_open and order.venue == venue:
                     report = self._begin(ReportKind.OPEN_ORDER, order, request_id=request)
@@ -434,9 +435,10 @@ class FakeVenue:
         report.reason = reason
         self.room.reports_out.commit(0)
 
-    def session(self, venue: int, is_up: bool = True) -> None:
+    def session(self, venue: int, is_up: bool = True, flags: int = 0) -> None:
         (self.sessions.add if is_up else self.sessions.discard)(venue)
-        self._blank(ReportKind.SESSION_UP if is_up else ReportKind.SESSION_DOWN, venue, 0)
+        report = self._blank(ReportKind.SESSION_UP if is_up else ReportKind.SESSION_DOWN, venue, 0)
+        report.header.flags = flags
         self.room.reports_out.commit(0)
 
     def funding(self, index: int, amount_e8: int, time_ms: int) -> None:

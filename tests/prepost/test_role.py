@@ -702,6 +702,19 @@ def test_fills_missed_while_the_session_was_down_are_booked_after_it_is_up(room:
     room.check_books()
 
 
+def test_an_engine_that_died_without_a_word_is_followed_by_a_comparison(room: Room):
+    room.venue.script = [rests]
+    room.order(1, 200, 6_499_000)
+    room.settle()
+    room.venue.mute = True
+    room.venue.fill(room.venue.places[0], 200)
+    room.venue.mute = False
+    room.venue.session(int(Venue.BINANCE_SPOT))  # its successor
+    room.run(2_000)
+    assert room.desk.positions[SPOT].fills == 1
+    room.check_books()
+
+
 def test_a_balance_that_nobody_explains_halts_with_the_list_and_the_operator_may_accept_it(room: Room):
     key = (int(Venue.BINANCE_SPOT), "USDT")
     room.venue.wallets[key] += 5
