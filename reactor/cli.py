@@ -52,7 +52,7 @@ def run(
     replay: Replay = None,
     more: Annotated[list[Path] | None, typer.Argument(metavar="[PATH]...", help="More captures, after --replay.")] = None,
     speed: Annotated[float | None, typer.Option(help="Of the market, not of the clock.")] = None,
-    duration: Annotated[float | None, typer.Option(min=0.0, help="Seconds of trading, then an orderly stop; 0: no end.")] = None,
+    duration: Annotated[float | None, typer.Option(min=0.0, help="Seconds of trading; then it stops in order.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write the final report as JSON.")] = None,
     live: Annotated[bool, typer.Option("--live", help="Yes, trade with real money (profile live only).")] = False,
     instance: InstanceName = None,
