@@ -443,12 +443,28 @@ def heap_ring(
     Raises:
         RingError: the capacity is not a power of two, or the slot size not a multiple of 64.
     """
-    own = HeapSegment(lib.ring_producer_segment_size(lanes, capacity, slot_size))
-    producer = Producer(name, own, capacity, slot_size, make_view, lanes, wake_fd, None)
-    theirs = HeapSegment(lib.ring_consumer_segment_size())
-    consumer = Consumer(name, theirs, capacity, slot_size, make_view, lanes, None)
+    producer = heap_producer(capacity, slot_size, make_view, lanes, wake_fd, name)
+    consumer = heap_consumer(capacity, slot_size, make_view, lanes, name)
     join(producer, consumer)
     return producer, consumer
+
+
+def heap_producer(
+    capacity: int, slot_size: int, make_view: MakeView, lanes: int = 2, wake_fd: int = -1, name: str = "heap"
+) -> Producer:
+    """A writing end alone, in the memory of this process: a producer that comes back while its consumer lives. Then `join`.
+
+    Raises:
+        RingError: the capacity is not a power of two, or the slot size not a multiple of 64.
+    """
+    own = HeapSegment(lib.ring_producer_segment_size(lanes, capacity, slot_size))
+    return Producer(name, own, capacity, slot_size, make_view, lanes, wake_fd, None)
+
+
+def heap_consumer(capacity: int, slot_size: int, make_view: MakeView, lanes: int = 2, name: str = "heap") -> Consumer:
+    """A reading end alone, likewise."""
+    own = HeapSegment(lib.ring_consumer_segment_size())
+    return Consumer(name, own, capacity, slot_size, make_view, lanes, None)
 
 
 def join(producer: Producer, consumer: Consumer) -> None:
