@@ -192,7 +192,7 @@ class SymbolRecording:
             sync.keep(first_id, final_id, previous_id, None)
         elif verdict is Verdict.APPLY and before is not SyncState.SYNCHRONISED:
             sync.take_ready()
-        elif verdict is Verdict.IGNORE and self._depth_id:
+        elif verdict is Verdict.IGNORE and final_id <= self._depth_id:  # Not one that only the snapshot knows already.
             return False
         if sync.state is SyncState.BRIDGING or before is SyncState.BRIDGING:
             self.hold(now_ns)

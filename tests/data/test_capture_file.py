@@ -87,6 +87,14 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         CaptureFile(tmp_path / "file" / "a.gz")
 
 
+def test_two_recorders_do_not_write_one_file(tmp_path: Path) -> None:
+    first = CaptureFile(tmp_path / "a.gz")
+    with pytest.raises(DataError, match="another recorder is writing it"):
+        CaptureFile(tmp_path / "a.gz")
+    first.close()
+    CaptureFile(tmp_path / "a.gz").close()
+
+
 FULL = """
 import resource, sys
 from reactor.data.capture_file import CaptureFile

@@ -96,6 +96,15 @@ def test_a_snapshot_older_than_the_first_delta_is_not_written(stage: Stage) -> N
     assert stage.told == ["90:s9", "90:d10"]
 
 
+def test_updates_on_their_way_while_the_snapshot_was_taken_are_written_too(stage: Stage) -> None:
+    stage.delta(0, 8, 10)
+    assert stage.snapshot(50, 14)
+    stage.delta(51, 11, 12)
+    stage.delta(52, 13, 15)
+    assert stage.told == ["50:s14", "0:d10", "51:d12", "52:d15"]
+    assert stage.gaps == []
+
+
 def test_without_a_snapshot_lines_are_released_and_the_lack_is_said(stage: Stage) -> None:
     stage.delta(0, 8, 10)
     stage.time(HOLD_NS // MS - 1)
