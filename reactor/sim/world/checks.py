@@ -1,0 +1,224 @@
+"""What must be true, whatever went wrong. Cheap checks after every pass of prepost, the full account at the end.
+
+The exchange's own books are the truth. Everything is compared in integers, to the last unit.
+"""
+
+from collections import Counter as Tally
+from typing import TYPE_CHECKING, Any, Final
+
+from reactor.domain.ids import ClientIds
+from reactor.domain.instrument import VENUE_NAMES
+from reactor.domain.messages import FLAG_FOREIGN, FLAG_HEDGE
+from reactor.journal.history import Reader
+from reactor.prepost.desk import Desk
+from reactor.prepost.kill_switch import HALTED, RUNNING
+from reactor.prepost.orders import IS_TERMINAL, Leg
+from reactor.sim.venue import VenueCore
+from reactor.sim.world.time import SECOND
+
+if TYPE_CHECKING:
+    from reactor.sim.world.house import House
+
+OPENING_LEGS: Final = frozenset({int(Leg.SINGLE), int(Leg.OPEN), int(Leg.QUOTE)})
+NAKED_NS_MAX: Final = 15 * SECOND  # hedge_attempts_max with their backoff, hedge_patience_ms, and the unwind after them
+QUEUE_MAX: Final = 20_000  # Nothing in a world of seconds may hold more than this.
+
+
+class Violation(AssertionError):
+    """An invariant does not hold."""
+
+
+class Checks:
+    """One world's."""
+
+    def __init__(self, house: "House", cores: dict[str, VenueCore], account: int) -> None:
+        self._house = house
+        self._cores = cores  # by venue name
+        self._account = account
+        self._ids = ClientIds(house.plan.order_id_prefix)
+        self._restricted_since_ns: dict[str, int] = {}
+        self._naked_since_ns: dict[int, int] = {}
+        self._illegal_seen = 0
+        self.is_hedging_possible = True  # the world says so: nothing that a hedge needs is broken by a fault
+        self.count = 0
+
+    # -- after every pass of prepost
+
+    def after_prepost(self, role: Any) -> None:
+        """Raises Violation."""
+        self.count += 1
+        desk: Desk = role.desk
+        self._quota(desk)
+        self._switch(desk)
+        if self.count % 16 == 0:
+            self._hedged(desk)
+            self._bounds(role)
+
+    def _quota(self, desk: Desk) -> None:
+        """Reserved quota = unsettled orders."""
+        for index, quota in enumerate(desk.quota.of):
+            live = desk.orders.unsettled_of[index]
+            if not live:
+                if quota.buy_lots or quota.sell_lots or quota.capital_e8 or quota.pending_orders:
+                    raise Violation(
+                        f"quota of {desk.terms[index].name} without live orders: buy {quota.buy_lots}, sell {quota.sell_lots},"
+                        f" capital {quota.capital_e8}, pending {quota.pending_orders}"
+                    )
+                continue
+            buy = sell = capital = pending = 0
+            for order in live.values():
+                if order.is_quota_open:
+                    pending += 1
+                    capital += order.capital_e8
+                    if order.side > 0:
+                        buy += order.reserved_lots
+                    else:
+                        sell += order.reserved_lots
+                    if not order.venue_filled_lots > order.filled_lots and order.reserved_lots != max(
+                        0, order.quantity_lots - order.filled_lots
+                    ):
+                        raise Violation(f"{order.client_order_id.decode()} reserves {order.reserved_lots}, not what is left of it")
+            if (buy, sell, capital, pending) != (quota.buy_lots, quota.sell_lots, quota.capital_e8, quota.pending_orders):
+                raise Violation(
+                    f"quota of {desk.terms[index].name}: {quota.buy_lots}/{quota.sell_lots} lots, {quota.pending_orders} pending;"
+                    f" live orders have {buy}/{sell}, {pending}"
+                )
+        if desk.quota.double_returns:
+            raise Violation(f"quota was returned twice, {desk.quota.double_returns} times")
+
+    def _switch(self, desk: Desk) -> None:
+        """REDUCE_ONLY and HALTED let nothing out that opens."""
+        state = desk.kill_switch.state
+        since = self._restricted_since_ns
+        if state == RUNNING:
+            since.pop("all", None)
+        else:
+            since.setdefault("all", desk.now_ns)
+        for index, is_halted in enumerate(desk.kill_switch.is_halted):
+            if is_halted:
+                since.setdefault(str(index), desk.now_ns)
+            else:
+                since.pop(str(index), None)
+        if not since:
+            return
+        for order in desk.orders.unsettled.values():
+            limit_ns = min(since.get("all", 2**62), since.get(str(order.instrument_index), 2**62))
+            if order.created_ns > limit_ns and order.leg in OPENING_LEGS and not order.flags & FLAG_HEDGE:
+                raise Violation(f"{order.client_order_id.decode()} opens although the switch stands at {state}")
+
+    def _hedged(self, desk: Desk) -> None:
+        """Every opening fill is hedged or unwound in bounded time: seen in the exchange's own positions."""
+        now_ns = desk.now_ns
+        for pair in desk.pairs:
+            if not self.is_hedging_possible:
+                self._naked_since_ns.pop(pair.pair_id, None)
+                continue
+            ticks = desk.money.mark_ticks(pair.hedge.index)
+            lots = pair.hedge.lots_nearest(-pair.open_position.base_e8 - pair.hedge_position.base_e8)
+            both_small = not pair.open.is_tradable(
+                abs(pair.open.lots_within(pair.open_position.base_e8)), desk.money.mark_ticks(pair.open.index)
+            )
+            hedge_needed = lots and pair.hedge.is_tradable(abs(lots), ticks, is_reducing=pair.is_hedge_reducing(lots))
+            if not hedge_needed or (both_small and not pair.hedge_position.base_e8):
+                self._naked_since_ns.pop(pair.pair_id, None)
+                continue
+            since_ns = self._naked_since_ns.setdefault(pair.pair_id, now_ns)
+            if now_ns - since_ns > NAKED_NS_MAX:
+                raise Violation(
+                    f"pair {pair.pair_id} naked for {(now_ns - since_ns) / 1e9:.1f} s: open leg {pair.open_position.base_e8},"
+                    f" hedge leg {pair.hedge_position.base_e8} (1e-8), state {pair.state}, required {lots} lots"
+                )
+
+    def _bounds(self, role: Any) -> None:
+        """No unbounded queue."""
+        for owner in (role.desk, role.settlement, role.desk.inquiry, role.out):
+            names = getattr(owner, "__dict__", None) or {}
+            for name, value in names.items():
+                if isinstance(value, (dict, list, set)) and len(value) > QUEUE_MAX:
+                    raise Violation(f"{type(owner).__name__}.{name} has {len(value)} entries")
+        if self._house.time.pending > QUEUE_MAX:
+            raise Violation(f"{self._house.time.pending} things are on their way")
+
+    # -- at the end
+
+    def at_quiescence(self) -> None:
+        """Our books = the exchange's. Raises Violation."""
+        role = self._house.role("prepost")
+        desk: Desk = role.desk
+        self._quota(desk)
+        for name, core in self._cores.items():
+            self._same_fills(desk, name, core)
+            self._same_wallet(desk, name, core)
+        self._nothing_open(desk)
+        illegal = desk.orders.illegal + sum(pair.illegal for pair in desk.pairs)
+        if illegal:
+            raise Violation(f"{illegal} illegal transitions were refused")
+
+    def _same_fills(self, desk: Desk, name: str, core: VenueCore) -> None:
+        account = core._accounts[self._account]
+        venue = VENUE_NAMES.index(name)
+        for terms in desk.terms:
+            if terms.venue != venue:
+                continue
+            symbol = desk.instruments[terms.index].symbol
+            theirs = 0
+            ids: Tally[tuple[int, str]] = Tally()
+            for fill in account.fills:
+                order = account.orders.get(fill.order_id)
+                named = order.original_client_order_id or order.client_order_id if order else fill.client_order_id
+                is_ours = self._ids.order_id(named) or self._ids.order_id(fill.client_order_id)
+                forced = order is not None and order.is_liquidation
+                if fill.rules.symbol != symbol or not (is_ours or forced):
+                    continue
+                sign = 1 if fill.side == "BUY" else -1
+                theirs += sign * fill.quantity_lots * terms.lot_base_e8
+                if fill.commission_asset == terms.base_asset and not terms.is_perpetual:
+                    theirs -= fill.commission_e8
+                ids[fill.trade_id, fill.side] += 1
+            ours = desk.positions[terms.index].base_e8
+            booked = self._journaled(terms.index)
+            if booked != ids:
+                missing, extra = ids - booked, booked - ids
+                raise Violation(f"fills of {terms.name}: the journal lacks {dict(missing)} and has too many {dict(extra)}")
+            if ours != theirs:
+                raise Violation(f"position of {terms.name}: ours {ours}, the exchange's fills give {theirs} (1e-8)")
+            if terms.is_perpetual:
+                lots = sum(row.amount_lots for (row_symbol, _), row in account.positions.items() if row_symbol == symbol)
+                if lots * terms.lot_base_e8 != ours:
+                    raise Violation(f"position of {terms.name}: ours {ours}, the exchange's {lots * terms.lot_base_e8} (1e-8)")
+
+    def _journaled(self, index: int) -> "Tally[tuple[int, str]]":
+        tally: Tally[tuple[int, str]] = Tally()
+        instrument = self._house.instruments[index]
+        query = "SELECT trade_id, side_code FROM fills WHERE venue = ? AND symbol = ? AND flags & ? = 0"
+        with Reader(self._house.journal_path) as reader:
+            for row in reader.rows(query, (VENUE_NAMES[instrument.venue], instrument.symbol, FLAG_FOREIGN)):
+                tally[int(row["trade_id"]), "BUY" if row["side_code"] > 0 else "SELL"] += 1
+        return tally
+
+    def _same_wallet(self, desk: Desk, name: str, core: VenueCore) -> None:
+        account = core._accounts[self._account]
+        venue = VENUE_NAMES.index(name)
+        if name.endswith("spot"):
+            theirs = {asset: row.free_e8 + row.locked_e8 for asset, row in account.assets.items()}
+        else:
+            theirs = {"USDT": account.wallet_e8}
+        for asset, ours in desk.balances.of_venue(venue).items():
+            if ours != theirs.get(asset, 0):
+                raise Violation(f"balance of {asset} on {name}: ours {ours}, the exchange's {theirs.get(asset, 0)} (1e-8)")
+
+    def _nothing_open(self, desk: Desk) -> None:
+        for name, core in self._cores.items():
+            for order in core._accounts[self._account].open_orders.values():
+                if self._ids.order_id(order.client_order_id):
+                    raise Violation(f"{order.client_order_id} is open on {name} after the stop")
+        live = [order for order in desk.orders.unsettled.values() if not IS_TERMINAL[order.state]]
+        if live:
+            raise Violation(f"{len(live)} orders of ours are not closed after the stop: {live[0].client_order_id.decode()}")
+
+    def is_halted_by_itself(self, operator_halted: bool) -> str:
+        """A HALT that nobody asked for: the books did not agree."""
+        desk: Desk = self._house.role("prepost").desk
+        if desk.kill_switch.state == HALTED and not operator_halted:
+            return "HALTED, and no operator asked for it"
+        return ""

@@ -1,0 +1,273 @@
+"""One seed of the world: the exchange, the house, the faults, the end; then the verdict."""
+
+import shutil
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+
+from reactor.domain.messages import ControlKind, KillSwitch
+from reactor.prepost.orders import IS_TERMINAL
+from reactor.sim.faces.face import Face
+from reactor.sim.faces.spot import SpotFace
+from reactor.sim.faces.usdm import UsdmFace
+from reactor.sim.faults import FaultPlan
+from reactor.sim.funding import FundingParameters
+from reactor.sim.server import SimParameters, open_exchange
+from reactor.sim.world.checks import Checks, Violation
+from reactor.sim.world.faults import Faults, SwitchableFaults
+from reactor.sim.world.house import House, Shard, plan_of
+from reactor.sim.world.network import Cloud
+from reactor.sim.world.story import Story
+from reactor.sim.world.time import BIRTHDAY_NS, BOOT_NS, MS, SECOND, VirtualTime
+
+PUMP_NS_MIN: Final = MS
+PUMP_NS_MAX: Final = 5 * MS
+WARM_NS_MAX: Final = 5 * SECOND  # Until the house may trade in fine weather; then the faults begin.
+CALM_NS_MAX: Final = 60 * SECOND  # After the faults: until both sides agree again (recv windows, bans and backoffs are in it).
+STOP_NS_MAX: Final = 60 * SECOND
+SETTINGS: Final = (
+    # A world of seconds: cooldowns, holding times, lives and keys are shorter than a trader's day, nothing else is.
+    "risk_control.cooldown_s=0.5",
+    "risk_control.signal_age_ms_max=100",
+    "strategy.signals.adaptive_spread.samples_min=10",
+    "strategy.signals.adaptive_spread.window_samples=100",
+    "strategy.signals.position_close.age_s_max=2.0",
+    "strategy.triggers.mt.percentile_min=0.5",
+    "strategy.settlement.period_s=4.0",
+    "strategy.external.poll_us=2000",
+    "exchanges.binance.order_sessions.life_ns=11000000000",
+    "exchanges.binance.order_sessions.keepalive_ns=3000000000",
+    "exchanges.binance.order_sessions.clock_ns=4000000000",
+    "exchanges.binance.order_sessions.drain_ns=2000000000",
+)
+
+
+@dataclass(frozen=True)
+class WorldParameters:
+    """What a world is made of."""
+
+    seconds: float = 20.0  # with faults; the beginning and the end in fine weather come on top
+    density: float = 0.05  # of the market: 0.05 is about 20 messages/s for a pair, 1.0 the captures' 390
+    symbols: tuple[str, ...] = ("BTCUSDT",)
+    faults: tuple[str, ...] = ("all",)  # names of faults.py; "all", or none
+    settings: tuple[str, ...] = ()  # as --set takes them, over the world's own
+    is_told: bool = False  # keep a story
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a seed."""
+
+    seed: int
+    violation: str  # empty: none
+    digest: int
+    story: tuple[str, ...]
+    fills: int
+    orders: int
+    pairs_opened: int
+    faults: int
+    steps: int
+    simulated_s: float
+    real_s: float
+    notes: tuple[str, ...] = ()
+
+
+class World:
+    """See the module."""
+
+    def __init__(self, seed: int, parameters: WorldParameters | None = None) -> None:
+        self.seed = seed
+        self.parameters = parameters = parameters or WorldParameters()
+        self.time = VirtualTime()
+        self.story = Story(self.time, is_told=parameters.is_told)
+        self.dice = Random(f"{seed}:world")
+        maker_like = ("opens_as_maker=true",) if seed % 3 == 0 else ()
+        settings = SETTINGS + tuple(f"strategy.pair_terms.{text}" for text in maker_like) + parameters.settings
+        plan = plan_of(parameters.symbols, settings)
+        sim = SimParameters()
+        sim = replace(
+            sim,
+            generator=replace(sim.generator, seed=seed, symbols=parameters.symbols, density=parameters.density),
+            funding=FundingParameters(seed=seed, interval_s=15, rate_e8=30_000, positive_share=0.8, regime_s=8),
+            face=replace(sim.face, listen_key_life_ms=10_000, lifted_limits=frozenset({"CONNECTIONS"})),
+        )
+        self.exchange, face = open_exchange(sim, BIRTHDAY_NS)
+        self.fault_plan = SwitchableFaults(seed)
+        self.spot = SpotFace(self.exchange.spot, face, self.fault_plan)
+        self.usdm = UsdmFace(self.exchange.usdm, face, self.fault_plan)
+        faces: dict[str, Face] = {"spot": self.spot, "usdm": self.usdm}
+        life_ns = 14 * SECOND  # The venue's 24 h.
+        self.cloud = Cloud(self.time, Random(f"{seed}:network"), self.exchange, faces, self.story, life_ns)
+        self.home = Path(tempfile.mkdtemp(prefix="world-", dir=_fast_directory()))
+        self.house = House(plan, self.time, self.dice, self.cloud, self.story, self.home)
+        self.house.after_pass = self._after_pass
+        cores = {"binance_spot": self.exchange.spot, "binance_usdm": self.exchange.usdm}
+        self.checks = Checks(self.house, cores, 1)
+        self.faults = Faults(self, Random(f"{seed}:faults"), parameters.faults)
+        self.operator_halted = False
+        self.steps = 0
+
+    # -- the clockwork
+
+    def _pump(self) -> None:
+        now_ns = self.time.exchange_ns()
+        self.exchange.advance(now_ns)
+        self.exchange.notices.take()
+        self.cloud.settle()
+        wait_ns = self.exchange.next_due_ns() - now_ns
+        self.time.after(min(max(wait_ns, PUMP_NS_MIN), PUMP_NS_MAX), self._pump)
+
+    def _after_pass(self, shard: Shard) -> None:
+        if shard.plan.kind == "prepost":
+            self.checks.after_prepost(shard.role)
+
+    def run_until(self, until_ns: int) -> None:
+        """Lets the world go on until that time."""
+        step = self.time.step
+        while step(until_ns):
+            self.steps += 1
+
+    def run_while(self, condition: Any, limit_ns: int) -> bool:
+        """Lets it go on while the condition holds. True: it has ceased to hold."""
+        until_ns = self.time.now_ns + limit_ns
+        while condition():
+            if self.time.now_ns >= until_ns:
+                return False
+            self.run_until(min(self.time.now_ns + 20 * MS, until_ns))
+        return True
+
+    # -- the run
+
+    def run(self) -> Verdict:
+        """The whole life of this seed."""
+        started = time.perf_counter()
+        violation = ""
+        try:
+            self._live()
+        except Violation as error:
+            violation = str(error)
+        except Exception as error:
+            if not self.parameters.is_told:
+                import traceback
+
+                where = traceback.extract_tb(error.__traceback__)[-1]
+                violation = f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
+            else:
+                import traceback
+
+                violation = "".join(traceback.format_exception(error))
+        finally:
+            for shard in self.house.shards.values():
+                shard.crash("the end")
+            shutil.rmtree(self.home, ignore_errors=True)
+        orders = sum(len(core._accounts[1].orders) for core in (self.exchange.spot, self.exchange.usdm))
+        fills = sum(len(core._accounts[1].fills) for core in (self.exchange.spot, self.exchange.usdm))
+        return Verdict(
+            self.seed,
+            violation,
+            self.cloud.digest,
+            tuple(self.story.lines),
+            fills,
+            orders,
+            self._pairs_opened,
+            self.faults.count,
+            self.steps,
+            (self.time.now_ns - BOOT_NS) / 1e9,
+            time.perf_counter() - started,
+            tuple(self.notes),
+        )
+
+    _pairs_opened = 0
+
+    @property
+    def notes(self) -> list[str]:
+        """What else is worth knowing of the run."""
+        return self.faults.notes
+
+    def _live(self) -> None:
+        house = self.house
+        self._pump()
+        house.start()
+        if not self.run_while(lambda: not self._may_trade(), WARM_NS_MAX):
+            raise Violation(f"the house does not trade after {WARM_NS_MAX / 1e9:g} s of fine weather: {self._state()}")
+        self.faults.begin(self.time.now_ns + int(self.parameters.seconds * SECOND))
+        self.run_until(self.time.now_ns + int(self.parameters.seconds * SECOND))
+        self.faults.end()
+        house.supervisor.revive()
+        if not self.run_while(lambda: not self._has_agreed(), CALM_NS_MAX):
+            raise Violation(f"no agreement {CALM_NS_MAX / 1e9:g} s after the last fault: {self._state()}")
+        self._check_switch()
+        if self.seed % 2:
+            house.supervisor.control(ControlKind.FLATTEN, ("prepost",), "world")
+        house.supervisor.control(ControlKind.STOP, ("prepost",), "world")
+        if not self.run_while(lambda: not self._is_clean(), STOP_NS_MAX):
+            raise Violation(f"not clean {STOP_NS_MAX / 1e9:g} s after the stop: {self._state()}")
+        self._pairs_opened = house.role("prepost").desk.pairs_opened
+        # What is still on its way arrives; the journal has it after its delay.
+        self.run_until(self.time.now_ns + 500 * MS)
+        self.checks.at_quiescence()
+        self.faults.check_foreign()
+
+    def _check_switch(self) -> None:
+        text = self.checks.is_halted_by_itself(self.operator_halted)
+        if text:
+            raise Violation(f"{text}: {self._state()}")
+
+    # -- questions
+
+    def _may_trade(self) -> bool:
+        role = self.house.role("prepost")
+        return role is not None and role.desk.is_reconciled
+
+    def _has_agreed(self) -> bool:
+        role = self.house.role("prepost")
+        if role is None or self.house.role("engine") is None:
+            return False
+        desk = role.desk
+        if desk.kill_switch.state == KillSwitch.HALTED:
+            return True
+        return bool(desk.is_reconciled)
+
+    def _is_clean(self) -> bool:
+        role = self.house.role("prepost")
+        return role is not None and role.stop.is_clean
+
+    def _state(self) -> str:
+        role = self.house.role("prepost")
+        if role is None:
+            return "prepost is dead"
+        desk = role.desk
+        runs = [
+            f"venue {run.venue}: agreed {run.is_agreed} running {run.is_running} waiting {len(run.waiting)}"
+            f" disputes {list(run.disputes)} last {[str(each) for each in run.last][:3]}"
+            for run in role.settlement.runs.values()
+        ]
+        live = [
+            f"{order.client_order_id.decode()} state {order.state} {order.filled_lots}/{order.venue_filled_lots}"
+            f"/{order.quantity_lots}"
+            for order in desk.orders.unsettled.values()
+        ]
+        open_there = sum(not IS_TERMINAL[order.state] for order in desk.orders.unsettled.values())
+        return (
+            f"switch {desk.kill_switch.state}, halted {desk.kill_switch.is_halted}, sessions {desk.is_session_up},"
+            f" stop phase {role.stop.phase}, pairs {[pair.state for pair in desk.pairs]}, live {open_there} {live[:4]}, {runs}"
+        )
+
+
+def run_seed(seed: int, parameters: WorldParameters) -> Verdict:
+    """One seed; a failing one is run again for its story."""
+    verdict = World(seed, parameters).run()
+    if verdict.violation and not parameters.is_told:
+        return World(seed, replace(parameters, is_told=True)).run()
+    return verdict
+
+
+def _fast_directory() -> str | None:
+    """Memory, where there is some: a journal of a world need not survive the power cut of a real host."""
+    return "/dev/shm" if Path("/dev/shm").is_dir() else None
+
+
+__all__ = ["FaultPlan", "Verdict", "World", "WorldParameters", "run_seed"]
