@@ -39,7 +39,11 @@ strategy:
     position_close: {age_s_max: 2.0}
   triggers:
     mt: {percentile_min: 0.2, spread_min: -0.01, funding_rate_min: 0.00001, rearm_after_ms: 200}
-system: {duration_s: 0, order_id_prefix: "%s", directory: "%s"}
+system:
+  order_id_prefix: "%s"
+  directory: "%s"
+  duration_s: 0
+  %s
 """
 
 
@@ -99,13 +103,13 @@ class Exchange:
 class House:
     """One `crypto-trade run` with its children."""
 
-    def __init__(self, directory: Path, exchange: Exchange, name: str, prefix: str) -> None:
+    def __init__(self, directory: Path, exchange: Exchange, name: str, prefix: str, extra: str = "") -> None:
         self.directory = directory
         self.exchange = exchange
         self.name = name
         self.prefix = prefix
         self.config = directory / f"{name}.yaml"
-        self.config.write_text(LIVELY % (exchange.port, prefix, directory / "runs"))
+        self.config.write_text(LIVELY % (exchange.port, prefix, directory / "runs", extra))
         self.report_path = directory / f"{name}.json"
         self.environment = {**os.environ, "XDG_RUNTIME_DIR": str(directory)}
         self.output = open(directory / f"{name}.out", "ab")  # noqa: SIM115 -- closed by close()
@@ -142,11 +146,11 @@ class House:
         """The log has this sentence so many times."""
         return self.log().count(f'"text": "{text}"') >= times
 
-    def wait_until_trading(self, times: int = 1) -> None:
+    def wait_until_trading(self, times: int = 1, processes: int = 5) -> None:
         """Every role is ready and orders have gone out."""
         wait_for(lambda: self.said("all roles are ready", times) or self.process.poll() is not None, "all roles are ready")
         assert self.process.poll() is None, self.words()
-        wait_for(lambda: len(self.pids()) >= 5, "all processes are noted")
+        wait_for(lambda: len(self.pids()) >= processes, "all processes are noted")
         wait_for(lambda: self.status("orders"), "an order went out")
 
     def status(self, field: str) -> int:
@@ -203,8 +207,8 @@ def exchange(tmp_path: Path) -> Iterator[Exchange]:
 def make_house(tmp_path: Path, exchange: Exchange) -> Iterator[Callable[..., House]]:
     houses: list[House] = []
 
-    def make(name: str = "first", prefix: str = "ct") -> House:
-        houses.append(House(tmp_path, exchange, name, prefix))
+    def make(name: str = "first", prefix: str = "ct", extra: str = "") -> House:
+        houses.append(House(tmp_path, exchange, name, prefix, extra))
         return houses[-1]
 
     yield make

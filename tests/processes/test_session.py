@@ -120,6 +120,34 @@ def test_two_instances_do_not_disturb_each_other_and_a_taken_name_is_refused(mak
     assert second.exchange.open_orders("bb").ours == []
 
 
+def test_the_kill_switch_and_a_reload_are_obeyed_from_another_terminal(make_house: Callable):
+    house = make_house()
+    house.wait_until_trading()
+    for command, state in (("halt", "HALTED"), ("resume", "RUNNING"), ("reduce-only", "REDUCE_ONLY"), ("resume", "RUNNING")):
+        done = house.command(command, "--instance", house.name)
+        assert done.returncode == 0
+        assert state in done.stdout
+    text = house.config.read_text()
+    house.config.write_text(text.replace("cooldown_s: 0.3", "cooldown_x: 0.3"))
+    refused = house.command("reload", "--instance", house.name)
+    assert refused.returncode == 1
+    assert "did you mean 'cooldown_s'" in refused.stderr
+    house.config.write_text(text.replace("cooldown_s: 0.3", "cooldown_s: 0.2"))
+    assert "reloaded as generation 1" in house.command("reload", "--instance", house.name).stdout
+    cancelled = house.command("cancel-all", "--instance", house.name)
+    assert cancelled.returncode == 0, cancelled.stderr
+    assert "0 of ours still open" in cancelled.stdout
+    assert house.end() == 0, house.words()
+
+
+def test_roles_that_share_one_shard_trade_like_roles_of_their_own(make_house: Callable):
+    house = make_house(extra="placement: {colocate: [[feed-0, collector, prepost, engine]]}")
+    house.wait_until_trading(processes=2)
+    assert len(house.pids()) == 2, "the journal writer, and everybody else"
+    assert house.end() == 0, house.words()
+    assert_books_agree(house)
+
+
 def test_a_port_in_use_is_one_clear_message(tmp_path: Path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
