@@ -364,7 +364,7 @@ class Recorder:
                     "a torn file was recovered", symbol=symbol, lines=recovered.lines, saved=recovered.saved_lines,
                     torn_bytes=recovered.torn_bytes,
                 )  # fmt: skip
-            for is_derived in (False, True):
+            for is_derived in {stream.is_derived for stream in self._reader.streams}:
                 recording.on_lost(recovered.last_ns, "the recorder was not running", is_derived)
 
     def _tick(self, source: Source, snapshots: Snapshots, now_ns: int) -> None:

@@ -303,13 +303,14 @@ class Topics:
     def _hear(self, publishers: _Publishers, source: int, sequence: int, now_ns: int) -> None:
         last = publishers.sequences.get(source)
         publishers.sequences[source] = sequence
+        is_first = publishers.last_ns == 0
         publishers.last_ns = now_ns
         is_restarted = last is not None and sequence <= last
         if is_restarted:
             self._log.warning("the system's feed was restarted", instance=publishers.instance, feed=source)
             if len(self._publishers) == 1:
                 self._lose(f"the feed of {publishers.instance} was restarted")
-        if is_restarted or publishers.is_silent:
+        if is_restarted or is_first or publishers.is_silent:
             publishers.is_silent = False
             self._find()
 

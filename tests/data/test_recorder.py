@@ -211,7 +211,7 @@ def test_redundant_sessions_write_everything_once(steady: Stage) -> None:
 
 
 def test_dropped_and_doubled_and_overtaken_messages_are_gaps_or_written_once(tmp_path: Path, venue: str) -> None:
-    faults = {"drop_rate": 0.01, "duplicate_rate": 0.05, "reorder_rate": 0.01}
+    faults = {"drop_rate": 0.05, "duplicate_rate": 0.05, "reorder_rate": 0.01}
     for stage in staged(tmp_path, venue, faults=faults):
         recorder = stage.start()
         time.sleep(2.5)
@@ -220,7 +220,7 @@ def test_dropped_and_doubled_and_overtaken_messages_are_gaps_or_written_once(tmp
         texts = stage.texts()
         assert sum(texts.values()) > 200
         assert max(texts.values()) == 1
-        assert any(gap["stream"] == "depth" for gap in stage.gaps())
+        assert {gap["stream"] for gap in stage.gaps()} & {"depth", "trade"}
 
 
 def test_a_full_disk_is_an_alarm_a_clean_stop_and_a_failure(steady: Stage) -> None:
