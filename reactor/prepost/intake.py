@@ -157,7 +157,7 @@ class Intake:
         decision.price_ticks = event.price_ticks
         decision.order_type = LIMIT
         decision.time_in_force = IOC
-        decision.through_ticks = 2
+        decision.through_ticks = desk.parameters.construction.unpaired_through_ticks
         desk.decide(decision)
 
     def _on_close(self, event: Event) -> None:

@@ -16,7 +16,7 @@ class ConstructionParameters:
     book_age_ms_max: int = 2_000  # opening orders; a quiet symbol updates at least once per second
     hedge_book_age_ms_max: int = 10_000  # hedges and unwinds; beyond it they are priced from the other leg's fill
     place_deadline_ms: int = 1_000  # an order that the engine has not sent by then is not sent any more; 0: no limit
-    unpaired_through_ticks: int = 20  # how far through the book goes what takes back a position without a pair
+    unpaired_through_ticks: int = 20  # how far through the book a taker order without a pair goes
     mark_period_ms: int = 100  # equity, exposure and unrealised PnL are recomputed this often
 
 

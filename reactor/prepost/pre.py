@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from reactor.domain.messages import FLAG_HEDGE, FLAG_URGENT, EventKind, OrderType, Reason, TimeInForce
+from reactor.domain.messages import FLAG_HEDGE, FLAG_REDUCE_ONLY, FLAG_URGENT, EventKind, OrderType, Reason, TimeInForce
 from reactor.domain.units import E8
 from reactor.prepost.orders import OrderEvent
 from reactor.prepost.pipeline import PreStage, pre_stage
@@ -131,7 +131,7 @@ class OrderConstruction(PreStage):
         if lots < terms.lots_min:
             return BELOW_MINIMUM
         # A reduce-only order on futures may be of any notional; all others keep to the venue's minimum.
-        if notional_e8 < terms.notional_min_e8 and not (terms.is_perpetual and decision.flags & 1):
+        if notional_e8 < terms.notional_min_e8 and not (terms.is_perpetual and decision.flags & FLAG_REDUCE_ONLY):
             return BELOW_MINIMUM
         rules = desk.rules
         for check in rules.order_fast if decision.is_fast else rules.order:

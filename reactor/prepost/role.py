@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 
 from reactor.domain.errors import ConfigError
 from reactor.domain.instrument import Instruments
-from reactor.domain.messages import CommandKind, ControlKind, Stage, text_of
+from reactor.domain.messages import CommandKind, ControlKind, ReportKind, Stage, text_of
 from reactor.journal.memory import History
 from reactor.loop.clock import Clock
 from reactor.loop.counters import Metrics, Span
@@ -61,7 +61,7 @@ EVENTS_PER_PASS_MAX: Final = 64
 RISK_PERIOD_NS: Final = 20_000_000  # The portfolio's row; position rows go out with every pass that changed them.
 CANCEL_ALL_OURS: Final = int(CommandKind.CANCEL_ALL_OURS)
 STAGE_REPORT: Final = int(Stage.REPORT)
-STAGE_ACK: Final = int(Stage.ACK)
+REPORT_ACK: Final = int(ReportKind.ACK)
 OPENING: Final = int(PairState.OPENING)
 ACK_SPANS: Final = tuple(
     int(span)
@@ -215,7 +215,7 @@ class PrepostRole:
     def _stamp(self, report: Any) -> None:
         """Every stage that the answered order has passed, into the histograms (the first answer of an order only)."""
         header = report.header
-        if header.kind == 0 and self._metrics.histograms:  # REPORT_ACK
+        if header.kind == REPORT_ACK and self._metrics.histograms:
             stages = list(header.stage_ns)
             stages[STAGE_REPORT] = self.desk.now_ns
             self._metrics.record_stages(stages, ACK_SPANS)
