@@ -33,6 +33,7 @@ from shm.wake import Bell
 
 HEARTBEAT_AGE_NS_MAX = 1_000_000_000  # Neighbours of a role count it as dead after a second without a pass.
 EXIT_CONFIG = 2
+FLOW = ("feed", "collector", "prepost", "engine", "journal")
 SHORT_SLICE_US = 100  # The kernel's minimum: who stands between a tick and an order is served first where cores are shared.
 HOT_KINDS = ("feed", "collector", "prepost", "engine")
 CONNECT_WAIT_NS = 200_000_000  # The supervisor looks every 20 ms.
@@ -47,12 +48,12 @@ def open_rows_of(memory: Memory, rows: RowsPlan) -> RowsReader:
 
 def open_consumer_of(memory: Memory, link: LinkPlan) -> Consumer:
     """The reading end of a link of the plan."""
-    return open_consumer(memory, link.name, link.capacity, SIZE[link.message], VIEW[link.message])
+    return open_consumer(memory, link.name, link.capacity, SIZE[link.message], VIEW[link.message], link.lanes)
 
 
 def open_producer_of(memory: Memory, link: LinkPlan, wake_fd: int) -> Producer:
     """The writing end of a link of the plan. `wake_fd`: the bell of the shard that reads."""
-    return open_producer(memory, link.name, link.capacity, SIZE[link.message], VIEW[link.message], wake_fd)
+    return open_producer(memory, link.name, link.capacity, SIZE[link.message], VIEW[link.message], wake_fd, link.lanes)
 
 
 class Wires:
@@ -63,6 +64,7 @@ class Wires:
         self.shard = shard
         self.memory = memory
         self.inputs: list[Consumer] = []  # they wake this shard
+        self.neighbours: list[Consumer] = []  # between two roles of this shard
         self.links: list[Link] = []  # everything that wants refresh
         self._heap: dict[str, tuple[Producer, Consumer]] = {}
         self._links = {link.name: link for link in plan.links}
@@ -75,7 +77,7 @@ class Wires:
 
     def _inside(self, link: LinkPlan) -> tuple[Producer, Consumer]:
         if link.name not in self._heap:
-            self._heap[link.name] = heap_ring(link.capacity, SIZE[link.message], VIEW[link.message], name=link.name)
+            self._heap[link.name] = heap_ring(link.capacity, SIZE[link.message], VIEW[link.message], link.lanes, name=link.name)
         return self._heap[link.name]
 
     def producer(self, name: str) -> Producer:
@@ -91,7 +93,11 @@ class Wires:
     def consumer(self, name: str) -> Consumer:
         """The reading end of a link."""
         link = self._links[name]
-        consumer = self._inside(link)[1] if self._is_inside(link) else open_consumer_of(self.memory, link)
+        if self._is_inside(link):
+            consumer = self._inside(link)[1]
+            self.neighbours.append(consumer)
+        else:
+            consumer = open_consumer_of(self.memory, link)
         self.inputs.append(consumer)
         self.links.append(consumer)
         return consumer
@@ -169,7 +175,7 @@ class Bench:
         if not self.networks:
             from reactor.net.session import UvloopNetwork
 
-            network = UvloopNetwork(on_error=self._on_error, on_activity=self.shard.request_pass)
+            network = UvloopNetwork(on_error=self._on_error, on_activity=self.shard.on_activity)
             self.shard.on_close(network.close)
             self.networks.append(network)
         return self.networks[0]
@@ -392,7 +398,9 @@ def build(plan: Plan, shard_plan: ShardPlan, shard: Shard, credentials: Credenti
             plan, role_plan, role_plan.read_parameters(), wires, shard, clock, metrics, log, credentials, instruments, networks
         )
         cells.append(Cell(BUILDERS[role_plan.kind](bench), metrics, log))
-    shard.plug(cells, wires.inputs, wires.links)
+    flow = {kind: place for place, kind in enumerate(FLOW)}
+    cells.sort(key=lambda cell: flow[plan.role(cell.role.name).kind])  # Built in order of start, worked in order of the flow.
+    shard.plug(cells, wires.inputs, wires.links, wires.neighbours)
 
 
 def main(arguments: list[str]) -> int:
@@ -404,12 +412,14 @@ def main(arguments: list[str]) -> int:
         from reactor.config.secrets import take_over
 
         credentials = take_over(int(arguments[2]))
+    is_hot = any(plan.role(name).kind in HOT_KINDS for name in shard_plan.roles)
     parameters = ShardParameters(
         shard_plan.name,
         shard_plan.core,
         WaitPolicy(shard_plan.wait_policy),
         shard_plan.hybrid_spin_us,
-        slice_us=SHORT_SLICE_US if any(plan.role(name).kind in HOT_KINDS for name in shard_plan.roles) else 0,
+        slice_us=SHORT_SLICE_US if is_hot else 0,
+        is_hot=is_hot,
     )
     shard = Shard(parameters, SystemClock(), shard_plan.wake_fd, Bell(shard_plan.wake_fd).silence)
     try:

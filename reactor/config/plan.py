@@ -18,9 +18,9 @@ SUPERVISOR = "supervisor"
 SIGNALS_CAPACITY = 1024  # State-like signals conflate; edge-like ones come by the dozen. 64 collector passes.
 EVENTS_CAPACITY = 1024  # A grid of 64 quotes per trigger fits many times; prepost takes 64 per pass.
 COMMANDS_CAPACITY = 4096  # 10 000 orders/s for 0.4 s: longer than any pause of the engine that is not a fault.
-REPORTS_CAPACITY = 8192  # Two reports per order, and snapshots of a whole account at once.
+REPORTS_CAPACITY = 4096  # Two reports per order, and snapshots of a whole account at once; 2 MB per lane.
 RESPONSES_CAPACITY = 4096  # One per report that a strategy cares for.
-JOURNAL_CAPACITY = 16384  # A slow disk may stall for a second or two at full speed.
+JOURNAL_CAPACITY = 8192  # Two thousand orders' lives while a disk stalls; then prepost opens nothing more.
 CONTROL_CAPACITY = 64  # A human asks.
 LOG_CAPACITY = 1024  # Sampled; a full ring drops and counts.
 
@@ -63,6 +63,7 @@ class LinkPlan:
     producer: str
     consumer: str
     capacity: int
+    lanes: int = 2
 
 
 @dataclass(frozen=True)
@@ -130,15 +131,15 @@ def links_of(roles: tuple[RolePlan, ...]) -> tuple[LinkPlan, ...]:
             links.append(LinkPlan("commands", "command", prepost, engine, COMMANDS_CAPACITY))
             links.append(LinkPlan("reports", "report", engine, prepost, REPORTS_CAPACITY))
         for journal in names["journal"]:
-            links.append(LinkPlan("journal", "journal", prepost, journal, JOURNAL_CAPACITY))
+            links.append(LinkPlan("journal", "journal", prepost, journal, JOURNAL_CAPACITY, lanes=1))
         links += (
             LinkPlan(f"responses.{role.name}", "response", prepost, role.name, RESPONSES_CAPACITY)
             for role in roles
             if role.kind == "feed" and role.has_strategies
         )
     for role in roles:
-        links.append(LinkPlan(f"control.{role.name}", "control", SUPERVISOR, role.name, CONTROL_CAPACITY))
-        links.append(LinkPlan(f"log.{role.name}", "log", role.name, SUPERVISOR, LOG_CAPACITY))
+        links.append(LinkPlan(f"control.{role.name}", "control", SUPERVISOR, role.name, CONTROL_CAPACITY, lanes=1))
+        links.append(LinkPlan(f"log.{role.name}", "log", role.name, SUPERVISOR, LOG_CAPACITY, lanes=1))
     return tuple(links)
 
 

@@ -65,12 +65,30 @@ class Dashboard:
             f"funding {usdt(risk['funding_e8'])}   net exposure {usdt(risk['net_exposure_e8'])}   "
             f"equity {usdt(risk['equity_e8'])} USDT   open orders {risk['open_orders']}   success rate {rate}"
         )
-        parts: list[RenderableType] = [head, money, Columns([_roles(picture), _tops(picture)]), _positions(picture)]
+        parts: list[RenderableType] = [
+            head,
+            money,
+            _signals(picture),
+            Columns([_roles(picture), _tops(picture)]),
+            _positions(picture),
+        ]
         if picture.latency_us:
             parts.append(latency_table(picture.latency_us))
         if self._messages:
             parts.append(Panel("\n".join(self._messages), title="lately", title_align="left"))
         return Group(*parts)
+
+
+def _signals(picture: Picture) -> Text:
+    """What the collector made of the feeds' signals, and how the private sessions are."""
+    counters = {role.kind: role.counters for role in picture.roles}
+    collector, engine = counters.get("collector", {}), counters.get("engine", {})
+    return Text(
+        f"signals {collector.get('signals', 0):,}   triggers evaluated {collector.get('evaluations', 0):,}   "
+        f"events {collector.get('events', 0):,}   stale {collector.get('stale', 0):,}   "
+        f"private sessions {engine.get('sessions_up', 0)} up, worst health {engine.get('session_score_min', 0)}, "
+        f"round trip {engine.get('rtt_us', 0):,} µs"
+    )
 
 
 def _roles(picture: Picture) -> Table:
