@@ -2,7 +2,7 @@
 
 from enum import IntEnum
 
-from reactor.domain.messages import COUNTERS_MAX
+from reactor.domain.messages import COUNTERS_MAX, Reason
 
 
 class Counter(IntEnum):
@@ -45,9 +45,33 @@ class Counter(IntEnum):
     HELD_COMMANDS = 34  # gauge
     REJECTS = 35
     EVENTS_MALFORMED = 36
-    # One counter per reason of our own (reason_e 1..30); the last one takes every other.
+    # One counter per reason of our own: REFUSED + reason_e; the last one takes every other.
     REFUSED = 48
-    REFUSED_LAST = 48 + 40
+    REFUSED_SIGNAL_TOO_OLD = REFUSED + 1
+    REFUSED_COOLDOWN = REFUSED + 2
+    REFUSED_POSITION_LIMIT = REFUSED + 3
+    REFUSED_CAPITAL_LIMIT = REFUSED + 4
+    REFUSED_PENDING_ORDERS = REFUSED + 5
+    REFUSED_TOTAL_EXPOSURE = REFUSED + 6
+    REFUSED_DAILY_TRADES = REFUSED + 7
+    REFUSED_MARGIN_RATIO = REFUSED + 8
+    REFUSED_PRICE_COLLAR = REFUSED + 9
+    REFUSED_ORDER_NOTIONAL = REFUSED + 10
+    REFUSED_ORDER_RATE = REFUSED + 11
+    REFUSED_DAILY_LOSS = REFUSED + 12
+    REFUSED_KILL_SWITCH = REFUSED + 13
+    REFUSED_BELOW_MINIMUM = REFUSED + 14
+    REFUSED_NO_BOOK = REFUSED + 15
+    REFUSED_NOT_RECONCILED = REFUSED + 16
+    REFUSED_NO_INVENTORY = REFUSED + 17
+    REFUSED_ALREADY_HEDGED = REFUSED + 18
+    REFUSED_PAIR_BUSY = REFUSED + 19
+    REFUSED_NO_SESSION = REFUSED + 21
+    REFUSED_BACKPRESSURE = REFUSED + 24
+    REFUSED_STAGE_REFUSED = REFUSED + 26
+    REFUSED_SYMBOL_HALTED = REFUSED + 27
+    REFUSED_LAST = REFUSED + 40
 
 
 assert Counter.REFUSED_LAST < COUNTERS_MAX, "counters fit the metrics row"
+assert Counter.REFUSED_SYMBOL_HALTED == Counter.REFUSED + Reason.SYMBOL_HALTED, "refusals are numbered by their reason"

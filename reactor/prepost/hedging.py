@@ -50,7 +50,7 @@ PAIR_OPENED: Final = int(ResponseKind.PAIR_OPENED)
 PAIR_CLOSED: Final = int(ResponseKind.PAIR_CLOSED)
 IDLE, OPENING, OPEN, CLOSING, UNWINDING = (int(state) for state in PairState)
 LEG_OPEN, LEG_HEDGE, LEG_UNWIND = int(Leg.OPEN), int(Leg.HEDGE), int(Leg.UNWIND)
-UNKNOWN: Final = int(OrderState.UNKNOWN)
+NOT_SENT: Final = int(OrderState.NOT_SENT)
 RESTING: Final = frozenset({int(OrderState.ACKNOWLEDGED), int(OrderState.PARTIALLY_FILLED)})
 NEVER_NS: Final = 2**62
 UNKNOWN_PAUSE_NS: Final = 10 * MS  # Until the venues' fills are known after a start, the pair is looked at this often.
@@ -142,14 +142,16 @@ class Hedging:
             pair.hedge_retry_ns = 0
             if not pair.has_orders(LEG_HEDGE):
                 pair.hedge_attempts = 0
+                pair.hedge_refusals = 0
                 pair.naked_since_ns = 0
             return
         now_ns = desk.now_ns
         parameters = pair.parameters
         if pair.naked_since_ns == 0:
             pair.naked_since_ns = now_ns
-        has_failed = pair.hedge_attempts >= parameters.hedge_attempts_max
-        is_late = now_ns - pair.naked_since_ns > parameters.hedge_patience_ms * MS
+        has_failed = pair.hedge_refusals >= parameters.hedge_attempts_max
+        # After an engine's death the first attempt comes back unsent and old: one more is tried before giving up.
+        is_late = pair.hedge_attempts > 1 and now_ns - pair.naked_since_ns > parameters.hedge_patience_ms * MS
         if (has_failed or is_late) and pair.state in (OPENING, OPEN) and not pair.has_orders(LEG_HEDGE):
             self._give_up(pair)
             return
@@ -186,14 +188,14 @@ class Hedging:
 
     def _hedge(self, pair: Pair, lots: int, cause: Outcome | None, signal_id: int, stages: object) -> int:
         is_reducing = pair.is_hedge_reducing(lots)
-        decision = self._fill(pair, pair.hedge, LEG_HEDGE, lots, pair.parameters.hedge_through_ticks, pair.hedge_attempts)
+        decision = self._fill(pair, pair.hedge, LEG_HEDGE, lots, pair.parameters.hedge_through_ticks, pair.hedge_refusals)
         decision.event = EVENT_HEDGE
         decision.flags = FLAG_HEDGE | (FLAG_REDUCE_ONLY if is_reducing and pair.hedge.is_perpetual else 0)
         decision.attempt = pair.hedge_attempts
         self._trace(decision, pair, cause, signal_id, stages)
         reason = self._desk.decide(decision)
         if reason:
-            self._hedge_failed(pair, reason)
+            self._hedge_failed(pair, reason, has_reached_venue=False)
         return reason
 
     def _work_open_leg_home(self, pair: Pair) -> None:
@@ -323,7 +325,7 @@ class Hedging:
                 pair.hedge_attempts = max(1, pair.hedge_attempts)
                 pair.naked_since_ns = self._desk.now_ns
             else:
-                self._hedge_failed(pair, order.reason)
+                self._hedge_failed(pair, order.reason, has_reached_venue=order.state != NOT_SENT)
         elif order.leg == LEG_UNWIND:
             if order.filled_lots:
                 pair.unwind_attempts = 0
@@ -331,9 +333,10 @@ class Hedging:
                 pair.unwind_attempts += 1
                 pair.unwind_retry_ns = self._desk.now_ns + self._pause_ns(pair, pair.unwind_attempts)
 
-    def _hedge_failed(self, pair: Pair, reason: int) -> None:
+    def _hedge_failed(self, pair: Pair, reason: int, *, has_reached_venue: bool) -> None:
         desk = self._desk
         pair.hedge_attempts += 1
+        pair.hedge_refusals += has_reached_venue
         pair.hedge_retry_ns = desk.now_ns + self._pause_ns(pair, pair.hedge_attempts)
         desk.metrics.count(Counter.HEDGES_FAILED)
         desk.log.warning("a hedge failed", pair=pair.pair_id, attempt=pair.hedge_attempts, reason=reason)

@@ -45,10 +45,10 @@ class PairParameters:
     clips_max: int = 1  # clips that an open pair may grow to; further opens are refused as PAIR_BUSY
     hedge_through_ticks: int = 20  # first attempt; doubled with every further one, up to the collar
     hedge_echo_ms_max: float = 10.0  # the collector's event must be back by then, or prepost hedges by itself
-    hedge_attempts_max: int = 6  # without any fill; then the open leg is unwound and the instrument halted
+    hedge_attempts_max: int = 6  # refused or unfilled by the venue; then the open leg is unwound and the instrument halted
     hedge_backoff_ms_first: float = 20.0  # doubled with every attempt
     hedge_backoff_ms_max: float = 1_000.0
-    hedge_patience_ms: int = 5_000  # a leg is naked for at most this long while hedges cannot even be sent
+    hedge_patience_ms: int = 5_000  # hedges that do not even reach the venue are tried for this long; then likewise
     unwind_attempts_max: int = 10  # then STUCK
     close_through_ticks: int = 2  # open leg's close; doubled like the hedge
 
@@ -135,7 +135,8 @@ class Pair:
         self.funding_start_e8 = 0
         # The hedge conversation.
         self.echo_due_ns = 0  # a required hedge was reported and not seen back yet
-        self.hedge_attempts = 0
+        self.hedge_attempts = 0  # that brought nothing
+        self.hedge_refusals = 0  # of these, those that reached the venue
         self.hedge_retry_ns = 0
         self.naked_since_ns = 0  # since when something is required
         self.unwind_attempts = 0
@@ -254,6 +255,7 @@ class Pair:
         """Nothing is due and nothing has failed."""
         self.echo_due_ns = 0
         self.hedge_attempts = 0
+        self.hedge_refusals = 0
         self.hedge_retry_ns = 0
         self.naked_since_ns = 0
         self.unwind_attempts = 0

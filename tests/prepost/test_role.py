@@ -217,6 +217,26 @@ def test_hedges_that_cannot_be_sent_unwind_after_a_bounded_time(room: Room):
     room.check_books()
 
 
+def test_a_short_loss_of_the_session_is_no_reason_to_unwind(room: Room):
+    room.venue.script = [fills_whole, *[is_not_sent()] * 8, fills_whole]
+    room.open()
+    room.run(6_000)
+    assert room.venue.positions[PERP] == -2
+    assert not any(room.desk.kill_switch.is_halted)
+
+
+def test_an_engine_that_was_dead_for_long_gets_one_more_attempt(room: Room):
+    room.venue.script = [fills_whole, says_nothing, fills_whole]
+    room.open()
+    room.run(6_500)  # the hedge lies in a dead engine's ring
+    hedge = room.venue.places[1]
+    del room.venue.orders[hedge.client_order_id]
+    room.venue.say(ReportKind.NOT_SENT, hedge, reason=int(Reason.QUEUED_BEFORE_RESTART))
+    room.run(500)
+    assert room.venue.positions[PERP] == -2
+    assert not any(room.desk.kill_switch.is_halted)
+
+
 def test_an_open_leg_that_cannot_be_closed_stays_hedged_and_halted(room: Room):
     room.open()
     room.settle()
