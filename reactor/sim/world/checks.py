@@ -39,7 +39,7 @@ class Checks:
         self._restricted_since_ns: dict[str, int] = {}
         self._naked_since_ns: dict[int, int] = {}
         self._illegal_seen = 0
-        self.is_hedging_possible = True  # the world says so: nothing that a hedge needs is broken by a fault
+        self.blocked_until_ns = 0  # until then a fault alone may keep a leg from being hedged
         self.count = 0
 
     # -- after every pass of prepost
@@ -109,10 +109,10 @@ class Checks:
     def _hedged(self, desk: Desk) -> None:
         """Every opening fill is hedged or unwound in bounded time: seen in the exchange's own positions."""
         now_ns = desk.now_ns
+        if now_ns < self.blocked_until_ns:
+            self._naked_since_ns.clear()
+            return
         for pair in desk.pairs:
-            if not self.is_hedging_possible:
-                self._naked_since_ns.pop(pair.pair_id, None)
-                continue
             ticks = desk.money.mark_ticks(pair.hedge.index)
             lots = pair.hedge.lots_nearest(-pair.open_position.base_e8 - pair.hedge_position.base_e8)
             both_small = not pair.open.is_tradable(

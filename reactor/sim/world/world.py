@@ -107,7 +107,8 @@ class World:
         cores = {"binance_spot": self.exchange.spot, "binance_usdm": self.exchange.usdm}
         self.checks = Checks(self.house, cores, 1)
         self.faults = Faults(self, Random(f"{seed}:faults"), parameters.faults)
-        self.operator_halted = False
+        self.operator_halted = False  # at any time of this run
+        self.operator_restricted = False
         self.steps = 0
 
     # -- the clockwork
@@ -215,6 +216,11 @@ class World:
         text = self.checks.is_halted_by_itself(self.operator_halted)
         if text:
             raise Violation(f"{text}: {self._state()}")
+
+    def supervise_nothing(self) -> None:
+        """Every process of ours is gone at once."""
+        for shard in self.house.shards.values():
+            shard.crash("power cut")
 
     # -- questions
 
