@@ -6,6 +6,7 @@ import pytest
 
 from reactor.config.describe import commented_yaml
 from reactor.config.load import load
+from reactor.domain.errors import ConfigError
 
 FOLDER = Path(__file__).resolve().parents[2] / "deploy" / "config"
 OPTIONS = {"replay": {"exchanges.binance.simulated.replay_paths": ["captures"]}}
@@ -13,8 +14,11 @@ OPTIONS = {"replay": {"exchanges.binance.simulated.replay_paths": ["captures"]}}
 
 @pytest.mark.parametrize("name", ["generated", "replay", "demo", "testnet", "live"])
 def test_a_complete_config_loads_to_its_profile(name: str):
-    whole = load(path=FOLDER / f"{name}.yaml", options=OPTIONS.get(name))
-    assert whole == load(name, options=OPTIONS.get(name)), "run python deploy/config/write.py"
+    try:
+        whole = load(path=FOLDER / f"{name}.yaml", options=OPTIONS.get(name))
+    except ConfigError as error:
+        pytest.fail(f"a parameter has changed: run python deploy/config/write.py ({error})")
+    assert whole == load(name, options=OPTIONS.get(name)), "a parameter has changed: run python deploy/config/write.py"
 
 
 def test_what_is_written_loads_to_the_same_config(tmp_path: Path):
