@@ -27,6 +27,7 @@ from shm.topic import MESSAGES_PER_PASS_MAX, TopicSubscriber
 
 SECOND_NS: Final = 1_000_000_000
 SILENCE_NS: Final = 5 * SECOND_NS  # A system that lives says something of some symbol more often.
+WISH_AFTER_NS: Final = SECOND_NS  # A symbol that the system follows anyway has spoken by then.
 PASSES_MAX: Final = 16  # Of MESSAGES_PER_PASS_MAX, before the rest of the recorder has its turn.
 _EVERY_FRAME: Final = 1
 
@@ -276,9 +277,7 @@ class Topics:
         self._clock = clock
         self._log = log
         self._publishers = [_Publishers(instance) for instance in instances]
-        for publishers in self._publishers:
-            for symbol in recordings:
-                publishers.topic.want(f"{venue.name}:{symbol}")
+        self._wish_due_ns = clock.monotonic_ns() + WISH_AFTER_NS
 
     @property
     def is_up(self) -> bool:
@@ -298,7 +297,17 @@ class Topics:
                 if len(messages) < MESSAGES_PER_PASS_MAX:
                     break
             self._watch(publishers, now_ns)
+        if self._wish_due_ns and now_ns >= self._wish_due_ns:
+            self._wish_due_ns = 0
+            self._wish()
         return taken
+
+    def _wish(self) -> None:
+        """Asks for the symbols that nobody brings by himself: every feed that is asked opens the streams anew."""
+        for symbol, recording in self._recordings.items():
+            if not recording.statistics.by_stream:
+                for publishers in self._publishers:
+                    publishers.topic.want(f"{self._venue.name}:{symbol}")
 
     def _hear(self, publishers: _Publishers, source: int, sequence: int, now_ns: int) -> None:
         last = publishers.sequences.get(source)
