@@ -10,16 +10,16 @@
 
     role.py         the door: reads rings, keeps deadlines          publish.py     writes rings and rows; record.py the journal
     desk.py         the trading state and what moves it             parameters.py  every number a trader may set
-    intake.py       an event becomes decisions                      terms.py       an instrument's constants, in integers
+    intake.py       an event becomes decisions                      reports.py     a report becomes a change of the books
     pipeline.py     stages by name, flattened                       pre.py post.py the ten stages
-    risk.py         RiskRule, the rules, the kill switch            quota.py       reserved once, returned once
-    orders.py       the order machine, the order book of ours       positions.py   position, average price, realised PnL
+    risk.py         RiskRule and the rules                          kill_switch.py RUNNING, REDUCE_ONLY, HALTED
+    orders.py       the order machine, the order book of ours       quota.py       reserved once, returned once
     pairs.py        the arbitrage pair, its one hedge ledger        hedging.py     works a pair's legs to their targets
-    balances.py     what we should own, per asset                   valuation.py   marks, exposure, equity, PnL of the day
-    intake: grids   quotes.py, wanted against live orders
-    reconcile.py    ours against the venue's → differences          settle.py      runs it, asks, applies the rules
-    inquiry.py      orders whose fate nobody told us                stop.py        the way out
-    restore.py      what the journal remembers (journal/memory.py), booked again
+    positions.py    position, average price, realised PnL           valuation.py   marks, exposure, equity, PnL of the day
+    balances.py     what we should own, per asset                   terms.py       an instrument's constants, in integers
+    reconcile.py    ours against the venue's → differences          settle.py      asks, compares, applies the rules
+    inquiry.py      orders whose fate nobody told us                quotes.py      wanted grid against live orders
+    restore.py      what the journal remembers, booked again        stop.py        the way out
 
 Owns      orders, positions, pairs, quota, PnL, expected balances, kill switch: the only copy.
 Reads     event ring (from collector), report ring (from engine), book tops, the collector's heartbeat.
