@@ -86,7 +86,7 @@ class Refusals:
     """Stands before a venue's matching and refuses some new orders without effect, or a symbol altogether."""
 
     def __init__(self, core: VenueCore, rows: tuple[tuple[int, str], ...], dice: Random) -> None:
-        self._place = core.place
+        self.place_unhindered = core.place
         self._rows = rows
         self._dice = dice
         self.rate = 0.0
@@ -103,7 +103,7 @@ class Refusals:
             code, text = self._rows[int(self._dice.random() * len(self._rows))]
             status = 503 if code in (-1001, -1008) else 429 if code in (-1003, -1015) else 400
             return Refusal(code, text, status)
-        return self._place(account_id, fields, now_ns, is_test=is_test)
+        return self.place_unhindered(account_id, fields, now_ns, is_test=is_test)
 
 
 class Faults:
@@ -254,11 +254,11 @@ class Faults:
         world = self._world
         now_ns = world.time.exchange_ns()
         symbol = world.parameters.symbols[0]
-        for core in (world.exchange.spot, world.exchange.usdm):
+        for core, refusals in zip((world.exchange.spot, world.exchange.usdm), self._refusals, strict=True):
             price = core.symbols[symbol].price_text(int(core.mid_e8(symbol) * 0.97) // core.symbols[symbol].tick_e8)
             fields = {"symbol": symbol, "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.01", "price": price,
                       "newClientOrderId": FOREIGN_ID}  # fmt: skip
-            answer = core.place(1, fields, now_ns)
+            answer = refusals.place_unhindered(1, fields, now_ns)
             assert isinstance(answer, Placed), f"the stranger's order was refused: {answer}"
         world.cloud.settle()
 

@@ -133,6 +133,7 @@ class Line:
         self._is_served = False  # The face knows it.
         self._has_ended = False  # The listener has heard, or will hear, on_close.
         self._is_cut = False  # Nothing arrives any more, in either direction.
+        self._is_closing = False  # by the venue: it says nothing more
         self._up_ns = 0  # when the last message of a direction arrives
         self._down_ns = 0
         self._held: bytes | None = None  # a market message that its successor overtakes
@@ -233,7 +234,7 @@ class Line:
 
     def down(self, payload: bytes, kind: int, delay_ns: int) -> None:
         """One frame of the face."""
-        if self._is_cut or not self._is_served:
+        if self._is_cut or self._is_closing or not self._is_served:
             return
         cloud = self.cloud
         weather, dice = cloud.weather, cloud.dice
@@ -279,14 +280,15 @@ class Line:
         self._is_cut = True
         cloud = self.cloud
         cloud.time.after(int(cloud.dice.random() * NOTICE_NS_MAX), self._end, reason)
-        self._unserve()
+        cloud.time.after(0, self._unserve)  # Not from inside of the face's own sending.
 
     def close_by_venue(self, code: int, reason: str) -> None:
         """The exchange closes it in order: what it has sent before still arrives."""
-        if not self._is_served or self._is_cut:
+        if not self._is_served or self._is_cut or self._is_closing:
             return
-        self._unserve()
+        self._is_closing = True
         cloud = self.cloud
+        cloud.time.after(0, self._unserve)
         self._down_ns = max(self._down_ns, cloud.time.now_ns + cloud.delay_ns())
         cloud.time.at(self._down_ns, self._end, f"closed by the venue: {code} {reason}")
 
