@@ -1,5 +1,6 @@
 """What `crypto-trade convert …` and `crypto-trade validate` do. The front door (cli.py) only names them."""
 
+import os
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
@@ -34,7 +35,10 @@ Scheduler = Annotated[str | None, typer.Option(help="tcp://… of a Dask schedul
 @convert.command("collector")
 def convert_collector(
     inputs: Inputs,
-    output: Output,
+    output: Output = "",
+    tardis_csv: Annotated[
+        Path | None, typer.Option("--tardis-csv", metavar="DIR", help="Write Tardis CSV files instead of events.")
+    ] = None,
     venue: Annotated[str | None, typer.Option(help="binance, bybit or hyperliquid; told by content otherwise.")] = None,
     book_ticker: Annotated[bool, typer.Option("--book-ticker", help="Best bid and ask as events 103 and 104.")] = False,
     mark_price: Annotated[bool, typer.Option("--mark-price", help="Index, mark, funding as events 100 to 102.")] = False,
@@ -53,6 +57,10 @@ def convert_collector(
     """Converts collector captures (`<ns> <json>` lines, gzip)."""
     if venue not in (None, "binance", "bybit", "hyperliquid"):
         raise DataError("--venue", f"{venue!r} is not known; there are binance, bybit and hyperliquid")
+    if tardis_csv is not None:
+        _to_tardis(inputs, tardis_csv, _day(first), _day(last))
+        return
+    _need_output(output)
     options = {
         "venue": venue,
         "with_book_ticker": book_ticker,
@@ -69,8 +77,11 @@ def convert_collector(
 
 @convert.command("tardis")
 def convert_tardis(
-    inputs: Inputs,
-    output: Output,
+    inputs: Annotated[list[str] | None, typer.Argument(metavar="IN...", help="Files or globs; put globs into quotes.")] = None,
+    output: Output = "",
+    generate_sample: Annotated[
+        Path | None, typer.Option("--generate-sample", metavar="DIR", help="Make a small set of files to try this on.")
+    ] = None,
     snapshots: Annotated[str, typer.Option(help="process, ignore-sod (the start-of-day one) or ignore.")] = "process",
     tick_size: TickSize = 0.0,
     lot_size: LotSize = 0.0,
@@ -85,6 +96,16 @@ def convert_tardis(
     """Converts Tardis CSVs: trades, incremental_book_L2 and, with the steps, book_ticker."""
     if snapshots not in ("process", "ignore", "ignore-sod"):
         raise DataError("--snapshots", f"{snapshots!r} is not known; there are process, ignore-sod and ignore")
+    if generate_sample is not None:
+        from reactor.data.convert.sample import generate_sample as generate
+
+        for path in generate(generate_sample):
+            Console(highlight=False).print(str(path), soft_wrap=True)
+        if not inputs:
+            return
+    if not inputs:
+        raise DataError("convert tardis", "name the files to convert, or --generate-sample DIR to get some")
+    _need_output(output)
     options = {
         "snapshot_mode": snapshots,
         "tick_size": tick_size,
@@ -122,6 +143,30 @@ def validate(
 
 def _validate_one(path: str, gap_seconds: float) -> ValidationReport:
     return validate_events(batch.load_events(path), path, gap_seconds)
+
+
+def _need_output(output: str) -> None:
+    if not output:
+        raise DataError("-o", "say where the events shall go: -o OUT.npz, -o OUT.parquet or -o DIR/")
+
+
+def _to_tardis(inputs: list[str], directory: Path, first: date | None, last: date | None) -> None:
+    from reactor.data.convert.tardis_csv import write_tardis_csv
+
+    console = Console(highlight=False)
+    failures = 0
+    for job in batch.jobs_of("collector", batch.find_inputs(inputs, first, last), str(directory) + os.sep, {}):
+        try:
+            written, statistics = write_tardis_csv(job.inputs, directory)
+        except DataError as error:
+            failures += 1
+            console.print(f"[red]failed[/] {error}")
+            continue
+        for path in written:
+            console.print(str(path), soft_wrap=True)
+        console.print(f"  {_in_words(statistics).partition(" of ")[2]}")
+    if failures:
+        raise typer.Exit(1)
 
 
 def _compat(name: str) -> str:

@@ -43,7 +43,7 @@ def tell_venue(path: str | Path) -> CaptureVenue:
         DataError: the file is empty, or no line is of a venue that can be converted.
     """
     seen = 0
-    for line_number, _, message in _messages(LineBlocks(path)):
+    for line_number, _, message in messages(LineBlocks(path)):
         seen = line_number
         if "channel" in message:
             return "hyperliquid"
@@ -130,7 +130,7 @@ def _read_binance(path: str | Path, scan: Any, rows: Rows, statistics: Conversio
     statistics.ignored, statistics.error_messages = scan.ignored_messages, scan.error_messages
 
 
-def _messages(blocks: LineBlocks) -> Iterator[tuple[int, int, dict[str, Any]]]:
+def messages(blocks: LineBlocks) -> Iterator[tuple[int, int, dict[str, Any]]]:
     """(line number, receive ns, message) of every line.
 
     Raises:
@@ -157,7 +157,7 @@ def _messages(blocks: LineBlocks) -> Iterator[tuple[int, int, dict[str, Any]]]:
 def _read_messages(path: str | Path, reader: BybitReader | HyperliquidReader, statistics: ConversionStatistics) -> None:
     blocks = LineBlocks(path)
     number = 0
-    for number, receive_ns, message in _messages(blocks):
+    for number, receive_ns, message in messages(blocks):
         try:
             reader.take(receive_ns, message, statistics)
         except (KeyError, TypeError, ValueError, IndexError) as error:
