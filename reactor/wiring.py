@@ -418,7 +418,7 @@ def main(arguments: list[str]) -> int:
         shard_plan.core,
         WaitPolicy(shard_plan.wait_policy),
         shard_plan.hybrid_spin_us,
-        slice_us=SHORT_SLICE_US if is_hot else 0,
+        slice_us=SHORT_SLICE_US if is_hot and len(shard_plan.roles) == 1 else 0,  # Who decides and sends must not be interrupted.
         is_hot=is_hot,
     )
     shard = Shard(parameters, SystemClock(), shard_plan.wake_fd, Bell(shard_plan.wake_fd).silence)
