@@ -34,7 +34,6 @@ from shm.wake import Bell
 HEARTBEAT_AGE_NS_MAX = 1_000_000_000  # Neighbours of a role count it as dead after a second without a pass.
 EXIT_CONFIG = 2
 FLOW = ("feed", "collector", "prepost", "engine", "journal")
-SHORT_SLICE_US = 100  # The kernel's minimum: who stands between a tick and an order is served first where cores are shared.
 HOT_KINDS = ("feed", "collector", "prepost", "engine")
 CONNECT_WAIT_NS = 200_000_000  # The supervisor looks every 20 ms.
 JOURNAL_WAIT_NS = 1_000_000_000  # A journal writer that lives needs milliseconds.
@@ -418,7 +417,6 @@ def main(arguments: list[str]) -> int:
         shard_plan.core,
         WaitPolicy(shard_plan.wait_policy),
         shard_plan.hybrid_spin_us,
-        slice_us=SHORT_SLICE_US if is_hot and len(shard_plan.roles) == 1 else 0,  # Who decides and sends must not be interrupted.
         is_hot=is_hot,
     )
     shard = Shard(parameters, SystemClock(), shard_plan.wake_fd, Bell(shard_plan.wake_fd).silence)

@@ -23,9 +23,7 @@ import contextlib
 import ctypes
 import gc
 import os
-import platform
 import signal
-import struct
 import sys
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
@@ -53,7 +51,6 @@ CLOSE_TIME_S = 0.5  # For close frames and half-finished requests; nothing that 
 PR_SET_PDEATHSIG = 1
 NICE_HOT = -10  # Where it is allowed (root, or a limit for nice): weighs ten times an ordinary process.
 NICE_BACKGROUND = 5  # A third of an ordinary process's share when cores are short; always allowed.
-SCHED_SETATTR = {"x86_64": 314, "aarch64": 274}  # glibc has no wrapper before 2.41
 
 
 class Link(Protocol):
@@ -84,7 +81,6 @@ class ShardParameters:
     core: int | None = None  # None: not pinned
     wait_policy: WaitPolicy = WaitPolicy.BLOCK
     hybrid_spin_us: int = 50
-    slice_us: int = 0  # of the scheduler; 0: the system's own (3 ms)
     freeze_garbage: bool = True  # Off where the process makes cycles by design (aiohttp server).
     is_hot: bool = True  # It stands between a tick and an order. Others never push a hot one off its core (`give_way`).
 
@@ -163,7 +159,6 @@ class Shard:
         """Runs the loop; `build` is called inside it and must call `plug`. Returns 0, or EXIT_FAILED after a role failed."""
         pin_to(self.parameters.core)
         go_first() if self.parameters.is_hot else give_way()
-        ask_for_short_slices(self.parameters.slice_us)
         watch_parent()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(self._run(build))
@@ -392,21 +387,6 @@ def pin_to(core: int | None) -> None:
         os.sched_setaffinity(0, {core})
     except OSError as error:
         print(f"cannot pin to core {core}: {error.strerror}; running unpinned", file=sys.stderr)
-
-
-def ask_for_short_slices(slice_us: int) -> None:
-    """Asks the scheduler for short turns, so that a wake-up is served before somebody's long turn is over.
-
-    Linux 6.12 and newer, no privilege needed: a task with a shorter slice has the earlier deadline and preempts. Older
-    kernels refuse or ignore it; nothing but latency depends on it.
-    """
-    if slice_us <= 0 or sys.platform != "linux" or platform.machine() not in SCHED_SETATTR:
-        return
-    nice = os.getpriority(os.PRIO_PROCESS, 0)
-    attributes = struct.pack("IIQiIQQQ", 48, 0, 0, nice, 0, slice_us * 1000, 0, 0)
-    buffer = ctypes.create_string_buffer(attributes, len(attributes))
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None, use_errno=True).syscall(SCHED_SETATTR[platform.machine()], 0, buffer, 0)
 
 
 def give_way() -> None:
