@@ -164,7 +164,7 @@ def _to_tardis(inputs: list[str], directory: Path, first: date | None, last: dat
             continue
         for path in written:
             console.print(str(path), soft_wrap=True)
-        console.print(f"  {_in_words(statistics).partition(" of ")[2]}")
+        console.print(f"  {_in_words(statistics).partition(' of ')[2]}")
     if failures:
         raise typer.Exit(1)
 
