@@ -19,6 +19,8 @@ from reactor.domain.errors import RemoteProtocolError
 from reactor.domain.ids import ClientIds
 from reactor.domain.instrument import Instrument, Instruments
 from reactor.domain.messages import (
+    FLAG_FOREIGN,
+    FLAG_LIQUIDATION,
     FLAG_MAKER,
     FLAG_REDUCE_ONLY,
     NO_INSTRUMENT,
@@ -34,6 +36,8 @@ from reactor.exchanges.binance.rules import LINES, ProductLine, classify, read_s
 from reactor.exchanges.binance.sign import Signer, signed_query, signer_of, socket_payload
 from reactor.exchanges.venue import AccountPermissions, Answer, Credentials, Endpoints, OpenOrder, ReportSink, RestCall, Verdict
 
+# Liquidation, auto-deleveraging, settlement of a delisted contract: the venue's own client ids.
+FORCED_PREFIXES: Final = ("autoclose-", "adl_autoclose", "settlement_autoclose-")
 RENAMED_SUFFIX: Final = "c"
 ROWS_MAX: Final = 1000  # the most rows that a trades or income query answers
 PLACE_WINDOW_MS: Final = 1000  # recvWindow of a place: a stray copy or a stuck packet dies after this.
@@ -415,6 +419,8 @@ class BinanceOrders:
         report.venue_order_id = result["orderId"]
         report.venue_time_ms = time_ms = result.get("updateTime") or result.get("transactTime") or result.get("time") or 0
         report.header.exchange_ns = time_ms * 1_000_000
+        if str(result.get("clientOrderId", "")).startswith(FORCED_PREFIXES):  # Nobody's but the venue's, done to our position.
+            report.header.flags = report.header.flags & ~FLAG_FOREIGN | FLAG_LIQUIDATION
         word = result.get("status")
         if word is None:
             return int(report.order_status)

@@ -28,7 +28,7 @@ from reactor.domain.messages import (
     put_text,
 )
 from reactor.domain.units import parse_e8
-from reactor.exchanges.binance.orders import BinanceOrders, entry_ticks, status_of
+from reactor.exchanges.binance.orders import FORCED_PREFIXES, BinanceOrders, entry_ticks, status_of
 from reactor.exchanges.binance.rules import ProductLine
 from reactor.exchanges.venue import Answer, ReportSink, UserEvent
 
@@ -55,8 +55,6 @@ _EXECUTIONS: Final[Mapping[str, int]] = {
     "REPLACED": _ORDER_STATE,
     "AMENDMENT": _ORDER_STATE,
 }
-# Liquidation, auto-deleveraging, settlement of a delisted contract: the venue's own client ids.
-_FORCED_PREFIXES: Final = ("autoclose-", "adl_autoclose", "settlement_autoclose-")
 # Known, and nothing for a report.
 _QUIET: Final = frozenset(
     {
@@ -177,7 +175,7 @@ class BinanceUser:
             if kind == _REJECT:
                 report.reason = int(Reason.UNMAPPED)
                 put_text(report.text, str(order.get("r", "")))
-        if client_order_id.startswith(_FORCED_PREFIXES):
+        if client_order_id.startswith(FORCED_PREFIXES):
             report.header.flags = report.header.flags & ~FLAG_FOREIGN | FLAG_LIQUIDATION
         sink.commit()
         return UserEvent.REPORTS

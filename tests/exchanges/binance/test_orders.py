@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from reactor.domain.errors import RemoteProtocolError
 from reactor.domain.ids import ClientIds
 from reactor.domain.instrument import Instrument, Instruments
-from reactor.domain.messages import FLAG_REDUCE_ONLY, OrderStatus, OrderType, TimeInForce, Venue, new
+from reactor.domain.messages import FLAG_FOREIGN, FLAG_LIQUIDATION, FLAG_REDUCE_ONLY, OrderStatus, OrderType, TimeInForce, Venue, new
 from reactor.exchanges.binance.orders import BinanceOrders, CancelAllOurs, order_codec, read_permissions, status_of
 from reactor.exchanges.binance.rules import endpoints_at
 from reactor.exchanges.venue import Credentials, RestCall
@@ -226,6 +226,16 @@ def test_a_full_futures_answer_fills_the_report() -> None:
     assert (report.venue_order_id, report.price_ticks, report.quantity_lots, report.cumulative_lots) == (22542179, 60001, 2, 1)
     assert (report.side, report.time_in_force) == (-1, TimeInForce.POST_ONLY)
     assert report.header.exchange_ns == 1566818724722 * 10**6
+
+
+def test_an_order_of_the_venues_own_is_told_apart_from_a_strangers_when_it_is_asked_about() -> None:
+    # A forced close that happened while the stream was down is found in the list of fills, and its order is asked about.
+    answer = {"orderId": 9, "clientOrderId": "autoclose-1700000000000", "symbol": "BTCUSDT", "status": "FILLED", "side": "BUY",
+              "type": "LIMIT", "timeInForce": "IOC", "origQty": "20", "executedQty": "20", "price": "0", "updateTime": 1}  # fmt: skip
+    report = new("report")
+    report.header.flags = FLAG_FOREIGN
+    codec(USDM).write_order(answer, report)
+    assert report.header.flags & (FLAG_LIQUIDATION | FLAG_FOREIGN) == FLAG_LIQUIDATION
 
 
 def test_a_status_nobody_knows_is_a_protocol_error() -> None:
