@@ -409,10 +409,10 @@ class Faults:
         positions = [position for position in account.positions.values() if position.amount_lots]
         if positions:
             self._is_liquidated = True
-            for position in positions:  # A deleveraged position pays nothing into the insurance fund.
-                position.rules = replace(position.rules, liquidation_fee_e6=0)
-            core._liquidate(account, positions, world.time.exchange_ns())
-            for position in positions:
-                position.rules = core.symbols[position.rules.symbol]
+            rules = positions[0].rules
+            fee_e6 = rules.liquidation_fee_e6  # A deleveraged position pays nothing into the insurance fund.
+            object.__setattr__(rules, "liquidation_fee_e6", 0)
+            core._liquidate(account, positions[:1], world.time.exchange_ns())
+            object.__setattr__(rules, "liquidation_fee_e6", fee_e6)
             world.cloud.settle()
 
