@@ -572,18 +572,11 @@ class Session:
         system = self.config.system
         self._state = "stopping"
         sequence = StopSequence(system.stop, self._is_flatten, self._clock.monotonic_ns())
-        sent = False
-        while sequence.step == StopStep.DRAINING:
-            self._tick()
-            can_drain = self._lifecycle.is_alive("prepost") and self._lifecycle.is_alive("engine")
-            if can_drain and not sent:
-                sent = True
-                if self._is_flatten:
-                    self.send_control(ControlKind.FLATTEN, self._stopped_by[:50], ("prepost",))
-                self.send_control(ControlKind.STOP, self._stopped_by[:50], ("prepost",))  # Taken when it is flat.
-            is_clean = sent and bool(self._reader.risk().venue_confirmed_clean)
-            if sequence.advance(can_drain, is_clean, self._clock.monotonic_ns()) == StopStep.DRAINING:
-                await asyncio.sleep(TICK_S)
+        try:
+            await self._drain(sequence)
+        except Exception as error:  # Whatever is broken in here, the next step cancels what is ours.
+            self._log.error("draining failed", error=repr(error))
+            sequence.step = StopStep.CONFIRMING
         self._log.info("drained" if sequence.is_drained else "could not drain in order; cancelling over REST")
         confirmation = await cancel_ours(self._desks)
         sequence.done(StopStep.CONFIRMING)
@@ -602,6 +595,21 @@ class Session:
             self._processes.terminate("sim")
             await self._wait_gone(("sim",), 2.0)
         sequence.done(StopStep.CLOSING)
+
+    async def _drain(self, sequence: StopSequence) -> None:
+        """Prepost and the engine end in order, if they can."""
+        sent = False
+        while sequence.step == StopStep.DRAINING:
+            self._tick()
+            can_drain = self._lifecycle.is_alive("prepost") and self._lifecycle.is_alive("engine")
+            if can_drain and not sent:
+                sent = True
+                if self._is_flatten:
+                    self.send_control(ControlKind.FLATTEN, self._stopped_by[:50], ("prepost",))
+                self.send_control(ControlKind.STOP, self._stopped_by[:50], ("prepost",))  # Taken when it is flat.
+            is_clean = sent and bool(self._reader.risk().venue_confirmed_clean)
+            if sequence.advance(can_drain, is_clean, self._clock.monotonic_ns()) == StopStep.DRAINING:
+                await asyncio.sleep(TICK_S)
 
     async def _leave(self) -> None:
         """Every role but the simulated exchange leaves, in order of the flow."""
