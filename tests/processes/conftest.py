@@ -103,7 +103,7 @@ class Exchange:
 class House:
     """One `crypto-trade run` with its children."""
 
-    def __init__(self, directory: Path, exchange: Exchange, name: str, prefix: str, extra: str = "") -> None:
+    def __init__(self, directory: Path, exchange: Exchange, name: str, prefix: str, extra: str = "", key: str = "") -> None:
         self.directory = directory
         self.exchange = exchange
         self.name = name
@@ -112,6 +112,8 @@ class House:
         self.config.write_text(LIVELY % (exchange.port, prefix, directory / "runs", extra))
         self.report_path = directory / f"{name}.json"
         self.environment = {**os.environ, "XDG_RUNTIME_DIR": str(directory)}
+        if key:
+            self.environment |= {"CRYPTO_TRADE_BINANCE_API_KEY": key, "CRYPTO_TRADE_BINANCE_SECRET": key.replace("key", "secret")}
         self.output = open(directory / f"{name}.out", "ab")  # noqa: SIM115 -- closed by close()
         self.process = self._start()
         self.seen: set[int] = set()
@@ -207,8 +209,8 @@ def exchange(tmp_path: Path) -> Iterator[Exchange]:
 def make_house(tmp_path: Path, exchange: Exchange) -> Iterator[Callable[..., House]]:
     houses: list[House] = []
 
-    def make(name: str = "first", prefix: str = "ct", extra: str = "") -> House:
-        houses.append(House(tmp_path, exchange, name, prefix, extra))
+    def make(name: str = "first", prefix: str = "ct", extra: str = "", key: str = "") -> House:
+        houses.append(House(tmp_path, exchange, name, prefix, extra, key))
         return houses[-1]
 
     yield make

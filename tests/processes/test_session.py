@@ -107,7 +107,8 @@ def test_a_killed_supervisor_leaves_nothing_open_and_the_next_start_finds_a_clea
 def test_two_instances_do_not_disturb_each_other_and_a_taken_name_is_refused(make_house: Callable):
     first = make_house("first", "aa")
     first.wait_until_trading()
-    second = make_house("second", "bb")
+    # An account of its own: a futures position that one's journal does not explain is a reason not to trade.
+    second = make_house("second", "bb", key="test-key-2")
     second.wait_until_trading()
     refused = first.command("run", "--config", str(first.config), "--instance", "first")
     assert refused.returncode == 2
