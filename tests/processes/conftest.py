@@ -113,7 +113,8 @@ class House:
         self.report_path = directory / f"{name}.json"
         self.environment = {**os.environ, "XDG_RUNTIME_DIR": str(directory)}
         if key:
-            self.environment |= {"CRYPTO_TRADE_BINANCE_API_KEY": key, "CRYPTO_TRADE_BINANCE_SECRET": key.replace("key", "secret")}
+            secret = key.replace("key", "secret")
+            self.environment |= {"CRYPTO_TRADE_BINANCE_API_KEY": key, "CRYPTO_TRADE_BINANCE_SECRET": secret}
         self.output = open(directory / f"{name}.out", "ab")  # noqa: SIM115 -- closed by close()
         self.process = self._start()
         self.seen: set[int] = set()
