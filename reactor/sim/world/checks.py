@@ -13,6 +13,7 @@ from reactor.journal.history import Reader
 from reactor.prepost.desk import Desk
 from reactor.prepost.kill_switch import HALTED, RUNNING
 from reactor.prepost.orders import IS_TERMINAL, Leg
+from reactor.prepost.pairs import Pair
 from reactor.sim.venue import VenueCore
 from reactor.sim.world.time import SECOND
 
@@ -77,10 +78,12 @@ class Checks:
                     if not order.venue_filled_lots > order.filled_lots and order.reserved_lots != max(
                         0, order.quantity_lots - order.filled_lots
                     ):
-                        raise Violation(f"{order.client_order_id.decode()} reserves {order.reserved_lots}, not what is left of it")
+                        raise Violation(
+                            f"{order.client_order_id.decode()} reserves {order.reserved_lots}, not what is left of it"
+                        )
             if (buy, sell, capital, pending) != (quota.buy_lots, quota.sell_lots, quota.capital_e8, quota.pending_orders):
                 raise Violation(
-                    f"quota of {desk.terms[index].name}: {quota.buy_lots}/{quota.sell_lots} lots, {quota.pending_orders} pending;"
+                    f"quota of {desk.terms[index].name}: {quota.buy_lots}/{quota.sell_lots} lots, {quota.pending_orders} orders;"
                     f" live orders have {buy}/{sell}, {pending}"
                 )
         if desk.quota.double_returns:
@@ -113,13 +116,8 @@ class Checks:
             self._naked_since_ns.clear()
             return
         for pair in desk.pairs:
-            ticks = desk.money.mark_ticks(pair.hedge.index)
-            lots = pair.hedge.lots_nearest(-pair.open_position.base_e8 - pair.hedge_position.base_e8)
-            both_small = not pair.open.is_tradable(
-                abs(pair.open.lots_within(pair.open_position.base_e8)), desk.money.mark_ticks(pair.open.index)
-            )
-            hedge_needed = lots and pair.hedge.is_tradable(abs(lots), ticks, is_reducing=pair.is_hedge_reducing(lots))
-            if not hedge_needed or (both_small and not pair.hedge_position.base_e8):
+            lots = self._naked_lots(desk, pair)
+            if not lots:
                 self._naked_since_ns.pop(pair.pair_id, None)
                 continue
             since_ns = self._naked_since_ns.setdefault(pair.pair_id, now_ns)
@@ -128,6 +126,19 @@ class Checks:
                     f"pair {pair.pair_id} naked for {(now_ns - since_ns) / 1e9:.1f} s: open leg {pair.open_position.base_e8},"
                     f" hedge leg {pair.hedge_position.base_e8} (1e-8), state {pair.state}, required {lots} lots"
                 )
+
+    @staticmethod
+    def _naked_lots(desk: Desk, pair: Pair) -> int:
+        """What the hedge leg lacks and could be traded, in its lots; 0: hedged, or too small for the venues."""
+        hedge, open_ = pair.hedge, pair.open
+        ticks = desk.money.mark_ticks(hedge.index)
+        lots = hedge.lots_nearest(-pair.open_position.base_e8 - pair.hedge_position.base_e8)
+        if not lots or not hedge.is_tradable(abs(lots), ticks, is_reducing=pair.is_hedge_reducing(lots)):
+            return 0
+        open_lots = abs(open_.lots_within(pair.open_position.base_e8))
+        if not pair.hedge_position.base_e8 and not open_.is_tradable(open_lots, desk.money.mark_ticks(open_.index)):
+            return 0
+        return int(lots)
 
     def _bounds(self, role: Any) -> None:
         """No unbounded queue."""
@@ -150,6 +161,10 @@ class Checks:
             self._same_fills(desk, name, core)
             self._same_wallet(desk, name, core)
         self._nothing_open(desk)
+        for pair in desk.pairs:
+            lots = self._naked_lots(desk, pair)
+            if lots:
+                raise Violation(f"pair {pair.pair_id} lacks {lots} lots of its hedge leg after the stop")
         illegal = desk.orders.illegal + sum(pair.illegal for pair in desk.pairs)
         if illegal:
             raise Violation(f"{illegal} illegal transitions were refused")

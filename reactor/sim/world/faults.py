@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 SHARE: Final = 0.5  # of all kinds that a seed suffers
 LEAVE_NS: Final = 4_500 * MS  # See reactor/loop/shard.py: ORPHAN_TIME_MAX_NS.
 FOREIGN_ID: Final = "stranger-1"
+FAULTS: Final = (
+    "spikes", "drops", "duplicates", "reorders", "cuts", "refused", "lost_answers", "executes_without_answer", "busy", "bans",
+    "slow", "rejects", "drift", "stranger",
+    "kill_feed", "kill_collector", "kill_prepost", "kill_engine", "kill_journal", "kill_two", "cut_all", "outage", "pause",
+    "clock_jump", "listen_key", "symbol_halt", "reload", "operator", "power_cut", "supervisor_death", "liquidation",
+)  # fmt: skip
 TALKING: Final = ("prepost", "collector")
 
 # How the venues word a refusal of a new order (facts of the two APIs), by venue: every reason that the rules map.
@@ -113,7 +119,6 @@ class Faults:
         self._world = world
         self._dice = dice
         self.count = 0
-        self.notes: list[str] = []
         spot, usdm = world.exchange.spot, world.exchange.usdm
         self._refusals = (Refusals(spot, SPOT_REFUSALS, dice), Refusals(usdm, USDM_REFUSALS, dice))
         self._exchange_faults = FaultParameters(seed=world.seed)
@@ -155,18 +160,15 @@ class Faults:
             "drift": self._drift,
             "stranger": self._stranger,
         }
+        assert (*self._states, *self._moments) == FAULTS, "every fault has its name in the list"
         self.names = self._choose(names)
 
     def _choose(self, names: tuple[str, ...]) -> tuple[str, ...]:
-        known = (*self._states, *self._moments)
         if names in ((), ("none",)):
             return ()
         if "all" in names:
-            return tuple(name for name in known if self._dice.random() < SHARE)
-        unknown = set(names) - set(known)
-        if unknown:
-            raise ValueError(f"no fault is called {', '.join(sorted(unknown))}; there are all, none, {', '.join(known)}")
-        return tuple(name for name in known if name in names)
+            return tuple(name for name in FAULTS if self._dice.random() < SHARE)
+        return tuple(name for name in FAULTS if name in names)
 
     # -- the course
 
@@ -256,8 +258,8 @@ class Faults:
         symbol = world.parameters.symbols[0]
         for core, refusals in zip((world.exchange.spot, world.exchange.usdm), self._refusals, strict=True):
             price = core.symbols[symbol].price_text(int(core.mid_e8(symbol) * 0.97) // core.symbols[symbol].tick_e8)
-            fields = {"symbol": symbol, "side": "BUY", "type": "LIMIT", "timeInForce": "GTC", "quantity": "0.01", "price": price,
-                      "newClientOrderId": FOREIGN_ID}  # fmt: skip
+            fields = {"symbol": symbol, "side": "BUY", "type": "LIMIT", "timeInForce": "GTC"}
+            fields |= {"quantity": "0.01", "price": price, "newClientOrderId": FOREIGN_ID}
             answer = refusals.place_unhindered(1, fields, now_ns)
             assert isinstance(answer, Placed), f"the stranger's order was refused: {answer}"
         world.cloud.settle()
@@ -415,4 +417,3 @@ class Faults:
             core._liquidate(account, positions[:1], world.time.exchange_ns())
             object.__setattr__(rules, "liquidation_fee_e6", fee_e6)
             world.cloud.settle()
-

@@ -1,8 +1,8 @@
 """All roles of one session in one process: the same classes on the same plan as reactor/wiring.py builds, on heap rings.
 
-    Shard   one role with its passes: after every callback, when a ring has something for it, at its deadline, at least every
-            PASS_PERIOD_NS. It can die at any moment and come back with new ends of its rings, as a process would.
-    House   the shards, the links between them, and what a supervisor does: restart, cancel ours, say stop
+Shard   one role with its passes: after every callback, when a ring has something for it, at its deadline, at least every
+        PASS_PERIOD_NS. It can die at any moment and come back with new ends of its rings, as a process would.
+House   the shards, the links between them, and what a supervisor does: restart, cancel ours, say stop
 """
 
 from collections.abc import Callable
@@ -48,7 +48,8 @@ from reactor.sim.world.time import BIRTHDAY_NS, MS, SECOND, HostClock, VirtualTi
 from shm.ring import NORMAL, URGENT, Consumer, Producer, heap_consumer, heap_producer, join
 from shm.seqlock import RowsReader, RowsWriter, heap_rows
 
-PASS_PERIOD_NS: Final = 5 * MS  # As the shard's: reactor/loop/shard.py
+PASS_PERIOD_NS: Final = 20 * MS  # A shard's is 5 ms; roles say by deadline_ns when they need one sooner, and shall mean it.
+CAPACITY_MAX: Final = 1_024  # Slots per lane: enough for a thin market, little enough to be full in a bad moment.
 PASS_GAP_NS: Final = 20_000  # What a pass with work costs before the next one.
 WAKE_BITS: Final = 15  # Up to 33 µs from a commit to the reader's pass.
 HEARTBEAT_AGE_NS_MAX: Final = SECOND  # As in reactor/wiring.py
@@ -100,7 +101,7 @@ class Link:
         self.message = plan.message
         self.writer = plan.producer
         self.reader = plan.consumer
-        self.capacity = plan.capacity
+        self.capacity = min(plan.capacity, CAPACITY_MAX)
         self.producer: Producer | None = None
         self.consumer: Consumer | None = None
 
@@ -379,9 +380,7 @@ class House:
         self.instruments = Instruments(plan.instruments)
         self.pass_period_ns = PASS_PERIOD_NS
         self.after_pass: Callable[[Shard], None] = lambda shard: None
-        self.links = {
-            link.name: Link(link) for link in plan.links if not link.name.startswith("log.")
-        }
+        self.links = {link.name: Link(link) for link in plan.links if not link.name.startswith("log.")}
         self.rows = {rows.name: Rows(rows) for rows in plan.rows}
         self.shards = {role.name: Shard(self, role) for role in plan.roles}
         for name, link in self.links.items():

@@ -71,7 +71,7 @@ class Cloud:
         self.weather = Weather()
         self.story = story
         self.life_ns = life_ns
-        self.lines: dict[int, "Line"] = {}
+        self.lines: dict[int, Line] = {}
         self.outages: dict[str, int] = {}  # host name → until when nobody reaches it
         self.digest = 0
         self.frames = 0

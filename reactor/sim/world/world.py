@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 import time
+import traceback
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
@@ -13,7 +14,6 @@ from reactor.prepost.orders import IS_TERMINAL
 from reactor.sim.faces.face import Face
 from reactor.sim.faces.spot import SpotFace
 from reactor.sim.faces.usdm import UsdmFace
-from reactor.sim.faults import FaultPlan
 from reactor.sim.funding import FundingParameters
 from reactor.sim.server import SimParameters, open_exchange
 from reactor.sim.world.checks import Checks, Violation
@@ -30,12 +30,15 @@ CALM_NS_MAX: Final = 60 * SECOND  # After the faults: until both sides agree aga
 STOP_NS_MAX: Final = 60 * SECOND
 SETTINGS: Final = (
     # A world of seconds: cooldowns, holding times, lives and keys are shorter than a trader's day, nothing else is.
-    "risk_control.cooldown_s=0.5",
+    "risk_control.cooldown_s=0.1",
     "risk_control.signal_age_ms_max=100",
     "strategy.signals.adaptive_spread.samples_min=10",
     "strategy.signals.adaptive_spread.window_samples=100",
-    "strategy.signals.position_close.age_s_max=2.0",
-    "strategy.triggers.mt.percentile_min=0.5",
+    "strategy.signals.position_close.age_s_max=0.7",
+    "strategy.triggers.mt.percentile_min=0.3",
+    "strategy.signals.funding_direction.enter_rate=0.00002",
+    "strategy.signals.funding_direction.exit_rate=0.00001",
+    "strategy.triggers.mt.funding_rate_min=0.00001",
     "strategy.settlement.period_s=4.0",
     "strategy.external.poll_us=2000",
     "exchanges.binance.order_sessions.life_ns=11000000000",
@@ -72,7 +75,6 @@ class Verdict:
     steps: int
     simulated_s: float
     real_s: float
-    notes: tuple[str, ...] = ()
 
 
 class World:
@@ -90,7 +92,7 @@ class World:
         sim = SimParameters()
         sim = replace(
             sim,
-            generator=replace(sim.generator, seed=seed, symbols=parameters.symbols, density=parameters.density),
+            generator=replace(sim.generator, seed=seed, symbols=parameters.symbols, density=parameters.density, swing_bps=4.0),
             funding=FundingParameters(seed=seed, interval_s=15, rate_e8=30_000, positive_share=0.8, regime_s=8),
             face=replace(sim.face, listen_key_life_ms=10_000, lifted_limits=frozenset({"CONNECTIONS"})),
         )
@@ -110,6 +112,7 @@ class World:
         self.operator_halted = False  # at any time of this run
         self.operator_restricted = False
         self.steps = 0
+        self._pairs_opened = 0
 
     # -- the clockwork
 
@@ -150,20 +153,12 @@ class World:
             self._live()
         except Violation as error:
             violation = str(error)
-        except Exception as error:
-            if not self.parameters.is_told:
-                import traceback
-
-                where = traceback.extract_tb(error.__traceback__)[-1]
-                violation = f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
-            else:
-                import traceback
-
-                violation = "".join(traceback.format_exception(error))
+        except Exception as error:  # A role's mistake is a violation like any other.
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            violation = f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
+            self.story.tell("world", traceback.format_exc())
         finally:
-            for shard in self.house.shards.values():
-                shard.crash("the end")
-            shutil.rmtree(self.home, ignore_errors=True)
+            self.close()
         orders = sum(len(core._accounts[1].orders) for core in (self.exchange.spot, self.exchange.usdm))
         fills = sum(len(core._accounts[1].fills) for core in (self.exchange.spot, self.exchange.usdm))
         return Verdict(
@@ -178,30 +173,31 @@ class World:
             self.steps,
             (self.time.now_ns - BOOT_NS) / 1e9,
             time.perf_counter() - started,
-            tuple(self.notes),
         )
 
-    _pairs_opened = 0
-
-    @property
-    def notes(self) -> list[str]:
-        """What else is worth knowing of the run."""
-        return self.faults.notes
-
     def _live(self) -> None:
-        house = self.house
+        self.begin()
+        length_ns = int(self.parameters.seconds * SECOND)
+        self.faults.begin(self.time.now_ns + length_ns)
+        self.run_until(self.time.now_ns + length_ns)
+        self.finish(is_flattening=bool(self.seed % 2))
+
+    def begin(self) -> None:
+        """From nothing to trading, in fine weather. Raises Violation."""
         self._pump()
-        house.start()
+        self.house.start()
         if not self.run_while(lambda: not self._may_trade(), WARM_NS_MAX):
             raise Violation(f"the house does not trade after {WARM_NS_MAX / 1e9:g} s of fine weather: {self._state()}")
-        self.faults.begin(self.time.now_ns + int(self.parameters.seconds * SECOND))
-        self.run_until(self.time.now_ns + int(self.parameters.seconds * SECOND))
+
+    def finish(self, *, is_flattening: bool) -> None:
+        """Fine weather, agreement, the way out, and the whole account. Raises Violation."""
+        house = self.house
         self.faults.end()
         house.supervisor.revive()
         if not self.run_while(lambda: not self._has_agreed(), CALM_NS_MAX):
             raise Violation(f"no agreement {CALM_NS_MAX / 1e9:g} s after the last fault: {self._state()}")
         self._check_switch()
-        if self.seed % 2:
+        if is_flattening:
             house.supervisor.control(ControlKind.FLATTEN, ("prepost",), "world")
         house.supervisor.control(ControlKind.STOP, ("prepost",), "world")
         if not self.run_while(lambda: not self._is_clean(), STOP_NS_MAX):
@@ -211,6 +207,12 @@ class World:
         self.run_until(self.time.now_ns + 500 * MS)
         self.checks.at_quiescence()
         self.faults.check_foreign()
+
+    def close(self) -> None:
+        """Lets go of the journal and its directory."""
+        for shard in self.house.shards.values():
+            shard.crash("the end")
+        shutil.rmtree(self.home, ignore_errors=True)
 
     def _check_switch(self) -> None:
         text = self.checks.is_halted_by_itself(self.operator_halted)
@@ -274,6 +276,3 @@ def run_seed(seed: int, parameters: WorldParameters) -> Verdict:
 def _fast_directory() -> str | None:
     """Memory, where there is some: a journal of a world need not survive the power cut of a real host."""
     return "/dev/shm" if Path("/dev/shm").is_dir() else None
-
-
-__all__ = ["FaultPlan", "Verdict", "World", "WorldParameters", "run_seed"]
