@@ -389,12 +389,14 @@ def _add_tools() -> None:
     from reactor.data import commands as data
     from reactor.data import recording_commands as recording
     from reactor.monitor import commands as monitor
+    from reactor.sim import commands as sim
 
     app.add_typer(data.convert, name="convert")
     register(data.validate)
     register(recording.record)
     register(recording.collect)
     register(monitor.history)
+    register(sim.world)
 
 
 def main() -> None:
