@@ -32,7 +32,7 @@ build: $(STAMP) $(C_STAMP)
 # The environment: made once, made again when the list of packages changed.
 $(STAMP): pyproject.toml setup.py deploy/check_tools.sh
 	@deploy/check_tools.sh $(PYTHON)
-	@test -x $(BIN)/python || { echo "making $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { echo "making $(VENV)"; rm -rf $(VENV); $(PYTHON) -m venv $(VENV); }
 	@echo "installing from the package index (a minute or two, once)"
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --upgrade pip setuptools cffi
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -e '.[test]'
