@@ -1036,6 +1036,58 @@ uint64_t events_merge(const event_row_t *rows, uint64_t count, const uint32_t *b
     return written;
 }
 
+uint64_t events_merge_part(const event_row_t *rows, const uint32_t *by_exch, uint64_t exch_count, const uint32_t *by_local,
+                           uint64_t local_count, int32_t is_last, int64_t local_shift_ns, uint64_t *cursor, event_row_t *out,
+                           uint64_t out_room)
+{
+    uint64_t exch = cursor[0], local = cursor[1], written = 0;
+    while (written < out_room) {
+        const event_row_t *e = exch < exch_count ? &rows[by_exch[exch]] : NULL;
+        const event_row_t *l = local < local_count ? &rows[by_local[local]] : NULL;
+        if ((e == NULL || l == NULL) && (!is_last || e == l))
+            break;
+        const event_row_t *row;
+        uint64_t flags;
+        if (e != NULL && l != NULL && e->exch_ts == l->exch_ts && e->local_ts == l->local_ts) {
+            row = e;
+            flags = EVENT_EXCH | EVENT_LOCAL;
+            exch++;
+            local++;
+        } else if (e != NULL && (l == NULL || e->exch_ts < l->exch_ts || (e->exch_ts == l->exch_ts && e->local_ts < l->local_ts))) {
+            row = e;
+            flags = EVENT_EXCH;
+            exch++;
+        } else {
+            row = l;
+            flags = EVENT_LOCAL;
+            local++;
+        }
+        if (out != NULL) {
+            out[written] = *row;
+            out[written].ev |= flags;
+            out[written].local_ts += local_shift_ns;
+        }
+        written++;
+    }
+    cursor[0] = exch;
+    cursor[1] = local;
+    return written;
+}
+
+int64_t events_disorder(const event_row_t *rows, uint64_t count, int32_t field, int64_t *maximum, int64_t disorder)
+{
+    int64_t highest = *maximum;
+    for (uint64_t i = 0; i < count; i++) {
+        int64_t key = key_of(&rows[i], field);
+        if (key >= highest)
+            highest = key;
+        else if (highest - key > disorder)
+            disorder = highest - key;
+    }
+    *maximum = highest;
+    return disorder;
+}
+
 uint64_t events_first_disorder(const event_row_t *rows, uint64_t count, int32_t field)
 {
     uint64_t flag = field ? EVENT_LOCAL : EVENT_EXCH;

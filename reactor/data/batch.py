@@ -19,6 +19,7 @@ from typing import Any, Literal, TypeVar
 
 from reactor.data.convert.collector import convert_collector
 from reactor.data.convert.finish import ConversionStatistics
+from reactor.data.convert.stream import stream_collector, stream_tardis
 from reactor.data.convert.tardis import convert_tardis
 from reactor.data.events import EventArray
 from reactor.data.npz import load_npz, save_npz
@@ -40,6 +41,7 @@ class Job:
     inputs: tuple[str, ...]
     output: str
     options: dict[str, Any] = field(default_factory=dict)
+    is_streamed: bool = False  # in bounded memory
 
 
 @dataclass
@@ -124,9 +126,13 @@ def run_job(job: Job, is_forced: bool = False, is_validated: bool = False) -> Re
     if not is_forced and Path(job.output).exists():
         return Result(job.output, is_skipped=True)
     try:
-        events, statistics = _convert(job)
-        save_events(job.output, events)
-        report = validate_events(events, job.output) if is_validated else None
+        if job.is_streamed:
+            statistics = _stream(job)
+            report = validate_events(load_events(job.output), job.output) if is_validated else None
+        else:
+            events, statistics = _convert(job)
+            save_events(job.output, events)
+            report = validate_events(events, job.output) if is_validated else None
     except TradeError as error:
         return Result(job.output, error=str(error))
     return Result(job.output, statistics, report)
@@ -136,6 +142,19 @@ def _convert(job: Job) -> tuple[EventArray, ConversionStatistics]:
     if job.source == "tardis":
         return convert_tardis(job.inputs, **job.options)
     return convert_collector(job.inputs, **job.options)
+
+
+def _stream(job: Job) -> ConversionStatistics:
+    options = dict(job.options)
+    steps = [options.pop(name, 0.0) for name in ("tick_size", "lot_size")]
+    options.pop("depth_level", None)
+    if any(steps):
+        raise DataError(job.output, "steps of price and quantity are for books kept in memory: convert without --stream")
+    if job.source == "tardis":
+        return stream_tardis(job.inputs, job.output, **options)
+    if options.pop("venue", None) not in (None, "binance"):
+        raise DataError(job.output, "only Binance captures can be streamed: convert without --stream")
+    return stream_collector(job.inputs, job.output, **options)
 
 
 def save_events(path: str, events: EventArray) -> None:

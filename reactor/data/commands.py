@@ -1,6 +1,7 @@
 """What `crypto-trade convert …` and `crypto-trade validate` do. The front door (cli.py) only names them."""
 
 import os
+from dataclasses import replace
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
@@ -29,6 +30,7 @@ BaseLatency = Annotated[int, typer.Option(metavar="NS", help="Added to every loc
 Compat = Annotated[str, typer.Option(help="'hftbacktest': with its losses, to compare.")]
 Force = Annotated[bool, typer.Option("--force", help="Convert again what is already there.")]
 Check = Annotated[bool, typer.Option("--validate", help="Look through each result and print what was found.")]
+Stream = Annotated[bool, typer.Option("--stream", help="For files larger than memory: slower, same result, .npz only.")]
 Scheduler = Annotated[str | None, typer.Option(help="tcp://… of a Dask scheduler; without it, all cores of this host.")]
 
 
@@ -53,6 +55,7 @@ def convert_collector(
     scheduler: Scheduler = None,
     validate: Check = False,
     force: Force = False,
+    stream: Stream = False,
 ) -> None:
     """Converts collector captures (`<ns> <json>` lines, gzip)."""
     if venue not in (None, "binance", "bybit", "hyperliquid"):
@@ -72,7 +75,7 @@ def convert_collector(
         "base_latency_ns": base_latency,
         "compat": _compat(compat),
     }
-    _run("collector", inputs, output, options, first, last, scheduler, validate, force)
+    _run("collector", inputs, output, options, first, last, scheduler, validate, force, stream)
 
 
 @convert.command("tardis")
@@ -92,6 +95,7 @@ def convert_tardis(
     scheduler: Scheduler = None,
     validate: Check = False,
     force: Force = False,
+    stream: Stream = False,
 ) -> None:
     """Converts Tardis CSVs: trades, incremental_book_L2 and, with the steps, book_ticker."""
     if snapshots not in ("process", "ignore", "ignore-sod"):
@@ -113,7 +117,7 @@ def convert_tardis(
         "base_latency_ns": base_latency,
         "compat": _compat(compat),
     }
-    _run("tardis", inputs, output, options, first, last, scheduler, validate, force)
+    _run("tardis", inputs, output, options, first, last, scheduler, validate, force, stream)
 
 
 def validate(
@@ -185,10 +189,11 @@ def _run(
     scheduler: str | None,
     is_validated: bool,
     is_forced: bool,
+    is_streamed: bool,
 ) -> None:
     console = Console(highlight=False)
     paths = batch.find_inputs(inputs, _day(first), _day(last))
-    jobs = batch.jobs_of(source, paths, output, options)
+    jobs = [replace(job, is_streamed=is_streamed) for job in batch.jobs_of(source, paths, output, options)]
     failures = 0
     work = partial(batch.run_job, is_forced=is_forced, is_validated=is_validated)
     with Progress(console=console, transient=True) as progress:

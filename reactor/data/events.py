@@ -44,6 +44,7 @@ class Rows:
         self._memory.madvise(mmap.MADV_HUGEPAGE)
         self._events: EventArray = np.frombuffer(self._memory, EVENT_DTYPE)
         self.count = 0
+        self._released = 0  # bytes
 
     @property
     def room(self) -> int:
@@ -54,6 +55,17 @@ class Rows:
     def next_row(self) -> Any:
         """Where C writes next."""
         return rows_pointer(self._events, self.count)
+
+    def part(self, first: int) -> EventArray:
+        """The rows from `first` on, in place: valid until they are released."""
+        return self._events[first : self.count]
+
+    def release(self, count: int) -> None:
+        """Gives the memory of the first `count` rows back. They may not be looked at any more."""
+        size = count * EVENT_DTYPE.itemsize // mmap.PAGESIZE * mmap.PAGESIZE
+        if size > self._released:
+            self._memory.madvise(mmap.MADV_DONTNEED, self._released, size - self._released)
+            self._released = size
 
     def take_array(self) -> EventArray:
         """Everything written so far; nothing may be written afterwards."""
@@ -91,6 +103,58 @@ def correct_event_order(events: EventArray) -> EventArray:
     merged = Rows(2 * count + 1)
     merged.count = lib.events_merge(rows, count, _pointer(by_exch), _pointer(by_local), cursor, merged.next_row, merged.room)
     return merged.take_array()
+
+
+class Disorder:
+    """How far the times of a stream of rows go back, and where they stand."""
+
+    def __init__(self) -> None:
+        self.largest = [0, 0]  # by field: exchange, local; ns
+        self._newest = [ffi.new("int64_t *", -(1 << 63)) for _ in range(2)]
+
+    def take(self, events: EventArray) -> None:
+        """The next rows."""
+        rows = rows_pointer(events)
+        for field in (_EXCH, _LOCAL):
+            self.largest[field] = lib.events_disorder(rows, len(events), field, self._newest[field], self.largest[field])
+
+    def newest(self, field: int) -> int:
+        """The largest time so far."""
+        return int(self._newest[field][0])
+
+
+def latency_min(events: EventArray) -> int:
+    """The smallest local − exchange time, ns."""
+    return int(lib.events_latency_min(rows_pointer(events), len(events)))
+
+
+def merge_part(
+    events: EventArray,
+    by_exch: NDArray[np.uint32],
+    by_local: NDArray[np.uint32],
+    is_last: bool,
+    local_shift_ns: int,
+    out: Rows | None,
+) -> tuple[int, int, int]:
+    """Merges two views of rows as correct_event_order does, as far as both are known (`is_last`: to the end).
+
+    `out` None: counts only. Returns (rows written, rows taken from by_exch, rows taken from by_local).
+    """
+    cursor = ffi.new("uint64_t[2]")
+    target, room = (ffi.NULL, 2 * len(events) + 1) if out is None else (out.next_row, out.room)
+    written = lib.events_merge_part(
+        rows_pointer(events), _pointer(by_exch), len(by_exch), _pointer(by_local), len(by_local), is_last, local_shift_ns,
+        cursor, target, room,
+    )  # fmt: skip
+    if out is not None:
+        out.count += written
+    return int(written), int(cursor[0]), int(cursor[1])
+
+
+def sorted_order(events: EventArray, field: int) -> NDArray[np.uint32]:
+    """The stable order of the rows by a time field (0: exchange, 1: local)."""
+    order = _order(rows_pointer(events), len(events), field)
+    return np.arange(len(events), dtype=np.uint32) if order is None else order
 
 
 def _order(rows: Any, count: int, field: int) -> NDArray[np.uint32] | None:

@@ -87,9 +87,7 @@ def convert_collector(
     rows = Rows()
     statistics.venue = venue or tell_venue(paths[0])
     if statistics.venue == "binance":
-        scan = ffi.new("capture_scan_t *")
-        scan.with_book_ticker, scan.with_mark_price = with_book_ticker, with_mark_price
-        scan.without_snapshots = without_snapshots
+        scan = binance_scan(with_book_ticker, with_mark_price, without_snapshots)
         for path in paths:
             _read_binance(path, scan, rows, statistics)
         return ordered(rows.take_array(), statistics, base_latency_ns, compat), statistics
@@ -108,6 +106,28 @@ def convert_collector(
 
 
 def _read_binance(path: str | Path, scan: Any, rows: Rows, statistics: ConversionStatistics) -> None:
+    for _ in read_binance_parts(path, scan, rows, statistics):
+        pass
+
+
+def binance_scan(with_book_ticker: bool, with_mark_price: bool, without_snapshots: bool) -> Any:
+    """What a scan of Binance captures knows and remembers (capture_scan_t)."""
+    scan = ffi.new("capture_scan_t *")
+    scan.with_book_ticker, scan.with_mark_price = with_book_ticker, with_mark_price
+    scan.without_snapshots = without_snapshots
+    return scan
+
+
+def rows_still_needed(scan: Any) -> tuple[int, int]:
+    """(rows that will not change any more, rows from here on may be looked at again), counted from the first row."""
+    known = min(scan.recent_count, lib.RECENT_MESSAGES)
+    oldest = scan.recent[(scan.recent_count - known) % lib.RECENT_MESSAGES].first_row if known else scan.rows_before
+    settled = scan.rows_before - scan.waiting_rows
+    return int(settled), int(min(oldest, settled))
+
+
+def read_binance_parts(path: str | Path, scan: Any, rows: Rows, statistics: ConversionStatistics) -> Iterator[None]:
+    """Appends the rows of one file, uncorrected, giving the turn back after every block."""
     scan.line = 0
     blocks = LineBlocks(path)
     for block in blocks:
@@ -119,6 +139,7 @@ def _read_binance(path: str | Path, scan: Any, rows: Rows, statistics: Conversio
             end = block.find(b"\n", scan.consumed)
             text = block[scan.consumed : min(end, scan.consumed + 120)].decode("utf-8", "replace")
             raise DataError(f"{path}:{scan.line + 1}", f"the line {_PROBLEM[scan.problem]}: {text!r}")
+        yield
     if blocks.damage:
         statistics.damages.append(blocks.damage)
     statistics.files.append(str(path))

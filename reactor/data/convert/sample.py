@@ -35,6 +35,7 @@ class _Market:
         self.time_us = DAY_US + 120_000
         self.step_us = max(1_000, 86_000_000_000 // max(1, messages))
         self.latency_us = 4_000
+        self.local_us = 0
         self.trade_id = 5_266_583_935
 
     def step(self) -> tuple[int, int]:
@@ -44,7 +45,8 @@ class _Market:
         self.latency_us = max(1_200, int(self.latency_us * 0.9 + 400 + dice.expovariate(1 / 900.0)))
         if dice.random() < 0.2:
             self.mid += dice.choice((-1, 1)) * int(dice.expovariate(0.3))
-        return self.time_us, self.time_us + self.latency_us
+        self.local_us = max(self.local_us, self.time_us + self.latency_us)
+        return self.time_us, self.local_us
 
     def quantity(self) -> str:
         """Mostly small, sometimes large, as books are."""

@@ -10,7 +10,7 @@ asked for `compat="hftbacktest"`:
                                                                            must come first, or the queue is reduced twice)
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -140,6 +140,29 @@ def read_csv(
     is_cut_to_first: bool = False,
 ) -> None:
     """Appends the rows of one file, in file order, uncorrected. The two switches are hftbacktest's losses (see above)."""
+    for _ in read_csv_parts(
+        path,
+        kind,
+        rows,
+        statistics,
+        snapshot_mode=snapshot_mode,
+        keep_last_snapshot=keep_last_snapshot,
+        is_cut_to_first=is_cut_to_first,
+    ):
+        pass
+
+
+def read_csv_parts(
+    path: str | Path,
+    kind: int,
+    rows: Rows,
+    statistics: ConversionStatistics,
+    *,
+    snapshot_mode: SnapshotMode,
+    keep_last_snapshot: bool = True,
+    is_cut_to_first: bool = False,
+) -> Iterator[None]:
+    """As read_csv, giving the turn back after every block of the file."""
     scan = ffi.new("csv_scan_t *")
     scan.kind = kind
     scan.snapshot_mode = _SNAPSHOT_MODE[snapshot_mode]
@@ -156,6 +179,7 @@ def read_csv(
         offset = block.index(b"\n") + 1 if skip else 0
         skip = False
         _scan_block(path, scan, block, offset, rows, bids, asks)
+        yield
     if keep_last_snapshot:
         rows.count += lib.events_finish_csv(scan, rows.next_row, bids.next_row, asks.next_row)
     if blocks.damage:
