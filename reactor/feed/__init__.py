@@ -3,7 +3,7 @@
     venue ══ session 0 ══╗                     ┌─▶ signals/ (board.py) ──▶ signal ring NORMAL (conflating) ─▶ collector
           ══ session 1 ══╬═▶ books.py ─▶ tops ─┼─▶ host.py (strategies) ─▶ signal ring URGENT (lossless)  ─▶ collector
              (sessions.py)║                    └─▶ publish.py ─▶ book-top rows · market-data topic
-                          ╚═ REST: snapshots, clock, book check (check.py)
+                          ╚═ REST: snapshots and clock (inquiry.py), book check (check.py)
 
 owns      public sessions, local books, signals, hosted strategies
 reads     venues' public streams and REST; prepost's position rows; its own order-response ring; control messages

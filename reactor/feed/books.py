@@ -12,19 +12,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from reactor.domain.errors import RemoteProtocolError
 from reactor.domain.instrument import Instrument
 from reactor.domain.messages import NO_INSTRUMENT
-from reactor.exchanges.venue import Endpoints, MarketCodec, RateLimit, RateLimitKind, RestCall, Stream, StreamOptions
+from reactor.exchanges.venue import Endpoints, MarketCodec, Stream, StreamOptions
 from reactor.feed.check import CHECK_LIFE_NS, BookCheck, CheckResult, Horizon, horizon_of
 from reactor.feed.counters import Counter
+from reactor.feed.inquiry import InquiryParameters, VenueInquiry
 from reactor.feed.sessions import FeedSession, Line, SessionParameters, Take
 from reactor.loop.clock import Clock
 from reactor.loop.counters import Metrics
 from reactor.loop.log import Log
 from reactor.market.book import CROSSED as BOOK_CROSSED
 from reactor.market.book import Book, KeptLevels
-from reactor.market.clock_offset import ClockOffset
 from reactor.market.intake import (
     APPLIED,
     CONTROL,
@@ -46,14 +45,11 @@ from reactor.market.intake import (
 from reactor.market.sync import BookSync, SyncState, Verdict
 from reactor.market.trades import Trade, Trades
 from reactor.net.backoff import Backoff, BackoffParameters
-from reactor.net.network import Failure, Network, Request, Response
-from reactor.net.rate_limit import RateBudget, RateBudgetParameters
+from reactor.net.network import Failure, Network, Response
 
 MS: Final = 1_000_000
-SECOND_NS: Final = 1_000_000_000
-MINUTE_MS: Final = 60_000
 SNAPSHOTS_IN_FLIGHT_MAX = 2  # More would only queue at the venue and grow stale.
-SNAPSHOT_DUE_NS = 2 * SECOND_NS  # A quiet market brings no first delta: its snapshot is fetched all the same.
+SNAPSHOT_DUE_NS = 2_000_000_000  # A quiet market brings no first delta: its snapshot is fetched all the same.
 ATTENTION_ALWAYS: Final = TOP_PRICE | DEPTH | MARK | REFUSED | CONTROL | CROSSED | WAKE
 ATTENTION_ALL: Final = ATTENTION_ALWAYS | TOP | TRADE | APPLIED | QUIET
 APPLY, KEEP = Verdict.APPLY, Verdict.KEEP
@@ -68,13 +64,10 @@ class BooksParameters:
 
     streams: StreamOptions = field(default_factory=StreamOptions)
     snapshot_depth: int = 1000
-    snapshot_timeout_ms: int = 5_000
     stale_after_ms: int = 5_000  # No frame of an instrument this long: nobody trades on its top.
     mark_stale_after_ms: int = 15_000  # The stream speaks every second.
-    weight_per_minute_max: int = 1_200  # Our share of the host's budget (spot 6000, futures 2400).
-    clock_interval_s: float = 30  # Between two questions for the venue's time …
-    clock_samples_first: int = 5  # … after these, one a second, at the start.
     book_capacity: int = 8192
+    inquiry: InquiryParameters = field(default_factory=InquiryParameters)
     backoff: BackoffParameters = field(default_factory=lambda: BackoffParameters(first_ns=250 * MS))
 
 
@@ -145,14 +138,12 @@ class VenueBooks:
         self.venue = codec.venue
         self.codec = codec
         self.intake = Intake()
-        self.clock_offset = ClockOffset()
+        self.inquiry = VenueInquiry(codec, endpoints, network, clock, log, parameters.inquiry)
         self.books: list[MarketBook] = []  # by slot
         self.tap: FrameTap | None = None
         self.hears_quantities = False  # somebody reads more of a top than its prices
         self.keeps_trades = False  # somebody reads the tape
         self._is_tapped = False
-        self._endpoints = endpoints
-        self._network = network
         self._clock = clock
         self._count = metrics.count
         self._log = log
@@ -162,14 +153,9 @@ class VenueBooks:
         self._frame = self.intake.frame
         self._buffer = self.intake.buffer
         self._fetching = 0
-        self._paused_until_ns = 0
-        self._clock_due_ns = 0
         self._frames_gone = 0
-        self._wall_minus_monotonic_ns = 0
         self._can_bridge = False
         self._is_stopping = False
-        limits = [RateLimit(RateLimitKind.WEIGHT, MINUTE_MS, parameters.weight_per_minute_max)]
-        self._budget = RateBudget(limits, RateBudgetParameters(share=1.0, reserve=0.0))
         self.lines = tuple(
             Line(self, codec, codec.stream_url(endpoints, is_derived), network, sessions, self._make_take, uniform,
                  ATTENTION_ALWAYS)
@@ -404,15 +390,17 @@ class VenueBooks:
         for line in self.lines:
             line.on_time(now_ns)
         self.set_attention()
-        wall_ns = self._clock.realtime_ns()
-        self._wall_minus_monotonic_ns = wall_ns - now_ns
-        self._watch_clock(now_ns, wall_ns)
+        inquiry = self.inquiry
+        inquiry.on_time(now_ns)
+        offset_ns = inquiry.offset_ns()
+        self.intake.native.exchange_minus_monotonic_ns = inquiry.wall_minus_monotonic_ns() + offset_ns
         parameters = self._parameters
         stale_ns, mark_stale_ns = parameters.stale_after_ms * MS, parameters.mark_stale_after_ms * MS
         for book in self.books:
             if book.instrument is None:
                 continue
             top, sync = book.top, book.sync
+            top.clock_offset_ns = offset_ns
             if not book.is_stale and now_ns - top.receive_ns > stale_ns:
                 self._set_stale(book)
                 self._log.warning("data is stale", venue=self.venue, symbol=book.symbol, after_ms=parameters.stale_after_ms)
@@ -431,61 +419,16 @@ class VenueBooks:
             if book.check is not None:
                 self._run_check(book, now_ns)
 
-    def _watch_clock(self, now_ns: int, wall_ns: int) -> None:
-        estimate = self.clock_offset.estimate(wall_ns)
-        offset_ns = 0 if estimate is None else estimate.offset_ns
-        self.intake.native.exchange_minus_monotonic_ns = self._wall_minus_monotonic_ns + offset_ns
-        if now_ns < self._clock_due_ns:
-            return
-        parameters = self._parameters
-        is_first = self.clock_offset.samples < parameters.clock_samples_first
-        self._clock_due_ns = now_ns + (SECOND_NS if is_first else int(parameters.clock_interval_s * SECOND_NS))
-        self._request(self.codec.time_call(self._endpoints), self._on_clock, now_ns)
-
-    def _on_clock(self, response: Response, sent_ns: int) -> None:
-        if response.failure or response.status != 200:
-            self._pause(response)
-            return
-        try:
-            venue_ms = self.codec.read_time(response.body)
-        except RemoteProtocolError as error:
-            self._log.warning("no time from the venue", venue=self.venue, error=str(error))
-            return
-        shift_ns = self._clock.realtime_ns() - self._clock.monotonic_ns()
-        if self.clock_offset.add(sent_ns + shift_ns, response.receive_ns + shift_ns, venue_ms):
-            estimate = self.clock_offset.estimate(response.receive_ns + shift_ns)
-            assert estimate is not None, "a sample was just taken"
-            for book in self.books:
-                book.top.clock_offset_ns = estimate.offset_ns
-
     # -- snapshots
-
-    def _request(self, call: RestCall, on_response: Callable[[Response, int], None], now_ns: int) -> bool:
-        """Asks the venue if the budget and its limits allow. `on_response(response, sent_ns)`."""
-        if self._is_stopping or now_ns < self._paused_until_ns:
-            return False
-        venue_ms = (now_ns + self._wall_minus_monotonic_ns) // MS
-        if not self._budget.try_spend(call.weight, 0, venue_ms, is_urgent=False):
-            return False
-        request = Request(call.method, call.url, call.headers, call.body, self._parameters.snapshot_timeout_ms * MS)
-        self._network.request(request, lambda response: on_response(response, now_ns))
-        return True
-
-    def _pause(self, response: Response) -> None:
-        wait_ns = 0 if response.failure else self.codec.wait_after(response.status, response.headers)
-        if wait_ns:
-            self._paused_until_ns = max(self._paused_until_ns, response.receive_ns + wait_ns)
-            self._log.error("venue's limit reached: asking nothing for a while", venue=self.venue, status=response.status,
-                            wait_s=wait_ns // SECOND_NS)  # fmt: skip
 
     def _fetch(self, book: MarketBook, now_ns: int) -> None:
         if self._fetching >= SNAPSHOTS_IN_FLIGHT_MAX:
             return
-        call = self.codec.snapshot_call(self._endpoints, book.symbol, self._parameters.snapshot_depth)
         book.sync.on_request()
         book.is_fetching = True
         self._fetching += 1
-        if not self._request(call, lambda response, _: self._on_snapshot(book, response), now_ns):
+        depth = self._parameters.snapshot_depth
+        if not self.inquiry.try_snapshot(book.symbol, depth, lambda response: self._on_snapshot(book, response)):
             book.is_fetching = False
             self._fetching -= 1
             if book.sync.state is SyncState.BUFFERING:
@@ -522,7 +465,7 @@ class VenueBooks:
 
     def _read_snapshot(self, book: MarketBook, response: Response) -> KeptLevels | None:
         if response.failure is not Failure.NONE or response.status != 200:
-            self._pause(response)
+            self.inquiry.note(response)
             self._log.warning("no snapshot", venue=self.venue, symbol=book.symbol, status=response.status, error=response.text)
             return None
         frame = self._frame
@@ -548,8 +491,8 @@ class VenueBooks:
             self._count(Counter.CHECKS_OPEN_ENDED)
             self._log.warning("book check: no comparison was possible in time", venue=self.venue, symbol=book.symbol)
         elif check.sync.needs_snapshot:
-            call = self.codec.snapshot_call(self._endpoints, book.symbol, self._parameters.snapshot_depth)
-            if self._request(call, lambda response, _: self._on_check_snapshot(book, check, response), now_ns):
+            depth = self._parameters.snapshot_depth
+            if self.inquiry.try_snapshot(book.symbol, depth, lambda response: self._on_check_snapshot(book, check, response)):
                 check.sync.on_request()
 
     def _on_check_snapshot(self, book: MarketBook, check: BookCheck, response: Response) -> None:
@@ -590,10 +533,6 @@ class VenueBooks:
 
     # -- what others ask
 
-    def wall_minus_monotonic_ns(self) -> int:
-        """Turns a receive stamp into wall time."""
-        return self._wall_minus_monotonic_ns
-
     @property
     def frames(self) -> int:
         """Frames received on all sessions, living and gone."""
@@ -601,16 +540,12 @@ class VenueBooks:
             int(session.counters.native.frames) for line in self.lines for session in line.sessions
         )
 
-    def clock_error_us(self) -> int:
-        """The bound of the clock estimate; 0 before the first."""
-        estimate = self.clock_offset.estimate(self._clock.realtime_ns())
-        return 0 if estimate is None else estimate.error_ns // 1000
-
     # -- ends
 
     def stop(self) -> None:
         """Closes every session."""
         self._is_stopping = True
+        self.inquiry.stop()
         for line in self.lines:
             line.stop()
 

@@ -147,7 +147,7 @@ class FeedRole:
             parameters.books_by_venue.get(venue, parameters.books), parameters.sessions, uniform,
         )  # fmt: skip
         if ports.topic is not None:
-            books.tap = MarketTopic(ports.topic, venue, books.wall_minus_monotonic_ns, ports.metrics)
+            books.tap = MarketTopic(ports.topic, venue, books.inquiry.wall_minus_monotonic_ns, ports.metrics)
         return books
 
     # -- the shard's calls
@@ -235,7 +235,7 @@ class FeedRole:
             Counter.BOOKS_SYNCHRONISED: sum(bool(book.top.is_synchronised) for book in books),
             Counter.BOOKS_STALE: sum(book.is_stale for book in books),
             Counter.OFF_GRID: sum(int(book.state.off_grid) for book in books),
-            Counter.CLOCK_ERROR_US: max((venue.clock_error_us() for venue in self.venues.values()), default=0),
+            Counter.CLOCK_ERROR_US: max((venue.inquiry.error_us() for venue in self.venues.values()), default=0),
         }
         for counter, value in values.items():
             self._metrics.set(counter, value)

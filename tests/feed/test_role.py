@@ -340,7 +340,7 @@ def test_the_venues_clock_is_estimated_with_its_error(make_bench):
     bench.clock.advance(4 * MS)
     bench.network.answer("/time", {"serverTime": send_ms + 1272})
     bench.run(0.2)
-    assert bench.role.venues[0].clock_offset.estimate(bench.clock.realtime_ns()).offset_ns == 1_270 * MS + MS // 2
+    assert bench.role.venues[0].inquiry.clock_offset.estimate(bench.clock.realtime_ns()).offset_ns == 1_270 * MS + MS // 2
     assert bench.tops.read(0).clock_offset_ns in (0, 1_270 * MS + MS // 2)
     assert 2_500 <= bench.counter(Counter.CLOCK_ERROR_US) < 2_600
     bench.open_all()
