@@ -15,7 +15,16 @@ from hypothesis import strategies as st
 from reactor.domain.errors import RemoteProtocolError
 from reactor.domain.ids import ClientIds
 from reactor.domain.instrument import Instrument, Instruments
-from reactor.domain.messages import FLAG_FOREIGN, FLAG_LIQUIDATION, FLAG_REDUCE_ONLY, OrderStatus, OrderType, TimeInForce, Venue, new
+from reactor.domain.messages import (
+    FLAG_FOREIGN,
+    FLAG_LIQUIDATION,
+    FLAG_REDUCE_ONLY,
+    OrderStatus,
+    OrderType,
+    TimeInForce,
+    Venue,
+    new,
+)
 from reactor.exchanges.binance.orders import BinanceOrders, CancelAllOurs, order_codec, read_permissions, status_of
 from reactor.exchanges.binance.rules import endpoints_at
 from reactor.exchanges.venue import Credentials, RestCall
@@ -231,7 +240,8 @@ def test_a_full_futures_answer_fills_the_report() -> None:
 def test_an_order_of_the_venues_own_is_told_apart_from_a_strangers_when_it_is_asked_about() -> None:
     # A forced close that happened while the stream was down is found in the list of fills, and its order is asked about.
     answer = {"orderId": 9, "clientOrderId": "autoclose-1700000000000", "symbol": "BTCUSDT", "status": "FILLED", "side": "BUY",
-              "type": "LIMIT", "timeInForce": "IOC", "origQty": "20", "executedQty": "20", "price": "0", "updateTime": 1}  # fmt: skip
+              "type": "LIMIT", "timeInForce": "IOC", "origQty": "20", "executedQty": "20", "price": "0",
+              "updateTime": 1}  # fmt: skip
     report = new("report")
     report.header.flags = FLAG_FOREIGN
     codec(USDM).write_order(answer, report)
