@@ -33,6 +33,7 @@ from shm.wake import Bell
 
 HEARTBEAT_AGE_NS_MAX = 1_000_000_000  # Neighbours of a role count it as dead after a second without a pass.
 EXIT_CONFIG = 2
+WARM_UP_PLAYS = 100  # Beyond a few dozen the interpreter has specialised everything; 30 ms.
 FLOW = ("feed", "collector", "prepost", "engine", "journal")
 HOT_KINDS = ("feed", "collector", "prepost", "engine")
 CONNECT_WAIT_NS = 200_000_000  # The supervisor looks every 20 ms.
@@ -399,7 +400,29 @@ def build(plan: Plan, shard_plan: ShardPlan, shard: Shard, credentials: Credenti
         cells.append(Cell(BUILDERS[role_plan.kind](bench), metrics, log))
     flow = {kind: place for place, kind in enumerate(FLOW)}
     cells.sort(key=lambda cell: flow[plan.role(cell.role.name).kind])  # Built in order of start, worked in order of the flow.
-    shard.plug(cells, wires.inputs, wires.links, wires.neighbours)
+    plays = rehearsals(plan, shard_plan, instruments, credentials) if shard_plan.rehearsal_us else []
+    for _ in range(WARM_UP_PLAYS):
+        for play in plays:
+            play()
+    shard.plug(cells, wires.inputs, wires.links, wires.neighbours, plays)
+
+
+def rehearsals(
+    plan: Plan, shard_plan: ShardPlan, instruments: Instruments, credentials: Credentials | None
+) -> list[Callable[[], None]]:
+    """What keeps this shard's decisions warm, in the order of the flow."""
+    from reactor.rehearsal import CollectorRehearsal, EngineRehearsal, PrepostRehearsal
+
+    plays: list[Callable[[], None]] = []
+    for role in sorted((plan.role(name) for name in shard_plan.roles), key=lambda role: FLOW.index(role.kind)):
+        if role.kind == "collector":
+            plays.append(CollectorRehearsal(role.read_parameters(), instruments).play)
+        elif role.kind == "prepost":
+            plays.append(PrepostRehearsal(role.read_parameters(), instruments).play)
+        elif role.kind == "engine" and credentials is not None:
+            keys = {each.venue: credentials for each in plan.endpoints}
+            plays.append(EngineRehearsal(role.read_parameters(), instruments, keys).play)
+    return plays
 
 
 def main(arguments: list[str]) -> int:
@@ -418,6 +441,7 @@ def main(arguments: list[str]) -> int:
         WaitPolicy(shard_plan.wait_policy),
         shard_plan.hybrid_spin_us,
         is_hot=is_hot,
+        rehearsal_ns=shard_plan.rehearsal_us * 1000,
     )
     shard = Shard(parameters, SystemClock(), shard_plan.wake_fd, Bell(shard_plan.wake_fd).silence)
     try:

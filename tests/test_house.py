@@ -14,7 +14,7 @@ ROOMS_ROOT = ROOT / "reactor"
 
 DRAWING = """
     shm → domain → market → exchanges | factors strategies → loop net journal → feed | collector | prepost | engine
-        → config → wiring → data | monitor → supervisor → sim → backtest → cli
+        → config → rehearsal wiring → data | monitor → supervisor → sim → backtest → cli
 """
 
 # In a room only these touch the world; every other file there is a core.

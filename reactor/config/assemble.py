@@ -97,6 +97,7 @@ def assemble(
             each.wait_policy,
             config.system.placement.hybrid_spin_us,
             make_bell(each.shard),
+            config.system.placement.rehearsal_us,
         )
         for each in places
     )

@@ -31,6 +31,7 @@ class PlacementParameters:
     colocate: tuple[tuple[str, ...], ...] = ()  # each inner list of role names becomes one shard
     wait: str = "auto"  # auto, block, hybrid, spin
     hybrid_spin_us: int = 50
+    rehearsal_us: int = 5_000  # how often an idle role plays an invented decision to keep its code warm; 0: never
     pin: bool = True  # False: never pin, whatever the host offers
     cores: dict[str, int] = field(default_factory=dict)  # shard or role name → core
 

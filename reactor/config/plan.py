@@ -52,6 +52,7 @@ class ShardPlan:
     wait_policy: int
     hybrid_spin_us: int
     wake_fd: int  # inherited under this number
+    rehearsal_us: int = 0  # how often idle code is kept warm (reactor/rehearsal.py); 0: never
 
 
 @dataclass(frozen=True)

@@ -232,11 +232,12 @@ class EngineRole:
         """One pass."""
         writer = self._writer
         work = writer.flush() if writer.is_blocked else 0
-        if now_ns >= self._next_tick_ns:
-            self._next_tick_ns = now_ns + TICK_NS
+        if now_ns >= self._next_tick_ns + TICK_NS:  # Long overdue: what we believe about our neighbours may be old.
             work += self._tick(now_ns)
         if writer.is_blocked:
             self._count(Counter.BACKPRESSURE_STALLS)
+            if now_ns >= self._next_tick_ns:
+                work += self._tick(now_ns)
             return work
         work += self._drain_urgent(now_ns)
         read = 0
@@ -248,6 +249,8 @@ class EngineRole:
             if taken < NORMAL_BETWEEN_LOOKS:
                 break
             work += self._drain_urgent(now_ns)
+        if now_ns >= self._next_tick_ns:  # Timers wait for orders, not orders for timers.
+            work += self._tick(now_ns)
         return work + read
 
     def deadline_ns(self, now_ns: int) -> int:
@@ -722,6 +725,7 @@ class EngineRole:
     # ---- timers
 
     def _tick(self, now_ns: int) -> int:
+        self._next_tick_ns = now_ns + TICK_NS
         work = 0
         for venue in self._venues.values():
             connections = venue.connections

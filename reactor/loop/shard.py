@@ -81,6 +81,7 @@ class ShardParameters:
     core: int | None = None  # None: not pinned
     wait_policy: WaitPolicy = WaitPolicy.BLOCK
     hybrid_spin_us: int = 50
+    rehearsal_ns: int = 0  # how often each rehearsal plays while there is nothing to do (reactor/rehearsal.py); 0: never
     freeze_garbage: bool = True  # Off where the process makes cycles by design (aiohttp server).
     is_hot: bool = True  # It stands between a tick and an order. Others never push a hot one off its core (`give_way`).
 
@@ -111,6 +112,9 @@ class Shard:
         self._inputs: tuple[Input, ...] = ()
         self._links: tuple[Link, ...] = ()
         self._neighbours: tuple[Input, ...] = ()
+        self._rehearsals: tuple[Callable[[], None], ...] = ()
+        self._rehearsal_due_ns = 0
+        self._next_rehearsal = 0
         self._timer_ns = 0  # when the armed timer fires
         self._wake_fd = wake_fd
         self._drain_wake = drain_wake or (lambda: os.read(wake_fd, 8))
@@ -137,7 +141,12 @@ class Shard:
         self._closers.append(closer)
 
     def plug(
-        self, cells: Sequence[Cell], inputs: Sequence[Input], links: Sequence[Link], neighbours: Sequence[Input] = ()
+        self,
+        cells: Sequence[Cell],
+        inputs: Sequence[Input],
+        links: Sequence[Link],
+        neighbours: Sequence[Input] = (),
+        rehearsals: Sequence[Callable[[], None]] = (),
     ) -> None:
         """What wiring built.
 
@@ -146,11 +155,13 @@ class Shard:
             inputs: consumers that wake this shard.
             links: everything that wants `refresh`.
             neighbours: the rings between two roles of this shard, which no wake-up announces.
+            rehearsals: what keeps the code warm; one of them at a time, while there is nothing to do.
         """
         self._cells = tuple(cells)
         self._inputs = tuple(inputs)
         self._links = tuple(links)
         self._neighbours = tuple(neighbours)
+        self._rehearsals = tuple(rehearsals) if self.parameters.rehearsal_ns else ()
         self._duties = tuple((cell.role.do_work, cell.metrics.view) for cell in self._cells)
 
     # -- outside of the passes -------------------------------------------------------------------------------
@@ -235,8 +246,16 @@ class Shard:
             for each in self._inputs:
                 each.cancel_sleep()
         first_ns = now_ns = self._monotonic_ns()
+        is_idle = bool(self._rehearsals)
         while True:
             work = self._work(now_ns)
+            if is_idle:
+                if work:
+                    is_idle = False
+                elif now_ns >= self._rehearsal_due_ns:
+                    is_idle = False
+                    self._rehearse(now_ns)
+                    work = 1  # Something may have come in meanwhile.
             if now_ns >= self._heartbeat_due_ns:
                 self._heartbeat(now_ns)
             if self._has_ended or self._is_leaving or self._has_left_orphaned(now_ns):
@@ -251,6 +270,18 @@ class Shard:
             if now_ns - first_ns > PASSES_TIME_MAX_NS:
                 break
         self.request_pass()
+
+    def _rehearse(self, now_ns: int) -> None:
+        """Plays one of the rehearsals, each in its turn. One that fails is not played again: nothing depends on it."""
+        rehearsals = self._rehearsals
+        self._next_rehearsal = number = (self._next_rehearsal + 1) % len(rehearsals)
+        self._rehearsal_due_ns = now_ns + self.parameters.rehearsal_ns // len(rehearsals)
+        try:
+            rehearsals[number]()
+        except Exception as error:
+            self._rehearsals = ()
+            for cell in self._cells:
+                cell.log.warning("a rehearsal failed; the code will be cold", error=f"{type(error).__name__}: {error}")
 
     def _work(self, now_ns: int) -> int:
         work = 0

@@ -92,6 +92,7 @@ class Publisher(Recorder):
         self._metrics = metrics
         self._requests = 0
         self._commands_left = 0
+        self.commands_sent = 0
         self._has_responses = False
         self._response_rings = tuple(ring for ring in (responses, *strategy_responses) if ring is not None)
         self.held: deque[HeldCommand] = deque()
@@ -262,6 +263,7 @@ class Publisher(Recorder):
         header.stage_ns[STAGE_COMMAND] = self._monotonic_ns()
         self._commands.commit(lane)
         self._commands_left -= 1
+        self.commands_sent += 1
         self._metrics.count(Counter.COMMANDS)
 
     # ---- responses

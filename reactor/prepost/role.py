@@ -58,6 +58,7 @@ NORMAL, URGENT = 0, 1
 MS: Final = 1_000_000
 REPORTS_PER_PASS_MAX: Final = 128  # About 1 ms of work, so that timers and the other lanes never wait longer.
 EVENTS_PER_PASS_MAX: Final = 64
+TIDY_PERIOD_MAX_NS: Final = 2_000_000  # Deadlines and rows wait for no more than this while orders go out.
 RISK_PERIOD_NS: Final = 20_000_000  # The portfolio's row; position rows go out with every pass that changed them.
 CANCEL_ALL_OURS: Final = int(CommandKind.CANCEL_ALL_OURS)
 STAGE_REPORT: Final = int(Stage.REPORT)
@@ -132,6 +133,8 @@ class PrepostRole:
         self.intake = Intake(self.desk)
         self.stop = StopSequence(self.desk, self.settlement)
         self._risk_ns = 0
+        self._commands_seen = 0
+        self._tidied_ns = 0
 
     # ---- Role
 
@@ -166,6 +169,11 @@ class PrepostRole:
         done += self._read_reports(NORMAL)
         done += self._read_events(URGENT)
         done += self._read_events(NORMAL)
+        if out.commands_sent != self._commands_seen:
+            self._commands_seen = out.commands_sent
+            if now_ns - self._tidied_ns < TIDY_PERIOD_MAX_NS:
+                return done  # An engine in the same shard sends first; the rest follows in the next pass, at once.
+        self._tidied_ns = now_ns
         if out.has_room():
             done += self._work_deadlines(now_ns)
         desk.money.mark(now_ns)

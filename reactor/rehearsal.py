@@ -1,0 +1,414 @@
+"""Rehearsals: a second copy of a room plays one invented decision from time to time, so that the code stays warm.
+
+Between two orders of a quiet session lie seconds, and in that time the caches forget the way: the same code takes five times
+as long. A rehearsal is the room's own class with private rings, a clock of its own and a stage instead of sockets. It shares
+nothing with the real role but the code: not a ring, not a counter, not a connection. What it decides goes nowhere.
+
+    signal ─▶ [collector]      event, reports ─▶ [prepost]      command, answers ─▶ [engine ─ stage]
+
+Each plays before the session starts (warm-up) and then whenever its shard has nothing else to do (loop/shard.py says how
+often). One play costs about 100 µs of an idle core.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from reactor.domain.ids import ClientIds, order_id_of
+from reactor.domain.instrument import Instrument, Instruments
+from reactor.domain.messages import (
+    FLAG_OURS,
+    FLAG_REPLAYED,
+    NO_INSTRUMENT,
+    NO_PAIR,
+    SIZE,
+    VIEW,
+    CommandKind,
+    EventKind,
+    OrderType,
+    ReportKind,
+    SignalType,
+    Stage,
+    TimeInForce,
+    Venue,
+    clear,
+    new,
+    put_text,
+    raw_text,
+    signal_index,
+)
+from reactor.domain.units import E8
+from reactor.exchanges.venue import Credentials
+from reactor.loop.clock import ManualClock
+from reactor.loop.counters import Metrics
+from reactor.loop.log import NullLog
+from reactor.net.network import Listener, Request, Response, Sent
+from shm.ring import NORMAL, URGENT, Producer, heap_ring
+from shm.seqlock import heap_rows
+
+MS: Final = 1_000_000
+STEP_NS: Final = 100 * MS  # of the rehearsal's own clock per play, so that no rate limit is ever met
+SETTLE_TURNS_MAX: Final = 100  # Prepost compares its books with the stage's before it trades: seconds of its clock.
+PRICE: Final = 1000  # quote units; of every instrument
+WALLET_E8: Final = 1_000_000 * E8  # of every asset
+
+_PLACE, _OPEN_ORDERS, _BALANCES = int(CommandKind.PLACE), int(CommandKind.OPEN_ORDERS), int(CommandKind.BALANCES)
+
+Play = Callable[[], None]
+
+
+def _drain(ring: Any) -> None:
+    for lane in (URGENT, NORMAL):
+        while ring.try_peek(lane) is not None:
+            pass
+        ring.release(lane)
+
+
+def _ticks(instrument: Instrument) -> int:
+    return int(PRICE * 10**instrument.price_decimals // instrument.tick_size)
+
+
+class CollectorRehearsal:
+    """A calm spread, then a wide one: MTTrigger fires. Without pairs there is nothing to play."""
+
+    def __init__(self, parameters: Any, instruments: Instruments) -> None:
+        from reactor.collector.role import CollectorPorts, CollectorRole
+
+        self._clock = ManualClock()
+        self._signals, signals = heap_ring(64, SIZE["signal"], VIEW["signal"])
+        _, responses = heap_ring(64, SIZE["response"], VIEW["response"])
+        events, self._events = heap_ring(1024, SIZE["event"], VIEW["event"])
+        parameters = replace(parameters, triggers=replace(parameters.triggers, users=()))
+        ports = CollectorPorts(instruments, self._clock, Metrics(), NullLog(), [signals], responses, events)
+        self._role = CollectorRole(parameters, ports)
+        self._role.on_start(self._clock.monotonic_ns())
+        self._pair = parameters.pairs[0] if parameters.pairs else None
+
+    def play(self) -> None:
+        """One decision."""
+        if self._pair is None:
+            return
+        for is_wide in (False, True):
+            self._clock.advance(2_000 * MS)  # Beyond the trigger's re-arm time.
+            height = 1.0 if is_wide else 0.0
+            self._signal(SignalType.FUNDING_RATE_DIRECTION, (0.01, -1.0, 0.01, 3600.0))
+            self._signal(SignalType.ADAPTIVE_SPREAD_DEVIATION, (height, height, -height, 1.0 - height))
+            self._role.do_work(self._clock.monotonic_ns())
+        _drain(self._events)
+
+    def _signal(self, kind: int, values: tuple[float, ...]) -> None:
+        assert self._pair is not None, "asked only with a pair"
+        signal = self._signals.try_claim(NORMAL)
+        if signal is None:
+            return
+        clear(signal, "signal")
+        header = signal.header
+        header.kind = kind
+        header.instrument_index, header.hedge_instrument_index = self._pair
+        header.pair_id = NO_PAIR
+        header.stage_ns[Stage.RECEIVE] = header.stage_ns[Stage.SIGNAL] = self._clock.monotonic_ns()
+        signal.signal_index = signal_index(kind, self._pair[0])
+        signal.value_count = len(values)
+        for at, value in enumerate(values):
+            signal.values[at] = value
+        self._signals.commit(NORMAL)
+
+
+class PrepostRehearsal:
+    """One open (or, without pairs, one order), acknowledged and expired without a fill."""
+
+    def __init__(self, parameters: Any, instruments: Instruments) -> None:
+        from reactor.journal.memory import History
+        from reactor.prepost.role import PrepostPorts, PrepostRole
+
+        self._clock = ManualClock()
+        self._instruments = instruments
+        self._events, events = heap_ring(64, SIZE["event"], VIEW["event"])
+        self._reports, reports = heap_ring(256, SIZE["report"], VIEW["report"])
+        commands, self._commands = heap_ring(256, SIZE["command"], VIEW["command"])
+        responses, self._responses = heap_ring(256, SIZE["response"], VIEW["response"])
+        journal, self._journal = heap_ring(512, SIZE["journal"], VIEW["journal"])
+        positions, _ = heap_rows(len(instruments), SIZE["position"], VIEW["position"])
+        risk, _ = heap_rows(1, SIZE["risk"], VIEW["risk"])
+        self._tops = [new("book_top") for _ in range(len(instruments))]
+        for instrument in instruments:
+            top = self._tops[instrument.instrument_index]
+            top.bid_ticks = ticks = _ticks(instrument)
+            top.ask_ticks, top.is_synchronised = ticks + 1, 1
+        parameters = replace(
+            parameters,
+            risk=replace(parameters.risk, cooldown_s=0.0, daily_trades_max=1 << 40),
+            orders_max=256,
+            closed_orders_kept_max=256,
+        )
+        ports = PrepostPorts(
+            instruments, self._clock, Metrics(), NullLog(), events, reports, commands, journal, positions, risk,
+            self._tops.__getitem__, lambda now_ns: True, responses=responses, history=History(epoch=1),
+        )  # fmt: skip
+        self._role = PrepostRole(parameters, ports)
+        self._pair = parameters.pairs[0] if parameters.pairs else None
+        self._venues = sorted({instrument.venue for instrument in instruments})
+        self._venue_order_id = 0
+        self._is_ready = False
+
+    def play(self) -> None:
+        """One decision."""
+        if not self._is_ready:
+            self._settle()
+        self._turn()
+        event = self._events.try_claim(NORMAL)
+        if event is None:
+            return
+        now_ns = self._clock.monotonic_ns()
+        clear(event, "event")
+        header = event.header
+        header.stage_ns[Stage.RECEIVE] = header.stage_ns[Stage.SIGNAL] = header.stage_ns[Stage.EVENT] = now_ns
+        if self._pair is not None:
+            header.kind = EventKind.OPEN
+            header.instrument_index, header.hedge_instrument_index = (
+                self._pair.open_instrument_index,
+                (self._pair.hedge_instrument_index),
+            )
+            header.pair_id = 0
+            event.direction, event.side = -1, 1
+        else:
+            header.kind = EventKind.ORDER
+            header.hedge_instrument_index, header.pair_id = NO_INSTRUMENT, NO_PAIR
+            event.side, event.quantity_lots = 1, 1
+            event.order_type, event.time_in_force = OrderType.LIMIT, TimeInForce.POST_ONLY
+            event.price_ticks = self._tops[0].bid_ticks
+        self._events.commit(NORMAL)
+        self._turn()
+        self._turn()
+
+    def _settle(self) -> None:
+        """Both books agree: only then prepost trades."""
+        self._role.on_start(self._clock.monotonic_ns())
+        for venue in self._venues:
+            self._report(ReportKind.SESSION_UP, venue)
+        for _ in range(SETTLE_TURNS_MAX):
+            self._turn()
+        self._is_ready = True
+
+    def _turn(self) -> None:
+        self._clock.advance(STEP_NS)
+        now_ns = self._clock.monotonic_ns()
+        for top in self._tops:
+            top.receive_ns = now_ns
+        self._role.do_work(now_ns)
+        commands = self._commands
+        for lane in (URGENT, NORMAL):
+            while (command := commands.try_peek(lane)) is not None:
+                self._obey(command)
+            commands.release(lane)
+        _drain(self._responses)
+        _drain(self._journal)
+
+    def _obey(self, command: Any) -> None:
+        kind = command.header.kind
+        if kind == _PLACE:
+            self._venue_order_id += 1
+            self._about(command, ReportKind.ACK)
+            self._about(command, ReportKind.EXPIRED)
+            return
+        if kind == _BALANCES:
+            venue = command.venue
+            assets = {each.quote_asset for each in self._instruments if each.venue == venue}
+            if venue == Venue.BINANCE_SPOT:
+                assets |= {each.base_asset for each in self._instruments if each.venue == venue}
+            for asset in assets:
+                report = self._begin(ReportKind.BALANCE, venue, command.request_id)
+                put_text(report.asset, asset)
+                report.amount_e8 = WALLET_E8
+                self._reports.commit(NORMAL)
+        elif kind == _OPEN_ORDERS:
+            self._report(ReportKind.SESSION_UP, command.venue, flags=FLAG_REPLAYED)
+        self._report(ReportKind.SNAPSHOT_END, command.venue, command.request_id)
+
+    def _about(self, command: Any, kind: int) -> None:
+        report = self._begin(kind, command.venue, command.request_id if kind == ReportKind.ACK else 0)
+        header = report.header
+        header.order_id, header.instrument_index = command.header.order_id, command.header.instrument_index
+        header.flags = command.header.flags | FLAG_OURS
+        header.stage_ns = command.header.stage_ns
+        header.stage_ns[Stage.SEND] = header.stage_ns[Stage.ACK] = self._clock.monotonic_ns()
+        report.client_order_id = command.client_order_id
+        report.venue_order_id = self._venue_order_id
+        report.side = command.side
+        self._reports.commit(NORMAL)
+
+    def _report(self, kind: int, venue: int, request_id: int = 0, flags: int = 0) -> None:
+        self._begin(kind, venue, request_id).header.flags = flags
+        self._reports.commit(NORMAL)
+
+    def _begin(self, kind: int, venue: int, request_id: int) -> Any:
+        report = self._reports.try_claim(NORMAL)
+        assert report is not None, "the role reads its reports in every turn"
+        clear(report, "report")
+        header = report.header
+        header.kind = kind
+        header.instrument_index = header.hedge_instrument_index = NO_INSTRUMENT
+        header.pair_id = NO_PAIR
+        report.venue, report.request_id = venue, request_id
+        return report
+
+
+class _Line:
+    """One WebSocket whose other side is the stage."""
+
+    def __init__(self, url: str, listener: Listener, clock: ManualClock) -> None:
+        self.url = url
+        self.listener = listener
+        self.is_orders = False
+        self.last = b""
+        self._clock = clock
+
+    def send(self, payload: bytes) -> Sent:
+        self.last = payload
+        return Sent.HANDED_OVER
+
+    def ping(self, payload: bytes = b"") -> None:
+        self.listener.on_pong(self, payload, self._clock.monotonic_ns())
+
+    def close(self, reason: str = "") -> None:
+        self.listener.on_close(self, reason, self._clock.monotonic_ns())
+
+    def say(self, payload: bytes) -> None:
+        self.listener.on_frame(self, memoryview(payload), self._clock.monotonic_ns())
+
+
+class Theatre:
+    """The network of a rehearsal: every connection opens, every logon is welcome, no byte leaves."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self._clock = clock
+        self.lines: list[_Line] = []
+        self._opening: list[_Line] = []
+
+    def connect(self, url: str, listener: Listener, headers: Mapping[str, str] | None = None) -> None:
+        """See net/network.py."""
+        self._opening.append(_Line(url, listener, self._clock))
+
+    def request(self, request: Request, on_response: Callable[[Response], None]) -> None:
+        """See net/network.py. Time and listen keys are what an engine asks for by itself."""
+        if urlsplit(request.url).path.endswith("/listenKey"):
+            body = b'{"listenKey":"REHEARSAL"}'
+        else:
+            body = b'{"serverTime":%d}' % (self._clock.realtime_ns() // MS)
+        on_response(Response(200, {}, body, self._clock.monotonic_ns()))
+
+    def welcome(self) -> None:
+        """Opens what waits, and says yes to greetings."""
+        while self._opening:
+            line = self._opening.pop()
+            self.lines.append(line)
+            line.listener.on_open(line, self._clock.monotonic_ns())
+        for line in self.lines:
+            while b'"session.logon"' in line.last or b'"userDataStream.subscribe' in line.last:
+                number = _number_of(line.last)
+                line.last = b""
+                line.say(b'{"id":%d,"status":200,"result":{"subscriptionId":0}}' % number)
+
+
+def _number_of(frame: bytes) -> int:
+    start = frame.index(b'"id":') + 5
+    end = start
+    while frame[end : end + 1].isdigit():
+        end += 1
+    return int(frame[start:end])
+
+
+class EngineRehearsal:
+    """One place per venue: built, signed, "sent", acknowledged, expired."""
+
+    def __init__(self, parameters: Any, instruments: Instruments, credentials: Mapping[int, Credentials]) -> None:
+        from reactor.engine.role import EnginePorts, EngineRole
+
+        self._clock = ManualClock()
+        self._stage = Theatre(self._clock)
+        self._commands: Producer
+        self._commands, commands = heap_ring(64, SIZE["command"], VIEW["command"])
+        reports, self._reports = heap_ring(256, SIZE["report"], VIEW["report"])
+        self._ids = ClientIds(parameters.order_id_prefix)
+        ports = EnginePorts(
+            commands, reports, self._stage, lambda now_ns: True, credentials, instruments, self._clock, Metrics(), NullLog(),
+            uniform=lambda: 0.5,
+        )  # fmt: skip
+        self._role = EngineRole(replace(parameters, rate_limits=()), ports)
+        venues = [endpoints.venue for endpoints in parameters.endpoints]
+        firsts = {each.venue: each for each in reversed(list(instruments))}
+        self._instruments = [firsts[venue] for venue in venues if venue in firsts]
+        self._number = 0
+        self._is_up = False
+
+    def play(self) -> None:
+        """One order per venue."""
+        if not self._is_up:
+            self._role.on_start(self._clock.monotonic_ns())
+            for _ in range(6):
+                self._work()
+            self._is_up = True
+        for instrument in self._instruments:
+            self._order(instrument)
+        self._clock.advance(STEP_NS)
+
+    def _work(self) -> None:
+        self._clock.advance(5 * MS)
+        self._stage.welcome()
+        self._role.do_work(self._clock.monotonic_ns())
+        _drain(self._reports)
+
+    def _order(self, instrument: Instrument) -> None:
+        self._number += 1
+        order_id = order_id_of(1, self._number)
+        client_order_id = self._ids.client_order_id(order_id).encode()
+        command = self._commands.try_claim(NORMAL)
+        if command is None:
+            return
+        clear(command, "command")
+        header = command.header
+        header.kind = CommandKind.PLACE
+        header.instrument_index, header.hedge_instrument_index = instrument.instrument_index, NO_INSTRUMENT
+        header.pair_id, header.order_id = NO_PAIR, order_id
+        header.stage_ns[Stage.RECEIVE] = header.stage_ns[Stage.COMMAND] = self._clock.monotonic_ns()
+        command.client_order_id = client_order_id
+        command.venue, command.side = instrument.venue, 1
+        command.order_type, command.time_in_force = OrderType.LIMIT, TimeInForce.IOC
+        command.price_ticks, command.quantity_lots = _ticks(instrument), instrument.quantity_lots_min
+        command.request_id = self._number
+        self._commands.commit(NORMAL)
+        self._work()
+        self._answer(instrument, raw_text(command.client_order_id))
+        _drain(self._reports)
+
+    def _answer(self, instrument: Instrument, client_order_id: bytes) -> None:
+        carrier = next((line for line in self._stage.lines if b'"order.place"' in line.last), None)
+        if carrier is None:
+            return
+        number, carrier.last = _number_of(carrier.last), b""
+        symbol = instrument.symbol.encode()
+        carrier.say(
+            b'{"id":%d,"status":200,"result":{"symbol":"%b","orderId":%d,"clientOrderId":"%b","transactTime":1}}'
+            % (number, symbol, self._number, client_order_id)
+        )
+        words = (client_order_id, instrument.price_text(_ticks(instrument)).encode(), symbol, self._number)
+        order = (
+            b'"c":"%b","C":"","x":"EXPIRED","X":"EXPIRED","S":"BUY","o":"LIMIT","f":"IOC","q":"0","z":"0","p":"%b",'
+            b'"s":"%b","i":%d,"t":-1,"T":1' % words
+        )
+        is_spot = instrument.venue == Venue.BINANCE_SPOT
+        stream = next((line for line in self._stage.lines if _is_stream(line, is_spot)), None)
+        if stream is not None:
+            stream.say(
+                b'{"subscriptionId":0,"event":{"e":"executionReport","E":1,%b}}' % order
+                if is_spot
+                else b'{"e":"ORDER_TRADE_UPDATE","E":1,"o":{%b}}' % order
+            )
+
+
+def _is_stream(line: _Line, is_spot: bool) -> bool:
+    from reactor.engine.connections import UserStream
+
+    listener = line.listener
+    return isinstance(listener, UserStream) and listener.pool.venue == (Venue.BINANCE_SPOT if is_spot else Venue.BINANCE_USDM)

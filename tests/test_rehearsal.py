@@ -1,0 +1,56 @@
+"""A rehearsal plays the room's own code to the end and grows no memory; what it decides goes nowhere."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reactor.collector.role import Counter as CollectorCounter
+from reactor.domain.instrument import Instruments
+from reactor.engine.counters import Counter as EngineCounter
+from reactor.exchanges.venue import Credentials
+from reactor.prepost.counters import Counter as PrepostCounter
+from reactor.rehearsal import CollectorRehearsal, EngineRehearsal, PrepostRehearsal
+
+sys.path.insert(0, str(Path(__file__).parent / "config"))
+
+from test_plan import make_plan
+
+PLAYS = 40
+
+
+@pytest.fixture(scope="module")
+def rooms() -> dict[str, Any]:
+    plan = make_plan()
+    return {role.kind: role.read_parameters() for role in plan.roles} | {"instruments": Instruments(plan.instruments)}
+
+
+def play(rehearsal: Any) -> Any:
+    for _ in range(PLAYS):
+        rehearsal.play()
+    return rehearsal._role._metrics
+
+
+def test_the_collector_fires_once_per_play(rooms: dict[str, Any]) -> None:
+    metrics = play(CollectorRehearsal(rooms["collector"], rooms["instruments"]))
+    assert metrics.get(CollectorCounter.EVENTS) == PLAYS
+
+
+def test_prepost_sends_one_order_per_play_and_refuses_none(rooms: dict[str, Any]) -> None:
+    rehearsal = PrepostRehearsal(rooms["prepost"], rooms["instruments"])
+    metrics = play(rehearsal)
+    refused = range(PrepostCounter.REFUSED, PrepostCounter.REFUSED_LAST + 1)
+    assert metrics.get(PrepostCounter.EVENTS) == PLAYS
+    assert not any(metrics.get(counter) for counter in refused)
+    assert not rehearsal._role.desk.orders.unsettled
+
+
+def test_the_engine_places_one_order_per_venue_and_play_and_hears_its_end(rooms: dict[str, Any]) -> None:
+    credentials = {venue: Credentials("k" * 64, "s" * 64) for venue in (0, 1)}
+    rehearsal = EngineRehearsal(rooms["engine"], rooms["instruments"], credentials)
+    metrics = play(rehearsal)
+    assert metrics.get(EngineCounter.PLACES_SENT) == 2 * PLAYS
+    assert metrics.get(EngineCounter.REPORTS) >= 4 * PLAYS  # an acknowledgement and an end for each
+    assert metrics.get(EngineCounter.FRAMES_MALFORMED) == 0
+    assert len(rehearsal._role._in_flight) == 0
