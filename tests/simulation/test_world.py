@@ -1,0 +1,60 @@
+"""The world itself: it replays, it trades, it holds under everything at once."""
+
+import subprocess
+import sys
+
+import pytest
+
+from reactor.sim.commands import parameters_of, seeds_of
+from reactor.sim.world.world import World, WorldParameters, run_seed
+
+SHORT = WorldParameters(seconds=6.0)
+
+
+def test_the_same_seed_gives_the_same_digest() -> None:
+    first, second = World(3, SHORT).run(), World(3, SHORT).run()
+    assert (first.digest, first.steps, first.fills) == (second.digest, second.steps, second.fills)
+    assert first.digest != World(4, SHORT).run().digest
+
+
+def test_listening_to_a_seed_does_not_change_it() -> None:
+    told = World(3, WorldParameters(seconds=6.0, is_told=True)).run()
+    assert told.digest == World(3, SHORT).run().digest
+    assert any("order.place" in line for line in told.story)
+
+
+def test_a_seed_replays_in_another_process_with_other_hashes() -> None:
+    code = "from reactor.sim.world.world import World, WorldParameters; print(World(3, WorldParameters(seconds=6.0)).run().digest)"
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", code], env={"PYTHONHASHSEED": hashes, "PATH": ""}, capture_output=True, text=True, check=True
+        ).stdout
+        for hashes in ("1", "77")
+    }
+    assert len(found) == 1
+
+
+def test_in_fine_weather_it_opens_hedges_and_closes_pairs() -> None:
+    verdict = World(5, WorldParameters(seconds=10.0, faults=("none",))).run()
+    assert verdict.violation == ""
+    assert verdict.pairs_opened >= 1
+    assert verdict.fills >= 4
+
+
+@pytest.mark.parametrize("seed", [2, 9, 13, 22])  # Each found something once.
+def test_everything_adds_up_whatever_goes_wrong(seed: int) -> None:
+    verdict = run_seed(seed, WorldParameters())
+    assert verdict.violation == "", "\n".join(verdict.story[-60:])
+
+
+@pytest.mark.long
+def test_everything_adds_up_over_many_seeds() -> None:
+    for seed in range(1, 501):
+        verdict = run_seed(seed, WorldParameters())
+        assert verdict.violation == "", f"seed {seed}\n" + "\n".join(verdict.story[-60:])
+
+
+def test_the_command_says_which_seeds_and_faults_there_are() -> None:
+    assert list(seeds_of("3-5")) == [3, 4, 5]
+    assert list(seeds_of("7")) == [7]
+    assert parameters_of(1.0, 0.1, "btcusdt", "cuts,pause").faults == ("cuts", "pause")
