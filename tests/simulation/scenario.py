@@ -1,10 +1,10 @@
 """A world with a script: the test says what happens, the checks say what must still be true.
 
-    with scenario(settings) as world:
-        world.until(world.has_position)         something to lose
-        world.supervisor.crash("prepost", …)    the accident
-        world.run_for(1.0)
-                                                leaving the block: fine weather, agreement, stop, the whole account
+with scenario(settings) as world:
+    world.until(world.has_position)         something to lose
+    world.supervisor.crash("prepost", …)    the accident
+    world.run_for(1.0)
+                                            leaving the block: fine weather, agreement, stop, the whole account
 """
 
 from collections.abc import Callable, Iterator

@@ -24,7 +24,9 @@ def test_listening_to_a_seed_does_not_change_it() -> None:
 
 
 def test_a_seed_replays_in_another_process_with_other_hashes() -> None:
-    code = "from reactor.sim.world.world import World, WorldParameters; print(World(3, WorldParameters(seconds=6.0)).run().digest)"
+    code = (
+        "from reactor.sim.world.world import World, WorldParameters; print(World(3, WorldParameters(seconds=6.0)).run().digest)"
+    )
     found = {
         subprocess.run(
             [sys.executable, "-c", code], env={"PYTHONHASHSEED": hashes, "PATH": ""}, capture_output=True, text=True, check=True
