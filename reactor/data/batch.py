@@ -201,9 +201,10 @@ def run_all(
 
 def _run_on_cluster(work: Callable[..., T], items: Sequence[Any], scheduler: str) -> Iterator[T]:
     try:
-        import distributed
+        import distributed as installed
     except ImportError:
         raise DataError(scheduler, "a cluster needs Dask: pip install 'crypto-trade[cluster]'") from None
+    distributed: Any = installed
     try:
         client = distributed.Client(scheduler, timeout="10s")
     except (OSError, ValueError) as error:

@@ -9,10 +9,12 @@ from typing import IO, Any, cast
 
 from isal import igzip_threaded
 
+from reactor.data.capture_file import gzip_pieces
 from reactor.domain.errors import DataError
 
 BLOCK_BYTES = 1 << 20  # Large enough that a call into C is nothing, small enough to stay in the second-level cache.
 LINE_BYTES_MAX = 64 << 20  # A longer line is damage, not data: no venue sends such a frame.
+DAMAGE_STEP_BYTES = 512  # Compressed bytes that damage may cost besides itself.
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
@@ -31,13 +33,17 @@ class LineBlocks:
 
     def __iter__(self) -> Iterator[bytes]:
         tail = b""
+        given = 0  # bytes of text
+        saved: Iterator[bytes] = iter(())
         with self._open() as stream:
             while True:
                 try:
-                    block = stream.read(BLOCK_BYTES)
+                    block = next(saved, b"") if self.damage else stream.read(BLOCK_BYTES)
+                    given += len(block)
                 except (EOFError, OSError, ValueError) as error:
-                    self.damage = f"{self.path}: the compressed data is cut or damaged ({error}); everything before it was read"
-                    block = b""
+                    saved = self._before_damage(given)
+                    block = next(saved, b"")
+                    self.damage = f"the compressed data is cut or damaged ({error}); everything before it was read"
                 if not block:
                     break
                 end = block.rfind(b"\n") + 1
@@ -50,6 +56,15 @@ class LineBlocks:
                 tail = block[end:]
         if tail and not self.damage:
             yield tail + b"\n"
+
+    def _before_damage(self, given: int) -> Iterator[bytes]:
+        """What can be read behind the first `given` bytes of text: a fast reader gives nothing of the block that is damaged."""
+        for text, _ in gzip_pieces(self.path, 0, DAMAGE_STEP_BYTES):
+            if given >= len(text):
+                given -= len(text)
+            else:
+                yield text[given:]
+                given = 0
 
     def _open(self) -> IO[bytes]:
         try:

@@ -55,7 +55,7 @@ def _recover(path: Path) -> Recovered:
     size = path.stat().st_size
     lines = _Lines()
     good_bytes = good_lines = 0
-    for text, end in _members(path, 0, READ_BYTES):
+    for text, end in gzip_pieces(path, 0, READ_BYTES):
         lines.take(text)
         if end:
             good_bytes, good_lines = end, lines.count
@@ -91,7 +91,7 @@ class _Lines:
         self._tail = text[end + 1 :]
 
 
-def _members(path: Path, start: int, step: int) -> Iterator[tuple[bytes, int]]:
+def gzip_pieces(path: Path, start: int, step: int) -> Iterator[tuple[bytes, int]]:
     """(text, 0) for every piece from byte `start` on, and (b"", its end) after each whole member. Stops at a tear."""
     with path.open("rb") as file:
         file.seek(start)
@@ -114,7 +114,7 @@ def _members(path: Path, start: int, step: int) -> Iterator[tuple[bytes, int]]:
 
 def _readable(path: Path, start: int) -> bytes:
     """The whole lines of a torn member. In small steps, because a step that meets the damage gives nothing."""
-    text = b"".join(text for text, _ in _members(path, start, TEAR_STEP_BYTES))
+    text = b"".join(text for text, _ in gzip_pieces(path, start, TEAR_STEP_BYTES))
     lines = text[: text.rfind(b"\n") + 1].splitlines(keepends=True)
     # Zeros behind a tear (a power cut leaves them) still inflate to something: the first line that is none ends it.
     kept = list(itertools.takewhile(_is_line, lines))

@@ -200,7 +200,7 @@ def _run(
         task = progress.add_task("converting", total=len(jobs))
         for result in batch.run_all(work, jobs, scheduler):
             progress.advance(task)
-            failures += bool(result.error)
+            failures += bool(result.error or (result.statistics and result.statistics.damages))
             _print_result(console, result)
     if failures:
         raise typer.Exit(1)

@@ -141,7 +141,7 @@ def read_binance_parts(path: str | Path, scan: Any, rows: Rows, statistics: Conv
             raise DataError(f"{path}:{scan.line + 1}", f"the line {_PROBLEM[scan.problem]}: {text!r}")
         yield
     if blocks.damage:
-        statistics.damages.append(blocks.damage)
+        statistics.damages.append(f"{path}:{scan.line}: {blocks.damage}")
     statistics.files.append(str(path))
     statistics.lines += scan.line
     statistics.symbol = ffi.string(scan.symbol).decode()
@@ -185,6 +185,6 @@ def _read_messages(path: str | Path, reader: BybitReader | HyperliquidReader, st
             what = f"the message is not what its venue sends ({type(error).__name__}: {error})"
             raise DataError(f"{path}:{number}", what) from None
     if blocks.damage:
-        statistics.damages.append(blocks.damage)
+        statistics.damages.append(f"{path}:{number}: {blocks.damage}")
     statistics.files.append(str(path))
     statistics.lines += number

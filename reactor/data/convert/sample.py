@@ -68,8 +68,13 @@ def _depth_rows(market: _Market, head: str) -> Iterator[str]:
         if number % 20_000 == 0:  # The connection broke: Tardis begins the book anew.
             exch_us, local_us = market.step()
             yield from _snapshot(market, head, local_us, local_us)
+        before = market.mid
         exch_us, local_us = market.step()
         start = f"{head}{exch_us},{local_us},false,"
+        for ticks in range(before + 1, market.mid + 1):  # What the market has run through is gone.
+            yield f"{start}ask,{_price(ticks)},0\n"
+        for ticks in range(before, market.mid, -1):
+            yield f"{start}bid,{_price(ticks)},0\n"
         for _ in range(min(60, int(dice.expovariate(1 / 12.0)) + 1)):
             distance = int(dice.expovariate(1 / 60.0))
             is_bid = dice.random() < 0.5

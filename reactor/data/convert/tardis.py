@@ -183,7 +183,7 @@ def read_csv_parts(
     if keep_last_snapshot:
         rows.count += lib.events_finish_csv(scan, rows.next_row, bids.next_row, asks.next_row)
     if blocks.damage:
-        statistics.damages.append(blocks.damage)
+        statistics.damages.append(f"{path}:{scan.line}: {blocks.damage}")
     _count(statistics, scan, path)
 
 

@@ -114,7 +114,7 @@ def _convert(path: str | Path, writer: _Writer, statistics: ConversionStatistics
         except (KeyError, TypeError, IndexError, AttributeError) as error:
             raise DataError(f"{path}:{number}", f"the message is not what Binance sends ({error!r})") from None
     if blocks.damage:
-        statistics.damages.append(blocks.damage)
+        statistics.damages.append(f"{path}:{statistics.lines}: {blocks.damage}")
     statistics.files.append(str(path))
 
 
