@@ -1,8 +1,12 @@
 """Which shard runs on which core and how it waits: a pure decision with its reason, printed at start and by `check`.
 
-    isolated cores enough for every hot shard   → one core each, spin
-    more cores than hot shards                  → one core each, hybrid (the last core is left to the rest of the host)
-    otherwise                                   → cores are shared: not pinned, block
+    isolated cores enough for every hot role    → a process and a core each, spin
+    more cores than hot roles                   → a process and a core each, hybrid (the last core is left to the rest)
+    otherwise                                   → all hot roles in one process, not pinned, block
+
+Where cores are short, every hop between two processes waits for the scheduler: measured on two shared cores, a tick becomes
+an order in a third of the time in one process. `layout: processes` keeps a process per role on any host; both survive the
+death of any process, but one process takes all of its roles along.
 
 A hot shard is one that stands between a tick and an order: feeds, collector, prepost, engine. The config may overrule
 every line of the outcome.
@@ -10,6 +14,7 @@ every line of the outcome.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from reactor.loop.wait import WaitPolicy
 
@@ -28,7 +33,8 @@ class Host:
 class PlacementParameters:
     """The user's wishes; empty means: decide for me."""
 
-    colocate: tuple[tuple[str, ...], ...] = ()  # each inner list of role names becomes one shard
+    layout: Literal["auto", "processes", "shared"] = "auto"  # a process per role, or one for all between tick and order
+    colocate: tuple[tuple[str, ...], ...] = ()  # each inner list of role names becomes one shard; overrules layout
     wait: str = "auto"  # auto, block, hybrid, spin
     hybrid_spin_us: int = 50
     rehearsal_us: int = 5_000  # how often an idle role plays an invented decision to keep its code warm; 0: never
@@ -72,6 +78,15 @@ def shards_of(roles: Sequence[str], colocate: Sequence[Sequence[str]]) -> list[t
     return shards
 
 
+def _is_short_of_cores(roles: Sequence[tuple[str, str]], host: Host, wishes: PlacementParameters) -> bool:
+    """Fewer cores than a process per hot role needs, and no wish of the user for single roles."""
+    if wishes.cores:
+        return False
+    hot_count = sum(kind in HOT_KINDS for _, kind in roles)
+    shared_count = sum(core not in host.isolated for core in host.cores)
+    return len(host.isolated) < hot_count and shared_count <= hot_count
+
+
 def place(roles: Sequence[tuple[str, str]], host: Host, wishes: PlacementParameters) -> list[Place]:
     """`roles` are (name, kind). One Place per shard, in start order.
 
@@ -79,7 +94,11 @@ def place(roles: Sequence[tuple[str, str]], host: Host, wishes: PlacementParamet
         ValueError: a wish cannot be met; the sentence says which.
     """
     kinds = dict(roles)
-    shards = shards_of([name for name, _ in roles], wishes.colocate)
+    together = wishes.colocate
+    is_short = not together and wishes.layout == "auto" and _is_short_of_cores(roles, host, wishes)
+    if is_short or (not together and wishes.layout == "shared"):
+        together = (tuple(name for name, kind in roles if kind in HOT_KINDS),)
+    shards = shards_of([name for name, _ in roles], together)
     hot = [shard for shard in shards if any(kinds[name] in HOT_KINDS for name in shard)]
     known = {"+".join(shard) for shard in shards} | set(kinds)
     for name, core in wishes.cores.items():
@@ -91,6 +110,12 @@ def place(roles: Sequence[tuple[str, str]], host: Host, wishes: PlacementParamet
     shared = [core for core in host.cores if core not in host.isolated and core not in wishes.cores.values()]
     if not wishes.pin:
         pool, policy, reason = [], WaitPolicy.BLOCK, "pinning is switched off in the config"
+    elif is_short:
+        pool, policy = [], WaitPolicy.BLOCK
+        reason = (
+            f"{len(host.cores)} cores for {len(together[0])} hot roles: they share one process, "
+            "because a hop between processes would wait for a core (placement.layout: processes overrules)"
+        )
     elif len(isolated) >= len(hot):
         pool, policy, reason = isolated, WaitPolicy.SPIN, f"an isolated core for each of {len(hot)} hot shards"
     elif len(shared) > len(hot):

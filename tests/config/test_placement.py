@@ -13,10 +13,18 @@ def by_shard(places):
 
 
 def test_two_shared_cores_pin_nobody_and_block():
-    places = by_shard(place(ROLES, Host((0, 1)), PlacementParameters()))
+    places = by_shard(place(ROLES, Host((0, 1)), PlacementParameters(layout="processes")))
     assert {each.core for each in places.values()} == {None}
     assert places["engine"].wait_policy == WaitPolicy.BLOCK
     assert "shared" in places["engine"].reason
+
+
+def test_a_host_with_too_few_cores_puts_all_hot_roles_into_one_process_and_says_why():
+    journal, hot = place(ROLES, Host((0, 1)), PlacementParameters())
+    assert journal.roles == ("journal",)
+    assert hot.roles == ("engine", "prepost", "collector", "feed-0")
+    assert (hot.core, hot.wait_policy) == (None, WaitPolicy.BLOCK)
+    assert "2 cores for 4 hot roles" in hot.reason
 
 
 def test_enough_isolated_cores_give_each_hot_shard_its_own_and_spin():

@@ -84,7 +84,7 @@ def test_link_names_are_unique_and_capacities_powers_of_two():
 
 
 def test_each_shard_has_one_bell_of_its_own():
-    plan = make_plan()
+    plan = make_plan(("system.placement.layout=processes",))
     assert len({shard.wake_fd for shard in plan.shards}) == len(plan.shards) == 6
 
 

@@ -112,6 +112,7 @@ class House:
         self.config.write_text(LIVELY % (exchange.port, prefix, directory / "runs", extra))
         self.report_path = directory / f"{name}.json"
         self.environment = {**os.environ, "XDG_RUNTIME_DIR": str(directory)}
+        self.environment["CRYPTO_TRADE__SYSTEM__PLACEMENT__LAYOUT"] = "processes"  # On any host: each role dies alone.
         if key:
             secret = key.replace("key", "secret")
             self.environment |= {"CRYPTO_TRADE_BINANCE_API_KEY": key, "CRYPTO_TRADE_BINANCE_SECRET": secret}
