@@ -83,7 +83,8 @@ class Checks:
                         )
             if (buy, sell, capital, pending) != (quota.buy_lots, quota.sell_lots, quota.capital_e8, quota.pending_orders):
                 raise Violation(
-                    f"quota of {desk.terms[index].name}: {quota.buy_lots}/{quota.sell_lots} lots, {quota.pending_orders} orders;"
+                    f"quota of {desk.terms[index].name}: {quota.buy_lots}/{quota.sell_lots} lots, "
+                    f"{quota.pending_orders} orders;"
                     f" live orders have {buy}/{sell}, {pending}"
                 )
         if desk.quota.double_returns:
