@@ -68,6 +68,11 @@ def run(
     if more and not replay:
         raise ConfigError(f"{more[0]}: captures are given with --replay {more[0]}")
 
+    if speed is not None:
+        _check_positive("--speed", speed)
+    if duration is not None:
+        _check_not_negative("--duration", duration)
+
     def read() -> Any:
         return _load(config, profile, paths, speed, instance, assignments)
 
@@ -128,6 +133,16 @@ def _load(
     if instance is not None:
         options["system.instance"] = instance
     return load(profile, config, os.environ, assignments or (), options)
+
+
+def _check_positive(option: str, value: float) -> None:
+    if not 0 < value < float("inf"):
+        raise ConfigError(f"{option} {value:g}: must be greater than 0")
+
+
+def _check_not_negative(option: str, value: float) -> None:
+    if not 0 <= value < float("inf"):
+        raise ConfigError(f"{option} {value:g}: must be 0 or more seconds")
 
 
 def _check_writable(path: Path) -> None:
@@ -268,6 +283,8 @@ def sim(
     from reactor.sim.__main__ import read_settings
     from reactor.sim.server import run_server
 
+    _check_positive("--speed", speed)
+    _check_not_negative("--duration", duration)
     wanted: dict[str, Any] = {}
     if settings is not None:
         from reactor.config.load import read_yaml
