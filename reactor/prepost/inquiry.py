@@ -76,6 +76,16 @@ class Inquiry:
         order.not_founds = 0
         order.not_found_ns = 0
 
+    def cancel_again(self, order: Order) -> None:
+        """The venue says that it is open although it was to go. One more cancel, at most every `backoff_ms_first`: a venue
+        that refuses to cancel what it calls open must not be flooded."""
+        at_ns = order.cancel_sent_ns + self._first_ns
+        if self._desk.now_ns >= at_ns:
+            self._desk.cancel(order)
+        else:
+            order.asks = max(order.asks, 1)
+            self._schedule(order, at_ns)
+
     def is_believed(self, order: Order, now_ns: int) -> bool:
         """The venue says "no such order". True if that may be believed now."""
         if order.asked_ns - order.sent_ns < self._recv_window_ns:

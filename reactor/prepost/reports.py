@@ -228,7 +228,7 @@ class Reports:
             order.venue_filled_lots = order.quantity_lots
         self._apply(order, event, report, -1)
         if order.wants_cancel and order.state in OPEN_STATES:
-            desk.cancel(order)
+            desk.inquiry.cancel_again(order)
 
     def _on_not_found(self, report: Report) -> None:
         """The venue itself says "no such order". Believed only when it is late enough, and said twice."""

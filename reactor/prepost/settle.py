@@ -125,6 +125,8 @@ class Settlement:
         """When `work` has something to do."""
         due = NEVER_NS
         for run in self.runs.values():
+            if run.is_session_known and not self._desk.is_session_up[run.venue]:
+                continue  # It is the session's coming up that starts it.
             answer_ns = run.asked_ns + self._desk.parameters.settlement.answer_ms_max * MS
             due = min(due, answer_ns if run.is_running else run.next_ns)
         return due
