@@ -534,7 +534,9 @@ static int64_t scan_line(capture_scan_t *scan, const char *line, const char *end
     int is_timed = f.has_T || f.has_E;
     if (f.kind == KIND_DEPTH && !is_timed)
         return -SCAN_PROBLEM_MISSING_FIELD;
-    int64_t exch_ts = f.has_T ? f.T * 1000000 : f.has_E ? f.E * 1000000 : scan->last_exch_ts;
+    int64_t exch_ts = scan->last_exch_ts;
+    if (is_timed && __builtin_mul_overflow(f.has_T ? f.T : f.E, 1000000, &exch_ts))
+        return -SCAN_PROBLEM_NOT_A_NUMBER;
     if (is_timed && scan->waiting_rows) {
         for (uint64_t i = 1; i <= scan->waiting_rows; i++)
             rows[-(int64_t)i].exch_ts = exch_ts;
@@ -610,6 +612,14 @@ static inline int64_t cell_integer(const cell_t *cell, int *ok)
     int64_t value = parse_integer(&p, cell->stop, &mine);
     *ok &= mine && p == cell->stop;
     return value;
+}
+
+/* A time in µs, in ns. */
+static inline int64_t cell_time(const cell_t *cell, int *ok)
+{
+    int64_t time_us = cell_integer(cell, ok), time_ns = 0;
+    *ok &= !__builtin_mul_overflow(time_us, 1000, &time_ns);
+    return time_ns;
 }
 
 static inline double cell_double(const cell_t *cell, int *ok)
@@ -690,7 +700,7 @@ static int64_t scan_depth_row(csv_scan_t *scan, const cell_t *cells, event_row_t
     int ok = 1;
     event_row_t row;
     int is_bid = CELL_IS(&cells[5], "bid") || CELL_IS(&cells[5], "buy");
-    int64_t exch_ts = cell_integer(&cells[2], &ok) * 1000, local_ts = cell_integer(&cells[3], &ok) * 1000;
+    int64_t exch_ts = cell_time(&cells[2], &ok), local_ts = cell_time(&cells[3], &ok);
     double px = cell_double(&cells[6], &ok), qty = cell_double(&cells[7], &ok);
     int is_snapshot = CELL_IS(&cells[4], "true");
     if (!ok)
@@ -721,7 +731,7 @@ static int64_t scan_trade_row(csv_scan_t *scan, const cell_t *cells, event_row_t
 {
     int ok = 1;
     uint64_t side = CELL_IS(&cells[5], "buy") ? EVENT_BUY : CELL_IS(&cells[5], "sell") ? EVENT_SELL : 0;
-    put_row(rows, EVENT_TRADE | side, cell_integer(&cells[2], &ok) * 1000, cell_integer(&cells[3], &ok) * 1000,
+    put_row(rows, EVENT_TRADE | side, cell_time(&cells[2], &ok), cell_time(&cells[3], &ok),
             cell_double(&cells[6], &ok), cell_double(&cells[7], &ok));
     scan->update_rows++;
     return ok ? 1 : -SCAN_PROBLEM_NOT_A_NUMBER;
@@ -730,7 +740,7 @@ static int64_t scan_trade_row(csv_scan_t *scan, const cell_t *cells, event_row_t
 static int64_t scan_ticker_row(csv_scan_t *scan, const cell_t *cells, event_row_t *rows)
 {
     int ok = 1;
-    int64_t exch_ts = cell_integer(&cells[2], &ok) * 1000, local_ts = cell_integer(&cells[3], &ok) * 1000;
+    int64_t exch_ts = cell_time(&cells[2], &ok), local_ts = cell_time(&cells[3], &ok);
     put_row(rows, EVENT_DEPTH_BBO | EVENT_SELL, exch_ts, local_ts, cell_double(&cells[5], &ok), cell_double(&cells[4], &ok));
     put_row(rows + 1, EVENT_DEPTH_BBO | EVENT_BUY, exch_ts, local_ts, cell_double(&cells[6], &ok), cell_double(&cells[7], &ok));
     scan->update_rows++;
@@ -778,7 +788,8 @@ static inline int read_time(reader_t *r, int64_t *time_ns)
     memcpy(&low, r->p + 8, 8);
     if (!are_digits(high) || !are_digits(low) || r->p[16] != ',')
         return 0;
-    *time_ns = (eight_digits(high) * 100000000 + eight_digits(low)) * 1000;
+    if (__builtin_mul_overflow(eight_digits(high) * 100000000 + eight_digits(low), 1000, time_ns))
+        return 0;
     r->p += 17;
     return 1;
 }

@@ -1,0 +1,225 @@
+/* fuzz_events.c — throws damaged capture lines and CSV rows at the scans, and what they give at the order correction.
+ *
+ * With clang:  clang -g -O1 -fsanitize=fuzzer,address,undefined -DLIBFUZZER -Icffi_build/include tests/c/fuzz_events.c \
+ *                  cffi_build/src/events.c -o fuzz_events && ./fuzz_events
+ * With gcc:    the same without `fuzzer,` and -DLIBFUZZER: the driver below mutates the seeds by itself.
+ *                  ./fuzz_events [inputs, default 200 000] [seed, default 1]
+ *
+ * Every input and every array of rows lies in a heap block of exactly its size, so that AddressSanitizer sees one byte too many.
+ * What must hold for any input: never more bytes taken or rows written than there are, a bad line stands where `consumed` says,
+ * the same rows whether the text comes in one buffer or in two, and a merge that loses no row and ends in order.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "events.h"
+
+#define ROOM 2000
+#define SNAPSHOT_ROOM 40
+
+#define MUST(condition)                                                                        \
+    do {                                                                                       \
+        if (!(condition)) {                                                                    \
+            fprintf(stderr, "broken: %s\n", #condition);                                       \
+            abort();                                                                           \
+        }                                                                                      \
+    } while (0)
+
+static uint64_t accepted;
+
+static const char *after_line(const char *p, const char *end)
+{
+    const char *newline = memchr(p, '\n', (size_t)(end - p));
+    return newline ? newline + 1 : end;
+}
+
+/* Scans [text, end), passing over bad lines. Returns the number of rows. */
+static uint64_t scan_capture(capture_scan_t *scan, const char *text, const char *end, event_row_t *rows, uint64_t count)
+{
+    while (text < end) {
+        events_scan_capture(scan, text, (uint64_t)(end - text), rows + count, ROOM - count);
+        MUST(scan->consumed <= (uint64_t)(end - text));
+        MUST(count + scan->rows <= ROOM);
+        count += scan->rows;
+        text += scan->consumed;
+        if (scan->stop != SCAN_BAD_LINE)
+            break;
+        MUST(scan->problem != SCAN_PROBLEM_NONE);
+        MUST(text < end);
+        text = after_line(text, end);
+    }
+    return count;
+}
+
+static uint64_t scan_csv(csv_scan_t *scan, const char *text, const char *end, event_row_t *rows, event_row_t *bids, event_row_t *asks,
+                         uint64_t count)
+{
+    while (text < end) {
+        events_scan_csv(scan, text, (uint64_t)(end - text), rows + count, ROOM - count, bids, asks);
+        MUST(scan->consumed <= (uint64_t)(end - text));
+        MUST(count + scan->rows <= ROOM);
+        MUST(scan->bid_rows <= SNAPSHOT_ROOM && scan->ask_rows <= SNAPSHOT_ROOM);
+        count += scan->rows;
+        text += scan->consumed;
+        if (scan->stop != SCAN_BAD_LINE)
+            break;
+        text = after_line(text, end);
+    }
+    return count;
+}
+
+static void check_order(event_row_t *rows, uint64_t count)
+{
+    if (count == 0)
+        return;
+    uint32_t *orders[3];
+    for (int i = 0; i < 3; i++)
+        orders[i] = malloc(count * sizeof **orders);
+    for (int field = 0; field < 2; field++)
+        events_sort(rows, count, field, orders[field], orders[2]);
+    event_row_t *merged = malloc(2 * count * sizeof *merged);
+    uint64_t cursor[2] = {0, 0}, part_cursor[2] = {0, 0};
+    uint64_t written = events_merge(rows, count, orders[0], orders[1], cursor, merged, 2 * count);
+    MUST(written >= count && cursor[0] == count && cursor[1] == count);
+    MUST(events_first_disorder(merged, written, 0) == 0 && events_first_disorder(merged, written, 1) == 0);
+    uint64_t counted = events_merge_part(rows, orders[0], count, orders[1], count, 1, 0, part_cursor, NULL, 2 * count);
+    MUST(counted == written);
+    for (int i = 0; i < 3; i++)
+        free(orders[i]);
+    free(merged);
+}
+
+static void try_capture(const char *text, size_t size, size_t cut)
+{
+    event_row_t *whole = calloc(ROOM, sizeof *whole), *parts = calloc(ROOM, sizeof *parts);
+    capture_scan_t scan = {.with_book_ticker = 1, .with_mark_price = 1}, again = scan;
+    uint64_t count = scan_capture(&scan, text, text + size, whole, 0);
+    /* The same in two buffers, cut after a line, each in a block of its own. */
+    size_t first = cut ? (size_t)(after_line(text + cut, text + size) - text) : 0;
+    char *head = malloc(first ? first : 1), *tail = malloc(size - first ? size - first : 1);
+    memcpy(head, text, first);
+    memcpy(tail, text + first, size - first);
+    uint64_t other = scan_capture(&again, head, head + first, parts, 0);
+    other = scan_capture(&again, tail, tail + size - first, parts, other);
+    if (scan.stop != SCAN_NEED_ROOM && again.stop != SCAN_NEED_ROOM) {
+        MUST(count == other);
+        MUST(memcmp(whole, parts, count * sizeof *whole) == 0);
+        check_order(whole, count);
+        accepted += count;
+    }
+    free(head);
+    free(tail);
+    free(whole);
+    free(parts);
+}
+
+static void try_csv(const char *text, size_t size, csv_kind_e kind, snapshot_mode_e mode)
+{
+    event_row_t *rows = calloc(ROOM, sizeof *rows);
+    event_row_t *bids = calloc(SNAPSHOT_ROOM, sizeof *bids), *asks = calloc(SNAPSHOT_ROOM, sizeof *asks);
+    csv_scan_t scan = {.kind = kind, .snapshot_mode = mode, .bid_room = SNAPSHOT_ROOM, .ask_room = SNAPSHOT_ROOM,
+                       .bid_limit = -1, .ask_limit = -1};
+    uint64_t count = scan_csv(&scan, text, text + size, rows, bids, asks, 0);
+    if (count + scan.bid_rows + scan.ask_rows + 2 <= ROOM)
+        count += events_finish_csv(&scan, rows + count, bids, asks);
+    check_order(rows, count);
+    accepted += count;
+    free(rows);
+    free(bids);
+    free(asks);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    char *text = malloc(size ? size : 1);
+    memcpy(text, data, size);
+    size_t cut = size ? data[0] * size / 256 : 0;
+    try_capture(text, size, cut);
+    for (int kind = CSV_TRADES; kind <= CSV_BOOK_TICKER; kind++)
+        try_csv(text, size, (csv_kind_e)kind, (snapshot_mode_e)(size % 3));
+    uint64_t used;
+    (void)events_parse_double(text, size, &used);
+    MUST(used <= size);
+    free(text);
+    return 0;
+}
+
+#ifndef LIBFUZZER
+static const char *const SEEDS[] = {
+    "1723075200006139000 {\"stream\":\"btcusdt@depth@0ms\",\"data\":{\"e\":\"depthUpdate\",\"E\":1723075201,\"T\":1723075200,\"s\":\"BTCUSDT\",\"U\":5,\"u\":9,\"pu\":4,\"b\":[[\"0.1\",\"10\"],[\"2.0\",\"0.000\"]],\"a\":[[\"0.6\",\"100.5\"]]}}\n",
+    "1723075200006139001 {\"stream\":\"btcusdt@depth\",\"data\":{\"e\":\"depthUpdate\",\"E\":1723075201,\"s\":\"BTCUSDT\",\"U\":5,\"u\":9,\"b\":[],\"a\":[[\"0.6\",\"1e3\"]]}}\n",
+    "1723075200006139002 {\"lastUpdateId\":7,\"bids\":[[\"0.24\",\"10\"],[\"0.23\",\"1\"]],\"asks\":[[\"0.26\",\"100\"]]}\n",
+    "1723075200006139003 {\"lastUpdateId\":7,\"E\":11,\"T\":10,\"asks\":[[1,2],[3,4]],\"bids\":[[0.9,1]]}\n",
+    "1723075200006139004 {\"stream\":\"btcusdt@trade\",\"data\":{\"e\":\"trade\",\"E\":11,\"T\":10,\"s\":\"BTCUSDT\",\"t\":5,\"p\":\"61800.30\",\"q\":\"0.006\",\"X\":\"MARKET\",\"m\":true}}\n",
+    "1723075200006139005 {\"stream\":\"btcusdt@bookTicker\",\"data\":{\"u\":4,\"s\":\"BTCUSDT\",\"b\":\"25.35\",\"B\":\"31.2\",\"a\":\"25.36\",\"A\":\"4\"}}\n",
+    "1723075200006139006 {\"e\":\"markPriceUpdate\",\"E\":156,\"s\":\"BTCUSDT\",\"p\":\"11794.15\",\"i\":\"11784.6\",\"r\":\"-0.0003\",\"T\":15623}\n",
+    "1723075200006139007 {\"code\":-1121,\"msg\":\"Invalid symbol.\"}\n",
+    "binance-futures,BTCUSDT,1723075200000000,1723075200005139,1234567,buy,61722.1,0.005\n",
+    "binance-futures,BTCUSDT,1723075200000000,1723075200005139,1234568,unknown,61722,5\r\n",
+    "binance-futures,BTCUSDT,1723075200000000,1723075200005139,false,bid,61722.1,0.005\n",
+    "binance-futures,BTCUSDT,1723075200000000,1723075200005139,true,ask,61722.123456789012345678,0\n",
+    "binance-futures,BTCUSDT,1723075199000000,1723075200005139,true,bid,61722.1,1e-7\n",
+    "binance-futures,BTCUSDT,1723075200000000,1723075200005139,0.5,61722.1,61722,0.7\n",
+};
+static const char *const BITES[] = {"\"", "{", "}", "[", "]", ",", ":", "\\", "9", "-", ".", "0000000000000000000", "e", "null", "\n", "\r\n",
+                                    "\xff", " ", "\"b\":", "[1,2],[1,2],[1,2],", "\"bids\":[],", "99999999999999999999", "{\"data\":", "true,", "false,"};
+#define COUNT(array) (sizeof(array) / sizeof(array[0]))
+#define SIZE_MAX_INPUT 4096
+
+static uint64_t random_state;
+static uint32_t random_below(uint32_t limit)
+{
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return (uint32_t)((random_state * 0x2545f4914f6cdd1dull) >> 33) % limit;
+}
+
+static size_t put(uint8_t *input, size_t size, size_t place, const void *bite, size_t length)
+{
+    if (size + length >= SIZE_MAX_INPUT)
+        return size;
+    memmove(input + place + length, input + place, size - place);
+    memcpy(input + place, bite, length);
+    return size + length;
+}
+
+int main(int argc, char **argv)
+{
+    uint64_t inputs = argc > 1 ? strtoull(argv[1], 0, 10) : 200000;
+    random_state = (argc > 2 ? strtoull(argv[2], 0, 10) : 1) * 0x9e3779b97f4a7c15ull | 1;
+    static uint8_t input[SIZE_MAX_INPUT];
+    for (uint64_t number = 0; number < inputs; number++) {
+        size_t size = 0;
+        for (uint32_t lines = 1 + random_below(6); lines > 0; lines--) {
+            const char *seed = SEEDS[random_below(COUNT(SEEDS))];
+            size = put(input, size, size, seed, strlen(seed));
+        }
+        for (uint32_t change = random_below(5); change > 0 && size > 0; change--) {
+            uint32_t place = random_below((uint32_t)size), length = 1 + random_below(20);
+            const char *bite = BITES[random_below(COUNT(BITES))];
+            switch (random_below(5)) {
+            case 0: input[place] = (uint8_t)random_below(256); break;
+            case 1: size = random_below(4) ? size : place; break;
+            case 2: size = put(input, size, place, bite, strlen(bite)); break;
+            case 3: /* Take a piece out. */
+                if (place + length < size) {
+                    memmove(input + place, input + place + length, size - place - length);
+                    size -= length;
+                }
+                break;
+            default: /* Repeat a piece. */
+                if (place + length <= size) {
+                    uint8_t piece[20];
+                    memcpy(piece, input + place, length);
+                    size = put(input, size, place, piece, length);
+                }
+            }
+        }
+        LLVMFuzzerTestOneInput(input, size);
+    }
+    printf("%llu inputs, %llu rows\n", (unsigned long long)inputs, (unsigned long long)accepted);
+    return 0;
+}
+#endif
