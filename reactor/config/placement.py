@@ -108,6 +108,7 @@ def place(roles: Sequence[tuple[str, str]], host: Host, wishes: PlacementParamet
             raise ValueError(f"placement.cores puts {name} on core {core}, but this process may use {list(host.cores)}")
     isolated = [core for core in host.isolated if core not in wishes.cores.values()]
     shared = [core for core in host.cores if core not in host.isolated and core not in wishes.cores.values()]
+    pool: list[int]
     if not wishes.pin:
         pool, policy, reason = [], WaitPolicy.BLOCK, "pinning is switched off in the config"
     elif is_short:

@@ -50,7 +50,8 @@ EXIT_FAILED = 3
 CLOSE_TIME_S = 0.5  # For close frames and half-finished requests; nothing that matters waits until here.
 PR_SET_PDEATHSIG = 1
 NICE_HOT = -10  # Where it is allowed (root, or a limit for nice): weighs ten times an ordinary process.
-NICE_BACKGROUND = 5  # A third of an ordinary process's share when cores are short; always allowed.
+NICE_JOURNAL = -5  # What cannot be written down is not begun: a starved journal stops trading.
+NICE_VENUE = 5  # The simulated one: a third of an ordinary process's share when cores are short; always allowed.
 
 
 class Link(Protocol):
@@ -169,7 +170,7 @@ class Shard:
     def run(self, build: Callable[["Shard"], None]) -> int:
         """Runs the loop; `build` is called inside it and must call `plug`. Returns 0, or EXIT_FAILED after a role failed."""
         pin_to(self.parameters.core)
-        go_first() if self.parameters.is_hot else give_way()
+        go_first() if self.parameters.is_hot else give_way(NICE_JOURNAL)
         watch_parent()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(self._run(build))
@@ -420,7 +421,7 @@ def pin_to(core: int | None) -> None:
         print(f"cannot pin to core {core}: {error.strerror}; running unpinned", file=sys.stderr)
 
 
-def give_way() -> None:
+def give_way(nice: int) -> None:
     """Lets the kernel never push a running process off its core for this one (SCHED_BATCH); needs no privilege.
 
     Without it an order handed to a socket on the same host, or an entry for the journal, costs its sender the core for as long
@@ -428,7 +429,8 @@ def give_way() -> None:
     """
     with contextlib.suppress(OSError):
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
-        os.setpriority(os.PRIO_PROCESS, 0, max(NICE_BACKGROUND, os.getpriority(os.PRIO_PROCESS, 0)))
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, nice)
 
 
 def go_first() -> None:

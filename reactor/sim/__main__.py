@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
 
 from reactor.domain.errors import ConfigError, TradeError
-from reactor.loop.shard import give_way
+from reactor.loop.shard import NICE_VENUE, give_way
 from reactor.sim.server import SimParameters, run_server
 
 EXIT_CONFIG = 2
@@ -51,7 +51,7 @@ def leave_with(parent: int) -> None:
 def main(arguments: list[str]) -> int:
     """The process. Returns its exit code; what went wrong is one sentence on stderr."""
     threading.Thread(target=leave_with, args=(os.getppid(),), daemon=True).start()
-    give_way()  # A venue is another machine: ours must not push the trader off the core when an order arrives.
+    give_way(NICE_VENUE)  # A venue is another machine: ours must not push the trader off the core when an order arrives.
     try:
         parameters = read_settings(json.loads(Path(arguments[0]).read_text()))
         run_server(parameters, ready_fd=int(arguments[1]) if len(arguments) > 1 else None)
