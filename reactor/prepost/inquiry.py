@@ -184,6 +184,7 @@ class Inquiry:
         self._schedule(order, now_ns + pause_ns)
         self._desk.metrics.count(Counter.QUERIES)
         self._desk.out.query(order)
-        if order.state == PENDING_CANCEL or (order.wants_cancel and order.state == UNKNOWN):
+        is_wanted = order.state == PENDING_CANCEL or (order.wants_cancel and order.state == UNKNOWN)
+        if is_wanted and now_ns - order.cancel_sent_ns >= self._first_ns:
             order.cancel_sent_ns = now_ns
             self._desk.out.cancel(order)  # A cancel may be repeated freely.
