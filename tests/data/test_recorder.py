@@ -7,6 +7,8 @@ that was reported.
 import asyncio
 import gzip
 import json
+import os
+import random
 import signal
 import subprocess
 import sys
@@ -22,6 +24,7 @@ import aiohttp
 import aiohttp.web
 import pytest
 
+from reactor.data import batch
 from reactor.data.collect import judge, simulated_exchange
 from reactor.data.recorder import Recorder, RecorderParameters
 from reactor.data.venues import recorded_venue
@@ -46,8 +49,8 @@ def wait_for(condition: Callable[[], object], what: str) -> None:
 class Witness:
     """Another client of the exchange, in a thread of its own: (wall ns, text) of everything it hears."""
 
-    def __init__(self, port: int, venue: str) -> None:
-        names = "/".join(f"{symbol.lower()}@{stream}" for symbol in SYMBOLS for stream in STREAMS[venue])
+    def __init__(self, port: int, venue: str, symbols: tuple[str, ...] = SYMBOLS) -> None:
+        names = "/".join(f"{symbol.lower()}@{stream}" for symbol in symbols for stream in STREAMS[venue])
         self._url = f"ws://127.0.0.1:{port}{'' if venue == 'binance_spot' else '/public'}/stream?streams={names}"
         self.heard: list[tuple[int, str]] = []
         self._is_stopping = False
@@ -83,10 +86,11 @@ class Stage:
     directory: Path
     port: int
     venue: str = "binance_usdm"
+    symbols: tuple[str, ...] = SYMBOLS
     processes: list["subprocess.Popen[bytes]"] = field(default_factory=list)
 
     def start(self, *options: str) -> "subprocess.Popen[bytes]":
-        command = [sys.executable, "-m", "reactor", "record", str(self.directory), self.venue, *SYMBOLS, "--flush", "0.3"]
+        command = [sys.executable, "-m", "reactor", "record", str(self.directory), self.venue, *self.symbols, "--flush", "0.3"]
         command += ["--base-url", f"http://127.0.0.1:{self.port}", *options]
         before = self.size()
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
@@ -323,3 +327,33 @@ def test_sixty_symbols_in_one_process_each_message_once(tmp_path: Path) -> None:
         assert "lastUpdateId" in lines[0], "a file begins with a snapshot"
         found.update(line.partition(" ")[2] for line in lines if "lastUpdateId" not in line)
     assert found == sent
+
+
+@pytest.mark.long
+def test_a_long_haul_at_fifty_times_the_pace_with_cuts_and_kills(tmp_path: Path, venue: str) -> None:
+    """Every symbol that the simulated exchange has. CRYPTO_TRADE_LONG_S: for how long, 30 s by default."""
+    symbols = ("BTCUSDT", "ETHUSDT", "BNBUSDT", "SOLUSDT")
+    settings = {"port": 0, "speed": 50.0, "connection_life_s": 7.0, "generator": {"symbols": list(symbols), "density": 0.3}}
+    dice = random.Random(7)
+    with simulated_exchange(settings) as port:
+        port += venue == "binance_usdm"
+        stage = Stage(tmp_path / "captures", port, venue, symbols)
+        witness = Witness(port, venue, symbols)
+        recorder = stage.start("--redundancy", "2")
+        from_ns, end = time.time_ns(), time.monotonic() + float(os.environ.get("CRYPTO_TRADE_LONG_S", "30"))
+        while time.monotonic() < end:
+            time.sleep(dice.uniform(2.0, 6.0))
+            recorder.kill()
+            recorder.wait()
+            recorder = stage.start("--redundancy", str(dice.randint(1, 2)))
+        to_ns = time.time_ns()
+        recorder.send_signal(signal.SIGTERM)
+        assert recorder.wait(PATIENCE_S) == 0, recorder.communicate()[1].decode()
+        witness.stop()
+        stage.close()
+    stage.assert_nothing_is_lost_in_silence(witness, from_ns, to_ns)
+    for path in sorted(stage.directory.glob("*.gz")):
+        result = batch.run_job(batch.Job("collector", (str(path),), str(tmp_path / f"{path.stem}.npz")), is_validated=True)
+        assert result.report is not None
+        has_gaps = any(str(gap["symbol"]).lower() == path.name.partition("_")[0] for gap in stage.gaps())
+        assert has_gaps or not result.report.crossed_messages, "no crossed book without a recorded gap"
