@@ -261,12 +261,20 @@ def reload(instance: InstanceName = None) -> None:
     _tell("reload", instance)
 
 
+@app.command(name="check-books")
+def check_books(
+    instrument: Annotated[str, typer.Argument(help="venue:SYMBOL; all books if left out.")] = "", instance: InstanceName = None
+) -> None:
+    """Compares the books of a running instance with fresh snapshots of the venue. Exit code 1 if one differs."""
+    _tell("check-books", instance, instrument=instrument)
+
+
 # -- alone -------------------------------------------------------------------------------------------------------
 
 
 @app.command()
 def sim(
-    port: Annotated[int, typer.Option(help="Spot here, USD-M on the next one. 0: any free pair.")] = 9080,
+    port: Annotated[int, typer.Option(min=0, max=65534, help="Spot here, USD-M on the next one. 0: any free pair.")] = 9080,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     replay: Replay = None,
     more: Annotated[list[Path] | None, typer.Argument(metavar="[PATH]...", help="More captures, after --replay.")] = None,
@@ -285,6 +293,8 @@ def sim(
 
     _check_positive("--speed", speed)
     _check_not_negative("--duration", duration)
+    if not speed > 0:
+        raise ConfigError(f"--speed {speed:g}: must be greater than 0")
     wanted: dict[str, Any] = {}
     if settings is not None:
         from reactor.config.load import read_yaml

@@ -54,7 +54,7 @@ def load(
     Raises:
         ConfigError: with every problem found.
     """
-    own: Tree = read_yaml(path) if path is not None else {}
+    own: Tree = _beside(read_yaml(path), path.resolve().parent) if path is not None else {}
     problems: list[str] = []
     overrides: list[tuple[str, list[str], Any]] = []
     for name, text in sorted((environment or {}).items()):
@@ -109,6 +109,16 @@ def read_yaml(path: Path) -> Tree:
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: not a text file") from None
     return _parse(text, str(path))
+
+
+def _beside(node: Any, directory: Path, key: str = "") -> Any:
+    """The tree with every file that it names relative to the config file made absolute: it works from any directory."""
+    if isinstance(node, dict):
+        return {name: _beside(value, directory, name) for name, value in node.items()}
+    if isinstance(node, list):
+        return [_beside(value, directory, key) for value in node]
+    names_a_file = key in ("file", "replay_paths") or key.endswith(("_file", "_files"))
+    return str(directory / Path(node).expanduser()) if names_a_file and isinstance(node, str) and node else node
 
 
 class _UniqueKeys(yaml.SafeLoader):

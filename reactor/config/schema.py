@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_type_hints
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from reactor.collector.external import ExternalParameters
-from reactor.collector.triggers.registry import TriggersParameters
+from reactor.collector.triggers.registry import BUILT_IN, TriggersParameters
 from reactor.config.placement import PlacementParameters
 from reactor.config.system import LogParameters, MetricsParameters, RestartParameters, SimulatedParameters, StopParameters
 from reactor.domain.instrument import VENUE_NAMES
@@ -33,7 +33,9 @@ from reactor.journal.role import JournalParameters
 from reactor.prepost.pairs import PairParameters
 from reactor.prepost.parameters import ConstructionParameters, InquiryParameters, SettlementParameters
 from reactor.prepost.pipeline import PipelineParameters
-from reactor.prepost.risk import RiskParameters
+from reactor.prepost.risk import RISK_RULES, RiskParameters
+
+UNITS = frozenset(("ms", "s", "us", "ns", "mb", "usdt", "ticks", "attempts", "copies", "port"))
 
 Environment = Literal["simulated", "paper", "live", "demo", "testnet"]
 
@@ -235,6 +237,20 @@ def contradictions(config: Config) -> list[str]:
         problems.append(f"system.log.level: {config.system.log.level!r}; use debug, info, warning or error")
     if config.system.placement.wait not in ("auto", "block", "hybrid", "spin"):
         problems.append(f"system.placement.wait: {config.system.placement.wait!r}; use auto, block, hybrid or spin")
+    problems += _impossible_amounts(config.model_dump())
+    if not config.risk_control.rule_files:
+        for name in config.risk_control.rules:
+            if name not in RISK_RULES:
+                problems.append(f"risk_control.rules: no rule is called {name!r}; there are {', '.join(sorted(RISK_RULES))}")
+    for name in config.strategy.triggers.names:
+        if name not in BUILT_IN:
+            problems.append(f"strategy.triggers.names: no trigger is called {name!r}; there are {', '.join(BUILT_IN)}")
+    files = [("risk_control.rule_files", config.risk_control.rule_files)]
+    files.append(("strategy.pipeline.stage_files", config.strategy.pipeline.stage_files))
+    files.append(("strategy.triggers.users", tuple(each.file for each in config.strategy.triggers.users)))
+    files.append(("strategy.signals.user", tuple(each.file for each in config.strategy.signals.user)))
+    for path, names in files:
+        problems += [f"{path}: {name}: no such file" for name in names if not Path(name).expanduser().is_file()]
     legs = {name for pair in config.strategy.pairs for name in (pair.open, pair.hedge)}
     fed = [name for group in config.system.feeds for name in group]
     for name in sorted({name for name in fed if fed.count(name) > 1}):
@@ -246,3 +262,17 @@ def contradictions(config: Config) -> list[str]:
             if not any(pair.open in group and pair.hedge in group for group in config.system.feeds):
                 problems.append(f"system.feeds: {pair.open} and {pair.hedge} are one pair; put them into the same feed")
     return problems
+
+
+def _impossible_amounts(node: Any, path: str = "") -> list[str]:
+    """Durations, counts and limits that are below zero. What may be negative (a spread, a rate) has a name without a unit."""
+    if isinstance(node, dict):
+        dot = "." if path else ""
+        return [each for key, value in node.items() for each in _impossible_amounts(value, f"{path}{dot}{key}")]
+    if isinstance(node, list | tuple):
+        return [each for number, value in enumerate(node) for each in _impossible_amounts(value, f"{path}.{number}")]
+    if isinstance(node, bool) or not isinstance(node, int | float) or node >= 0:
+        return []
+    words = {word for part in path.split(".") for word in part.split("_")}
+    is_limit = path.startswith("risk_control.") and not path.startswith("risk_control.options.")
+    return [f"{path}: {node} is below zero; give 0 or more"] if is_limit or words & UNITS else []

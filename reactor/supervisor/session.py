@@ -55,6 +55,7 @@ TICK_S = 0.02  # How fast a death is seen; a tick costs about 100 µs.
 PICTURE_S = 0.5
 SUMMARY_S = 10.0  # A summary line in the log, for who has no terminal.
 SIM_START_TIME_S = 30.0
+BOOK_CHECK_S = 15.0  # A feed gives a comparison ten.
 JOURNALS_KEPT = 10  # Of earlier sessions on a simulated exchange.
 EXIT_OK = 0
 EXIT_NOT_CLEAN = 1  # something of ours may be open
@@ -526,8 +527,37 @@ class Session:
                 return {"ok": told > 0, "text": f"kill switch: {switch}"}
             case "reload":
                 return self._reload()
+            case "check-books":
+                return await self._check_books(str(request.get("instrument") or ""))
             case _:
                 return {"ok": False, "text": f"unknown command {command!r}"}
+
+    async def _check_books(self, instrument: str) -> Answer:
+        """Lets the feeds compare their books with fresh snapshots of the venue. `instrument` is "" for all."""
+        known = [each.name for each in self._instruments]
+        if instrument and instrument not in known:
+            return {"ok": False, "text": f"there is no {instrument!r} here; there are {', '.join(known)}"}
+        wanted = 1 if instrument else len(known)
+        before = self._book_checks()
+        self.send_control(ControlKind.CHECK_BOOK, instrument, ("feed",))
+        deadline = time.monotonic() + BOOK_CHECK_S
+        passed = failed = unknown = 0
+        while passed + failed + unknown < wanted and time.monotonic() < deadline and not self._is_stopping.is_set():
+            await asyncio.sleep(TICK_S)
+            passed, failed, unknown = (now - then for now, then in zip(self._book_checks(), before, strict=True))
+        text = f"{passed} of {wanted} books equal the venue's"
+        if failed:
+            text += f", {failed} differed and are fetched anew (the log says where)"
+        if passed + failed < wanted:
+            text += f", {wanted - passed - failed} could not be compared in time"
+        return {"ok": passed == wanted, "text": text}
+
+    def _book_checks(self) -> tuple[int, int, int]:
+        """Checks passed, failed and without an end, of all feeds so far."""
+        rows = [self._reader.counters(role.name, role.kind) for role in self.plan.of_kind("feed")]
+        names = ("checks_passed", "checks_failed", "checks_open_ended")
+        passed, failed, unknown = (sum(row.get(name, 0) for row in rows) for name in names)
+        return passed, failed, unknown
 
     def _reload(self) -> Answer:
         """Risk and strategy parameters of a changed config, without restart; refused as a whole if anything is wrong."""

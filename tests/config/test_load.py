@@ -119,3 +119,35 @@ def test_a_config_never_holds_a_secret():
 
 def test_profiles_are_readable_texts():
     assert all(profile_text(name).startswith("#") for name in PROFILES)
+
+
+def test_a_file_that_a_config_names_is_looked_for_beside_the_config(tmp_path: Path):
+    (tmp_path / "my_rule.py").write_text("")
+    path = tmp_path / "mine.yaml"
+    path.write_text("risk_control: {rule_files: [my_rule.py]}\n")
+    assert load(path=path).risk_control.rule_files == (str(tmp_path / "my_rule.py"),)
+
+
+def test_a_file_that_a_config_names_and_that_does_not_exist_is_refused_by_its_full_name(tmp_path: Path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("risk_control: {rule_files: [my_rule.py]}\n")
+    assert problems_of(path=path) == [f"risk_control.rule_files: {tmp_path / 'my_rule.py'}: no such file"]
+
+
+@pytest.mark.parametrize("key", ["risk_control.clip_usdt", "system.stop.drain_ms", "risk_control.margin_ratio_min"])
+def test_an_amount_below_zero_is_refused(key: str):
+    assert problems_of(assignments=[f"{key}=-3"])[0].startswith(f"{key}: -3")
+
+
+def test_a_spread_or_a_rate_may_be_below_zero():
+    load(assignments=["strategy.triggers.mt.spread_min=-0.01", "strategy.signals.funding_risk.risk_rate=-0.0001"])
+
+
+def test_a_risk_rule_that_does_not_exist_is_refused_before_anything_starts():
+    (problem,) = problems_of(assignments=["risk_control.rules=[kill_switch, nope]"])
+    assert problem.startswith("risk_control.rules: no rule is called 'nope'; there are ")
+
+
+def test_a_trigger_that_does_not_exist_is_refused_before_anything_starts():
+    (problem,) = problems_of(assignments=["strategy.triggers.names=[hedge, nope]"])
+    assert problem.startswith("strategy.triggers.names: no trigger is called 'nope'; there are hedge, ")

@@ -149,6 +149,18 @@ def test_roles_that_share_one_shard_trade_like_roles_of_their_own(make_house: Ca
     assert_books_agree(house)
 
 
+def test_the_books_are_compared_with_the_venues_on_demand(make_house: Callable):
+    house = make_house()
+    house.wait_until_trading()
+    done = house.command("check-books", "--instance", house.name)
+    assert done.returncode == 0, done.stderr
+    assert "2 of 2 books equal the venue's" in done.stdout
+    refused = house.command("check-books", "binance_spot:NOPE", "--instance", house.name)
+    assert refused.returncode == 1
+    assert "there are binance_spot:BTCUSDT" in refused.stderr
+    assert house.end() == 0, house.words()
+
+
 def test_a_port_in_use_is_one_clear_message(tmp_path: Path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
