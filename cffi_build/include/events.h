@@ -151,6 +151,11 @@ void events_sort(const event_row_t *rows, uint64_t count, int32_t field, uint32_
 uint64_t events_merge(const event_row_t *rows, uint64_t count, const uint32_t *by_exch, const uint32_t *by_local,
                       uint64_t *cursor, event_row_t *out, uint64_t out_room);
 
+#define RELEASE_ROWS 65536         /* Memory of rows that both views have passed is given back in blocks of so many: 4 MB. */
+
+/* Counts down, per block of RELEASE_ROWS rows, what a view (NULL: the rows' own order) took on its places [from, to). */
+void events_count_taken(const uint32_t *order, uint64_t from, uint64_t to, uint32_t *left);
+
 /* As events_merge, for a part of the data: the views are the rows order[0 .. count) of which each side knows that nothing still to
  * come belongs before them. Stops where a view ends, unless `is_last`. `out` NULL: counts only. Returns the rows written. */
 uint64_t events_merge_part(const event_row_t *rows, const uint32_t *by_exch, uint64_t exch_count, const uint32_t *by_local,

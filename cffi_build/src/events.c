@@ -1047,6 +1047,12 @@ uint64_t events_merge(const event_row_t *rows, uint64_t count, const uint32_t *b
     return written;
 }
 
+void events_count_taken(const uint32_t *order, uint64_t from, uint64_t to, uint32_t *left)
+{
+    for (uint64_t place = from; place < to; place++)
+        left[(order ? order[place] : place) / RELEASE_ROWS]--;
+}
+
 uint64_t events_merge_part(const event_row_t *rows, const uint32_t *by_exch, uint64_t exch_count, const uint32_t *by_local,
                            uint64_t local_count, int32_t is_last, int64_t local_shift_ns, uint64_t *cursor, event_row_t *out,
                            uint64_t out_room)

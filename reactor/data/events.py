@@ -28,6 +28,7 @@ SELL_EVENT: int = lib.EVENT_SELL
 
 _EXCH, _LOCAL = 0, 1
 _MAP_NORESERVE = 0x4000  # Linux; the mmap module names it from Python 3.13 on.
+MERGE_STEP_ROWS = 1 << 19  # 32 MB: what input and output may take together beyond the larger of them.
 ROWS_MAX = 1 << 31  # 128 GiB of address space, no memory: more rows than any machine's day of one symbol.
 
 
@@ -67,6 +68,13 @@ class Rows:
             self._memory.madvise(mmap.MADV_DONTNEED, self._released, size - self._released)
             self._released = size
 
+    def release_block(self, first: int, count: int) -> None:
+        """Gives the memory of these rows back (whole pages of it). They may not be looked at any more."""
+        size, page = EVENT_DTYPE.itemsize, mmap.PAGESIZE
+        start, end = -(-first * size // page) * page, (first + count) * size // page * page
+        if end > start:
+            self._memory.madvise(mmap.MADV_DONTNEED, start, end - start)
+
     def take_array(self) -> EventArray:
         """Everything written so far; nothing may be written afterwards."""
         return self._events[: self.count]
@@ -91,17 +99,37 @@ def shift_local_timestamp(events: EventArray, shift_ns: int) -> None:
     lib.events_shift_local(rows_pointer(events), len(events), shift_ns)
 
 
-def correct_event_order(events: EventArray) -> EventArray:
+def correct_event_order(events: EventArray, source: Rows | None = None) -> EventArray:
     """The rows in an order that is right for both clocks, flagged EXCH and LOCAL; a row seen out of order is split in two.
 
     Both views are stable; at equal times the exchange's comes first. Equal to hftbacktest's `correct_event_order`.
+
+    Args:
+        source: where `events` stand, from its first row on, if nobody needs them afterwards: their memory is given back
+            while the result grows, so that there is never room for both.
     """
     rows, count = rows_pointer(events), len(events)
     by_exch = _order(rows, count, _EXCH)
     by_local = _order(rows, count, _LOCAL)
     cursor = ffi.new("uint64_t[2]")
     merged = Rows(2 * count + 1)
-    merged.count = lib.events_merge(rows, count, _pointer(by_exch), _pointer(by_local), cursor, merged.next_row, merged.room)
+    if source is None:
+        room = merged.room
+        merged.count = lib.events_merge(rows, count, _pointer(by_exch), _pointer(by_local), cursor, merged.next_row, room)
+        return merged.take_array()
+    blocks = -(-count // lib.RELEASE_ROWS)
+    left = np.full(blocks, 2 * lib.RELEASE_ROWS, np.uint32)
+    left[blocks - 1 :] = 2 * (count - (blocks - 1) * lib.RELEASE_ROWS)
+    is_released = np.zeros(blocks, bool)
+    while cursor[0] < count or cursor[1] < count:
+        before = (int(cursor[0]), int(cursor[1]))
+        room = MERGE_STEP_ROWS
+        merged.count += lib.events_merge(rows, count, _pointer(by_exch), _pointer(by_local), cursor, merged.next_row, room)
+        for order, start, end in ((by_exch, before[0], cursor[0]), (by_local, before[1], cursor[1])):
+            lib.events_count_taken(_pointer(order), start, end, _pointer(left))
+        for block in np.flatnonzero((left == 0) & ~is_released):
+            is_released[block] = True
+            source.release_block(int(block) * lib.RELEASE_ROWS, min(lib.RELEASE_ROWS, count - int(block) * lib.RELEASE_ROWS))
     return merged.take_array()
 
 

@@ -90,7 +90,7 @@ def convert_collector(
         scan = binance_scan(with_book_ticker, with_mark_price, without_snapshots)
         for path in paths:
             _read_binance(path, scan, rows, statistics)
-        return ordered(rows.take_array(), statistics, base_latency_ns, compat), statistics
+        return ordered(rows, statistics, base_latency_ns, compat), statistics
     reader: BybitReader | HyperliquidReader
     if statistics.venue == "hyperliquid":
         if not (tick_size > 0 and lot_size > 0):

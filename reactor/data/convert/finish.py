@@ -5,6 +5,7 @@ from typing import Literal
 
 from reactor.data.events import (
     EventArray,
+    Rows,
     correct_event_order,
     correct_local_timestamp,
     shift_local_timestamp,
@@ -38,14 +39,18 @@ class ConversionStatistics:
     damages: list[str] = field(default_factory=list)
 
 
-def ordered(events: EventArray, statistics: ConversionStatistics, base_latency_ns: int, compat: Compat) -> EventArray:
-    """The event array in its final order. With compat, `base_latency_ns` is ignored where no latency was negative."""
+def ordered(source: Rows | EventArray, statistics: ConversionStatistics, base_latency_ns: int, compat: Compat) -> EventArray:
+    """The event array in its final order. With compat, `base_latency_ns` is ignored where no latency was negative.
+
+    `source` is used up: Rows give their memory back while the result grows.
+    """
+    events = source.take_array() if isinstance(source, Rows) else source
     statistics.local_shift_ns = correct_local_timestamp(events, base_latency_ns)
     if statistics.local_shift_ns == 0 and base_latency_ns and compat != "hftbacktest":
         shift_local_timestamp(events, base_latency_ns)
         statistics.local_shift_ns = base_latency_ns
     read = len(events)
-    events = correct_event_order(events)
+    events = correct_event_order(events, source if isinstance(source, Rows) else None)
     validate_event_order(events)
     statistics.events = len(events)
     statistics.reordered_events = len(events) - read

@@ -102,7 +102,7 @@ def convert_tardis(
             keep_last_snapshot=compat != "hftbacktest",
             is_cut_to_first=compat == "hftbacktest",
         )
-    return ordered(rows.take_array(), statistics, base_latency_ns, compat), statistics
+    return ordered(rows, statistics, base_latency_ns, compat), statistics
 
 
 def _convert_fused(
@@ -126,7 +126,7 @@ def _convert_fused(
         "ignore-sod": lib.FUSE_SNAPSHOTS_SILENT if compat == "hftbacktest" else lib.FUSE_FIRST_SNAPSHOT_SILENT,
     }[snapshot_mode]
     Fuse(tick_size, lot_size, rows).take_two(deep.take_array(), top.take_array(), snapshots)
-    return ordered(rows.take_array(), statistics, base_latency_ns, compat)
+    return ordered(rows, statistics, base_latency_ns, compat)
 
 
 def read_csv(
