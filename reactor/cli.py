@@ -417,6 +417,8 @@ def _add_tools() -> None:
     from reactor.data import recording_commands as recording
     from reactor.monitor import commands as monitor
     from reactor.sim import commands as sim
+    from reactor.supervisor.bench import bench
+    from reactor.supervisor.profile import profile
 
     app.add_typer(data.convert, name="convert")
     register(data.validate)
@@ -424,6 +426,8 @@ def _add_tools() -> None:
     register(recording.collect)
     register(monitor.history)
     register(sim.world)
+    register(bench)
+    register(profile)
 
 
 def main() -> None:
