@@ -35,6 +35,7 @@ from reactor.net.rate_limit import RateBudget, RateBudgetParameters
 
 SECOND_NS: Final = 1_000_000_000
 TICK_NS: Final = 5_000_000  # How often timers are looked at.
+HANDSHAKE_WEIGHT: Final = 5  # "Connecting to the WebSocket API costs 2" (spot), "5" (futures)
 BAN_MS: Final = 120_000  # "IP banned: 2 min … 3 days": where the venue does not say how long.
 LIMITED_MS: Final = 10_000  # The same for 429: the shortest window.
 
@@ -146,7 +147,13 @@ class OrderSession:
         return Sent.NOT_SENT if connection is None else connection.send(payload)
 
     def connect(self, now_ns: int) -> None:
-        """Starts a connection; on_open or on_close follow."""
+        """Starts a connection; on_open or on_close follow. Nothing happens while the request budget has no room for one:
+        a venue that has said 429 takes every further handshake for one more offence, and bans the address."""
+        pool = self.pool
+        if not pool.budget.try_spend(HANDSHAKE_WEIGHT, 0, pool.timestamp_ms(), is_urgent=True):
+            self.next_try_ns = now_ns + self._backoff.next_delay_ns()
+            pool.metrics.count(Counter.RATE_REFUSED)
+            return
         self.state = SessionState.CONNECTING
         self.is_retired = False
         self.in_flight = 0
