@@ -106,17 +106,17 @@ class House:
     def __init__(self, directory: Path, exchange: Exchange, name: str, prefix: str, extra: str = "", key: str = "") -> None:
         self.directory = directory
         self.exchange = exchange
-        self.name = name
+        self.name = f"{name}-{os.getpid()}"  # Shared memory is the host's: another test run may have a house of this name.
         self.prefix = prefix
-        self.config = directory / f"{name}.yaml"
+        self.config = directory / f"{self.name}.yaml"
         self.config.write_text(LIVELY % (exchange.port, prefix, directory / "runs", extra))
-        self.report_path = directory / f"{name}.json"
+        self.report_path = directory / f"{self.name}.json"
         self.environment = {**os.environ, "XDG_RUNTIME_DIR": str(directory)}
         self.environment["CRYPTO_TRADE__SYSTEM__PLACEMENT__LAYOUT"] = "processes"  # On any host: each role dies alone.
         if key:
             secret = key.replace("key", "secret")
             self.environment |= {"CRYPTO_TRADE_BINANCE_API_KEY": key, "CRYPTO_TRADE_BINANCE_SECRET": secret}
-        self.output = open(directory / f"{name}.out", "ab")  # noqa: SIM115 -- closed by close()
+        self.output = open(directory / f"{self.name}.out", "ab")  # noqa: SIM115 -- closed by close()
         self.process = self._start()
         self.seen: set[int] = set()
 

@@ -110,9 +110,9 @@ def test_two_instances_do_not_disturb_each_other_and_a_taken_name_is_refused(mak
     # An account of its own: a futures position that one's journal does not explain is a reason not to trade.
     second = make_house("second", "bb", key="test-key-2")
     second.wait_until_trading()
-    refused = first.command("run", "--config", str(first.config), "--instance", "first")
+    refused = first.command("run", "--config", str(first.config), "--instance", first.name)
     assert refused.returncode == 2
-    assert "instance 'first' is running already" in refused.stderr
+    assert f"instance '{first.name}' is running already" in refused.stderr
     assert "Traceback" not in refused.stderr
     assert first.end() == 0, first.words()
     assert second.process.poll() is None
