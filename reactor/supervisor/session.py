@@ -691,7 +691,8 @@ class Session:
                 f"still open: {VENUE_NAMES[order.venue]} {order.symbol} {order.client_order_id}; cancel it by hand"
             )
         try:
-            await self._compare()
+            if (self.config.system.home / "journal.sqlite").exists():  # Without one no role has traded: stopped while starting.
+                await self._compare()
         except TradeError as error:
             report.problems.append(f"our books could not be compared with the exchange's: {error}")
         except Exception as error:  # The comparison is a service; the way out does not depend on it.
