@@ -25,6 +25,7 @@
 #define CAPACITY 1024
 #define SLOT_SIZE 64
 #define BATCH 64
+#define TIME_MAX_S 30 /* of one measurement: whoever waits for ever is ended */
 
 static void pin(int core)
 {
@@ -70,6 +71,7 @@ static void one_way(int producer_core, int consumer_core, uint64_t messages, int
     ends_t ring = new_ring();
     int64_t *latency = shared(messages * sizeof *latency);
     const pid_t child = fork();
+    alarm(TIME_MAX_S);
     if (child == 0) {
         pin(consumer_core);
         for (uint64_t i = 0; i < messages; i++) {
@@ -117,6 +119,7 @@ static double run(int producer_core, int consumer_core, uint64_t messages, int k
     naive_t *naive = shared(sizeof *naive);
     _Atomic uint64_t *result = shared(4096);
     const pid_t child = fork();
+    alarm(TIME_MAX_S);
     if (child == 0) {
         pin(consumer_core);
         uint64_t batch[BATCH * SLOT_SIZE / 8], sum = 0;

@@ -14,6 +14,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -32,6 +33,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CAPACITY = 1024
 SLOT_SIZE = 64
 BATCH = 64
+TIME_MAX_S = 30  # Of one measurement. A side that waits for messages which never come would otherwise spin for ever.
 
 
 def word_view(address: int) -> Any:
@@ -55,14 +57,18 @@ def in_two_processes(consume: Callable[[], np.ndarray[Any, Any]], produce: Calla
         child = os.fork()
         if child == 0:
             status = 1
+            signal.alarm(TIME_MAX_S)  # Nobody handles it: it ends the process.
             try:
                 np.save(path, consume())
                 status = 0
             finally:
                 os._exit(status)
+        signal.alarm(TIME_MAX_S + 5)
         produce()
         _, status = os.waitpid(child, 0)
-        assert status == 0, "the consumer failed"
+        signal.alarm(0)
+        if status:
+            sys.exit(f"the consumer ended with status {status}: it failed, or messages were lost and it waited {TIME_MAX_S} s")
         return np.load(path)
 
 
@@ -114,7 +120,8 @@ def iceoryx2_one_way(cores: tuple[int, int], messages: int, gap_ns: int) -> np.n
 
     def service(node: Any, iox2: Any) -> Any:
         builder = node.service_builder(iox2.ServiceName.new(name)).publish_subscribe(iox2.Slice[ctypes.c_uint8])
-        return builder.max_publishers(1).max_subscribers(1).subscriber_max_buffer_size(CAPACITY).open_or_create()
+        builder = builder.max_publishers(1).max_subscribers(1).subscriber_max_buffer_size(CAPACITY)
+        return builder.enable_safe_overflow(False).open_or_create()  # Lossless, as the ring is: a full queue stops the sender.
 
     def consume() -> np.ndarray[Any, Any]:
         import iceoryx2 as iox2
@@ -249,10 +256,10 @@ def main() -> None:
         floor = build_floor(folder)
         if floor is not None:
             run = [floor, str(cores[0]), str(cores[1]), str(options.messages), str(options.gap_ns)]
-            lines = subprocess.run(run, capture_output=True, text=True, check=True).stdout.split()
+            lines = subprocess.run(run, capture_output=True, text=True, check=True, timeout=TIME_MAX_S).stdout.split()
             result["one_way_ns"]["ring in C"] = summary(np.array([int(line) for line in lines]))
             run = [floor, "throughput", str(cores[0]), str(cores[1]), str(options.messages * 100)]
-            for line in subprocess.run(run, capture_output=True, text=True, check=True).stdout.splitlines():
+            for line in subprocess.run(run, capture_output=True, text=True, check=True, timeout=TIME_MAX_S).stdout.splitlines():
                 name, value = line.split()
                 result["messages_per_s"][f"C, {name}"] = float(value)
     result["one_way_ns"]["ring, Python"] = summary(ring_one_way(cores, options.messages, options.gap_ns)[warm:])
