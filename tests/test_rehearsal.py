@@ -1,5 +1,6 @@
 """A rehearsal plays the room's own code to the end and grows no memory; what it decides goes nowhere."""
 
+import gc
 import sys
 from pathlib import Path
 from typing import Any
@@ -54,3 +55,34 @@ def test_the_engine_places_one_order_per_venue_and_play_and_hears_its_end(rooms:
     assert metrics.get(EngineCounter.REPORTS) >= 4 * PLAYS  # an acknowledgement and an end for each
     assert metrics.get(EngineCounter.FRAMES_MALFORMED) == 0
     assert len(rehearsal._role._in_flight) == 0
+
+
+WARM_PLAYS = 2_500  # The engine remembers 4 096 closed orders before it forgets the first.
+BLOCKS_MAX = 100  # over all measured plays: a table that rounds up its size, never something per message
+
+
+def _makers(rooms: dict[str, Any]) -> dict[str, Any]:
+    credentials = {venue: Credentials("k" * 64, "s" * 64) for venue in (0, 1)}
+    return {
+        "collector": lambda: CollectorRehearsal(rooms["collector"], rooms["instruments"]),
+        "prepost": lambda: PrepostRehearsal(rooms["prepost"], rooms["instruments"]),
+        "engine": lambda: EngineRehearsal(rooms["engine"], rooms["instruments"], credentials),
+    }
+
+
+@pytest.mark.parametrize("plays", [1_000, pytest.param(1_000_000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("room", ["collector", "prepost", "engine"])
+def test_allocated_blocks_do_not_grow_with_the_decisions_made(rooms: dict[str, Any], room: str, plays: int) -> None:
+    rehearsal = _makers(rooms)[room]()
+    for _ in range(WARM_PLAYS):
+        rehearsal.play()
+    gc.collect()
+    gc.disable()
+    try:
+        before = sys.getallocatedblocks()
+        for _ in range(plays):
+            rehearsal.play()
+        grown = sys.getallocatedblocks() - before
+    finally:
+        gc.enable()
+    assert grown < BLOCKS_MAX

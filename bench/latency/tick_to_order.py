@@ -51,7 +51,7 @@ class Case:
 CASES = (
     Case("control", is_control=True),
     Case("colocated", (f"system.placement.colocate=[[{', '.join(ROLES)}]]",)),
-    Case("processes"),
+    Case("processes", ("system.placement.layout=processes",)),
 )
 
 
