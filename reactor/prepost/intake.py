@@ -166,7 +166,9 @@ class Intake:
         if pair is None:
             self._malformed("a close without a pair", event.header.instrument_index)
             return
-        if desk.kill_switch.state == HALTED:
+        if desk.is_stopping:
+            reason = KILL_SWITCH  # A hedged pair stays at a stop; who wants it closed says flatten.
+        elif desk.kill_switch.state == HALTED:
             reason = KILL_SWITCH  # What is halted stays as it is, hedged, until the operator flattens or resumes.
         else:
             reason = desk.hedging.close(pair, event.reason)

@@ -102,7 +102,11 @@ def _book(desk: Desk, fill: RememberedFill) -> None:
         realised = position.apply_fill(fill.side, fill.quantity_lots, fill.price_ticks)
         if leg is not None:
             leg.apply_fill(fill.side, fill.quantity_lots, fill.price_ticks)
-    if terms.is_perpetual:
+    if terms.is_perpetual and not is_foreign and not fill.asset:
+        # Told early, without a fee (an asset comes with every whole report): fee and realised profit follow with the venue's
+        # list of fills, which is asked for from a little before the newest one.
+        desk.fills.expect_fee(terms.index, fill.trade_id, fill.side)
+    elif terms.is_perpetual:
         balances.apply_realised(terms, position.quote_of(realised) if fill.realised_e8 is None else fill.realised_e8)
     else:
         balances.apply_spot_fill(terms, fill.side, fill.quantity_lots, fill.price_ticks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,13 +22,14 @@ from prepost_room import (
 
 from reactor.domain.messages import FLAG_HEDGE, ControlKind
 from reactor.journal.history import read_history
-from reactor.journal.memory import History
+from reactor.journal.memory import History, RememberedFill
 from reactor.journal.rows import RowMaker
 from reactor.journal.schema import Words, names_of
 from reactor.journal.store import Store, StoreParameters
 from reactor.prepost.kill_switch import HALTED, Pull
 from reactor.prepost.orders import IS_TERMINAL, OrderEvent, OrderState
 from reactor.prepost.pairs import PairState
+from reactor.prepost.restore import _book
 
 WORDS = Words(
     order_states=names_of(OrderState),
@@ -252,3 +254,14 @@ def test_dying_at_any_moment_ends_hedged_and_agreed(
     assert all(order.flags & FLAG_HEDGE for order in after.venue.places if order.order_id >> 40 == after.desk.epoch)
     lives_check(after)
     assert not after.desk.orders.unsettled
+
+
+def test_a_fee_that_was_due_at_the_death_is_still_booked_after_it(room: Room):
+    # The world found it: a fill told early is journaled without its fee; the successor took the whole report for a repetition.
+    early = RememberedFill(PERP, 77, -1, 650_000, 2, order_id=3 << 40 | 9)
+    _book(room.desk, early)
+    assert not room.desk.fills.is_booked(PERP, 77, -1), "the whole report is still wanted"
+    assert room.desk.fills.take_fee(PERP, 77, -1)
+    whole = replace(early, trade_id=78, fee_e8=5, asset="USDT")
+    _book(room.desk, whole)
+    assert room.desk.fills.is_booked(PERP, 78, -1)

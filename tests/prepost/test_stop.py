@@ -63,3 +63,16 @@ def test_a_flatten_that_cannot_succeed_ends_after_its_time(room: Room):
     room.stop(flatten=True)
     room.run(16_000, step_ms=20)
     assert room.role.stop.phase == Phase.CANCELLING
+
+
+def test_nothing_is_closed_once_a_stop_has_begun(room: Room):
+    # The world found it: a pair that came of age after the venues' last word sent two more orders.
+    room.open()
+    room.settle()
+    room.control(ControlKind.STOP)
+    room.settle()
+    before = len(room.venue.places)
+    room.close()
+    room.settle()
+    assert len(room.venue.places) == before
+    assert room.role.stop.is_clean
