@@ -47,6 +47,7 @@ ORDER_NOTIONAL: Final = int(Reason.ORDER_NOTIONAL)
 ORDER_RATE: Final = int(Reason.ORDER_RATE)
 DAILY_LOSS: Final = int(Reason.DAILY_LOSS)
 KILL_SWITCH: Final = int(Reason.KILL_SWITCH)
+STAGE_REFUSED: Final = int(Reason.STAGE_REFUSED)
 SYMBOL_HALTED: Final = int(Reason.SYMBOL_HALTED)
 NOT_RECONCILED: Final = int(Reason.NOT_RECONCILED)
 NO_SESSION: Final = int(Reason.NO_SESSION)
@@ -153,12 +154,30 @@ def compose_rules(desk: Desk, parameters: RiskParameters) -> RuleChains:
             rules.append(RISK_RULES[name](desk, parameters))
         except (KeyError, TypeError, ValueError) as error:
             raise ConfigError(f"risk rule {name!r}: {type(error).__name__}: {error}") from error
+    checks = [(rule, rule.check if type(rule).__module__ == __name__ else _guarded(rule, desk)) for rule in rules]
     return RuleChains(
-        decision=tuple(rule.check for rule in rules if not rule.checks_order),
-        decision_fast=tuple(rule.check for rule in rules if not rule.checks_order and rule.checks_fast_path),
-        order=tuple(rule.check for rule in rules if rule.checks_order),
-        order_fast=tuple(rule.check for rule in rules if rule.checks_order and rule.checks_fast_path),
+        decision=tuple(check for rule, check in checks if not rule.checks_order),
+        decision_fast=tuple(check for rule, check in checks if not rule.checks_order and rule.checks_fast_path),
+        order=tuple(check for rule, check in checks if rule.checks_order),
+        order_fast=tuple(check for rule, check in checks if rule.checks_order and rule.checks_fast_path),
     )
+
+
+def _guarded(rule: RiskRule, desk: Desk) -> Check:
+    """A user's rule that raises says no to what opens, and lets through what makes an exposure smaller; it ends nothing."""
+    failures: list[str] = []
+
+    def check(decision: Decision) -> int:
+        try:
+            return rule.check(decision)
+        except Exception as error:
+            what = f"{type(error).__name__}: {error}"
+            if what not in failures:
+                failures.append(what)
+                desk.log.error("a risk rule of yours raises; nothing opens until it is mended", rule=rule.name, error=what)
+            return STAGE_REFUSED if decision.is_opening else NONE
+
+    return check
 
 
 def e8_of(amount: float) -> int:

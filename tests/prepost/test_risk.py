@@ -200,6 +200,18 @@ def test_a_users_rule_from_a_file_has_its_say(tmp_path: Path):
     assert len(room.venue.places) == 1
 
 
+def test_a_users_rule_that_raises_lets_nothing_open_and_ends_nothing(tmp_path: Path):
+    text = RULE.replace("no_even_lots", "no_such_attribute").replace("decision.quantity_lots", "decision.quantity")
+    (tmp_path / "rule.py").write_text(text)
+    room = trading(rules=(*DEFAULT_RULES, "no_such_attribute"), rule_files=(str(tmp_path / "rule.py"),))
+    room.order(1, 200, 6_499_000)
+    assert first_refusal(room) == Reason.STAGE_REFUSED
+    room.order(1, 200, 6_499_000)
+    room.settle()
+    assert room.refusals() == [Reason.STAGE_REFUSED, Reason.STAGE_REFUSED]
+    assert room.venue.places == []
+
+
 def test_a_users_rule_that_does_not_get_its_numbers_is_refused_with_its_name(tmp_path: Path):
     text = RULE.replace(
         "def check", "def __init__(self, desk, parameters):\n        raise KeyError('divisor')\n\n    def check", 1
