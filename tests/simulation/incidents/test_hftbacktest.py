@@ -52,8 +52,6 @@ def assert_books_are_the_venues(world) -> None:  # type: ignore[no-untyped-def]
     for index, venue in enumerate((SPOT, USDM)):
         ours, theirs = top(index), world.core(venue).book_ticker("BTCUSDT")
         assert ours.is_synchronised
-        rules = world.core(venue).symbols["BTCUSDT"]
-        assert rules is not None
         assert abs(ours.bid_ticks - theirs.bid_ticks) * 10_000 < ours.bid_ticks, (
             "within a basis point: one message is under way"
         )
