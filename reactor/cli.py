@@ -160,7 +160,19 @@ def _check_simulated(settings: Any) -> None:
     from reactor.sim.__main__ import read_settings
     from reactor.supervisor.session import sim_settings
 
-    read_settings(sim_settings(settings.exchanges.binance.simulated))
+    simulated = settings.exchanges.binance.simulated
+    read_settings(sim_settings(simulated))
+    if simulated.source == "replay":
+        from reactor.sim.replay import Replay
+
+        symbols = Replay([Path(each) for each in simulated.replay_paths]).symbols()
+        recorded = {f"binance_{rules.product}:{rules.symbol}" for rules in symbols}
+        legs = {name for pair in settings.strategy.pairs for name in (pair.open, pair.hedge)}
+        if legs - recorded:
+            raise ConfigError(
+                f"--replay: no capture has {', '.join(sorted(legs - recorded))}, which strategy.pairs trades; add its capture, "
+                f"or change strategy.pairs. The captures have {', '.join(sorted(recorded))}"
+            )
 
 
 # -- a running instance ------------------------------------------------------------------------------------------

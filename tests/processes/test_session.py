@@ -193,3 +193,15 @@ def test_an_unwritable_report_is_refused_before_anything_starts(tmp_path: Path):
     assert done.returncode == 2
     assert "--report" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_captures_that_lack_a_traded_symbol_are_refused_by_its_name(tmp_path: Path):
+    line = (
+        '1700000000000000000 {"stream":"btcusdt@bookTicker","data":{"e":"bookTicker","u":1,"s":"BTCUSDT","b":"100.10",'
+        '"B":"1.000","a":"100.20","A":"2.000","T":1700000000000,"E":1700000000001}}\n'
+    )
+    (tmp_path / "perpetual_only").write_text(line)
+    command = [sys.executable, "-m", "reactor", "run", "--plain", "--replay", str(tmp_path / "perpetual_only")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "no capture has binance_spot:BTCUSDT" in done.stderr
