@@ -35,6 +35,7 @@ def _teach(function: FunctionType) -> None:
     overload(function)(outer)
 
 
-cffi_utils.register_module(_native)  # type: ignore[no-untyped-call]
+_register: Any = cffi_utils.register_module  # Untyped where numba is installed, unknown where it is not.
+_register(_native)
 for _function in kernel_functions().values():
     _teach(_function)
