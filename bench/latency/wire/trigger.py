@@ -5,15 +5,14 @@ A user's trigger as anybody would write it; it goes the whole way through collec
 
 from collections.abc import Sequence
 
-from reactor.collector.triggers.trigger import EVERY, Binding, Event, Signal, Trigger, TriggerContext, copy_tops, set_leg
+from reactor.collector.triggers.trigger import Binding, Event, Signal, Trigger, TriggerContext, copy_tops, set_leg
 from reactor.domain.messages import EventKind, OrderType, Side, SignalType, TimeInForce
 
 
 class ThickBid(Trigger):
-    """Fires on each BookTop whose bid quantity is above `bid_lots_min`."""
+    """Fires once per price at which the bid is thicker than `bid_lots_min`: a top that is only told again is no new tick."""
 
     name = "thick_bid"
-    rearm = EVERY
 
     def __init__(self, context: TriggerContext, bid_lots_min: int = 5000, quantity_lots: int = 1) -> None:
         self._index = 0
@@ -24,7 +23,8 @@ class ThickBid(Trigger):
         return (Binding(SignalType.BOOK_TOP, self._index),)
 
     def evaluate(self, signals: Sequence[Signal], now_ns: int) -> int | None:
-        return 1 if signals[0].bid_lots > self._bid_lots_min else 0
+        signal = signals[0]
+        return int(signal.bid_ticks) if signal.bid_lots > self._bid_lots_min else 0
 
     def write(self, event: Event, signals: Sequence[Signal]) -> None:
         signal = signals[0]
