@@ -290,7 +290,9 @@ def _prepost(bench: Bench) -> Role:
             instruments=", ".join(forgotten.instruments),
             pairs=", ".join(forgotten.pairs),
         )
-    feeds = [role.name for role in plan.of_kind("feed") if role.has_strategies]
+    feeds = {role.name: role for role in plan.of_kind("feed") if role.strategies}
+    answers = {name: wires.producer(f"responses.{name}") for name in feeds}
+    strategy_responses = [answers[name] for name, role in feeds.items() for _ in range(role.strategies)]
     journal_metrics = wires.rows_reader(f"metrics.{bench.one('journal')}")
     wait_until_connected(journal_metrics)
     ports = PrepostPorts(
@@ -309,7 +311,7 @@ def _prepost(bench: Bench) -> Role:
         journal_trouble=lambda now_ns: int(state_of(journal_metrics.read(0), now_ns)),
         control=bench.control(),
         responses=wires.producer("responses"),
-        strategy_responses=[wires.producer(f"responses.{feed}") for feed in feeds],
+        strategy_responses=strategy_responses,
         history=history,
         load_parameters=bench.reload(),
         source=bench.role.index,
@@ -334,7 +336,7 @@ def _feed(bench: Bench) -> Role:
         tops=wires.rows_writer(f"tops.{role.name}"),
         positions=wires.rows_reader("positions"),
         control=bench.control(),
-        responses=wires.consumer(f"responses.{role.name}") if role.has_strategies else None,
+        responses=wires.consumer(f"responses.{role.name}") if role.strategies else None,
         topic=TopicPublisher(wires.memory, TOPIC_NAME, role.index) if plan.has_topic else None,
         reload=bench.reload(),
         source_index=role.index,

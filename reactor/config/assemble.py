@@ -16,7 +16,7 @@ from reactor.domain.instrument import VENUE_NAMES, Instruments
 from reactor.domain.messages import NO_INSTRUMENT
 from reactor.engine.role import EngineParameters
 from reactor.exchanges.venue import Endpoints, RateLimit
-from reactor.feed.role import FeedParameters, SignalsParameters, UserSignalParameters
+from reactor.feed.role import FeedParameters, HostedParameters, SignalsParameters, UserSignalParameters
 from reactor.feed.signals.book_top import BookTopParameters
 from reactor.loop.log import Level
 from reactor.prepost.pairs import PairParameters
@@ -26,6 +26,7 @@ from reactor.prepost.parameters import PrepostParameters
 def symbols_by_venue(config: Config) -> dict[str, list[str]]:
     """Which symbols of which venue the session needs, each once, in the order of the config."""
     names = [name for pair in config.strategy.pairs for name in (pair.open, pair.hedge)]
+    names += [hosted.instrument for hosted in config.strategy.hosted]
     names += [name for group in config.system.feeds for name in group]
     found: dict[str, list[str]] = {venue: [] for venue in config.exchanges.binance.venues}
     for name in names:
@@ -36,10 +37,15 @@ def symbols_by_venue(config: Config) -> dict[str, list[str]]:
 
 
 def feed_groups(config: Config) -> list[tuple[str, ...]]:
-    """Instrument names by feed: as configured, otherwise one feed per pair (both legs must meet in one process)."""
+    """Instrument names by feed: as configured, otherwise one feed per pair (both legs must meet in one process) and one per
+    instrument that only a strategy wants."""
     if config.system.feeds:
         return list(config.system.feeds)
-    return [(pair.open, pair.hedge) for pair in config.strategy.pairs]
+    groups: list[tuple[str, ...]] = [(pair.open, pair.hedge) for pair in config.strategy.pairs]
+    for hosted in config.strategy.hosted:
+        if not any(hosted.instrument in group for group in groups):
+            groups.append((hosted.instrument,))
+    return groups
 
 
 def assemble(
@@ -81,12 +87,14 @@ def assemble(
 
     makers = {"journal": _journal, "engine": engine, "prepost": _prepost, "collector": _collector}
     roles = []
+    strategies = 0
     for index, (name, kind) in enumerate(kinds):
         if kind == "feed":
             number = int(name.removeprefix("feed-"))
             mine = tuple(instruments.by_name(each).instrument_index for each in groups[number])
-            parameters, has_strategies = _feed(config, instruments, pairs, number, mine)
-            roles.append(RolePlan(name, kind, index, pickle.dumps(parameters), mine, has_strategies))
+            parameters = _feed(config, instruments, pairs, number, mine, strategies)
+            strategies += len(parameters.strategies)
+            roles.append(RolePlan(name, kind, index, pickle.dumps(parameters), mine, len(parameters.strategies)))
         else:
             roles.append(RolePlan(name, kind, index, pickle.dumps(makers[kind](config, instruments, pairs))))
     shards = tuple(
@@ -166,7 +174,9 @@ def _prepost(config: Config, instruments: Instruments, pairs: Pairs) -> Any:
     return parameters
 
 
-def _feed(config: Config, instruments: Instruments, pairs: Pairs, number: int, mine: tuple[int, ...]) -> tuple[Any, bool]:
+def _feed(
+    config: Config, instruments: Instruments, pairs: Pairs, number: int, mine: tuple[int, ...], strategies_before: int
+) -> FeedParameters:
     binance, wanted = config.exchanges.binance, config.strategy.signals
 
     def index_of(name: str) -> int:
@@ -190,7 +200,7 @@ def _feed(config: Config, instruments: Instruments, pairs: Pairs, number: int, m
             if each.instrument in owned
         ),
     )
-    parameters = FeedParameters(
+    return FeedParameters(
         instruments=mine,
         pairs=pairs,
         feed_index=number,
@@ -199,5 +209,10 @@ def _feed(config: Config, instruments: Instruments, pairs: Pairs, number: int, m
         books_by_venue={VENUE_NAMES.index(venue): books for venue, books in binance.books_by_venue.items()},
         sessions=binance.feed_sessions,
         signals=signals,
+        strategies=tuple(
+            HostedParameters(each.name, index_of(each.instrument), each.parameters, each.file, each.class_name)
+            for each in config.strategy.hosted
+            if each.instrument in owned
+        ),
+        first_strategy_index=strategies_before,
     )
-    return parameters, False

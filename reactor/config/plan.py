@@ -34,7 +34,7 @@ class RolePlan:
     index: int  # header.source of what it writes
     parameters: bytes = b""
     instruments: tuple[int, ...] = ()  # feed: the books it owns
-    has_strategies: bool = False
+    strategies: int = 0  # how many it hosts
 
     def read_parameters(self) -> object:
         """Imports the room and opens its parameters."""
@@ -136,7 +136,7 @@ def links_of(roles: tuple[RolePlan, ...]) -> tuple[LinkPlan, ...]:
         links += (
             LinkPlan(f"responses.{role.name}", "response", prepost, role.name, RESPONSES_CAPACITY)
             for role in roles
-            if role.kind == "feed" and role.has_strategies
+            if role.kind == "feed" and role.strategies
         )
     for role in roles:
         links.append(LinkPlan(f"control.{role.name}", "control", SUPERVISOR, role.name, CONTROL_CAPACITY, lanes=1))

@@ -19,6 +19,7 @@ from reactor.collector.external import ExternalParameters
 from reactor.collector.triggers.registry import BUILT_IN, TriggersParameters
 from reactor.config.placement import PlacementParameters
 from reactor.config.system import LogParameters, MetricsParameters, RestartParameters, SimulatedParameters, StopParameters
+from reactor.domain.errors import ConfigError
 from reactor.domain.instrument import VENUE_NAMES
 from reactor.engine.connections import ConnectionParameters
 from reactor.engine.role import EngineParameters
@@ -34,6 +35,7 @@ from reactor.prepost.pairs import PairParameters
 from reactor.prepost.parameters import ConstructionParameters, InquiryParameters, SettlementParameters
 from reactor.prepost.pipeline import PipelineParameters
 from reactor.prepost.risk import RISK_RULES, RiskParameters
+from reactor.strategies.registry import strategy_parameters
 
 UNITS = frozenset(("ms", "s", "us", "ns", "mb", "usdt", "ticks", "attempts", "copies", "port"))
 
@@ -148,6 +150,16 @@ class Signals(Strict):
     user: tuple[UserSignal, ...] = ()
 
 
+class HostedStrategy(Strict):
+    """A strategy that quotes on one instrument, run by the feed that owns its book."""
+
+    name: str  # obi-mm, or any name with a file
+    instrument: str  # binance_usdm:BTCUSDT
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    file: str = ""  # a Python file of the user's own, and the class in it: Class(instrument_index, scale, **parameters)
+    class_name: str = ""
+
+
 class Strategy(Strict):
     """What to trade and when."""
 
@@ -155,6 +167,7 @@ class Strategy(Strict):
     pair_terms: PairTerms = PairTerms()
     signals: Signals = Signals()
     triggers: TriggersParameters = TriggersParameters()
+    hosted: tuple[HostedStrategy, ...] = ()
     external: ExternalParameters = ExternalParameters()
     pipeline: PipelineParameters = PipelineParameters()
     construction: ConstructionParameters = ConstructionParameters()
@@ -215,6 +228,8 @@ def contradictions(config: Config) -> list[str]:
                 problems.append(f"strategy.pairs.{number}.terms.{'.'.join(map(str, each['loc']))}: {each['msg']}")
         if pair.open == pair.hedge:
             problems.append(f"strategy.pairs.{number}: a leg cannot hedge itself; give two instruments")
+    for number, hosted in enumerate(config.strategy.hosted):
+        problems += _hosted_problems(config, f"strategy.hosted.{number}", hosted)
     for name in binance.venues:
         if name not in VENUE_NAMES:
             problems.append(f"exchanges.binance.venues: no venue is called {name!r}; there are {', '.join(VENUE_NAMES)}")
@@ -276,3 +291,23 @@ def _impossible_amounts(node: Any, path: str = "") -> list[str]:
     words = {word for part in path.split(".") for word in part.split("_")}
     is_limit = path.startswith("risk_control.") and not path.startswith("risk_control.options.")
     return [f"{path}: {node} is below zero; give 0 or more"] if is_limit or words & UNITS else []
+
+
+def _hosted_problems(config: Config, path: str, hosted: HostedStrategy) -> list[str]:
+    """What is wrong with one hosted strategy."""
+    problems = []
+    venue, colon, symbol = hosted.instrument.partition(":")
+    if not colon or not symbol or venue not in config.exchanges.binance.venues:
+        problems.append(f"{path}.instrument: {hosted.instrument!r} is no instrument of exchanges.binance.venues")
+    fed = [name for group in config.system.feeds for name in group]
+    if fed and hosted.instrument not in fed:
+        problems.append(f"system.feeds: no feed has {hosted.instrument}, which {hosted.name} trades; add it")
+    if hosted.file:
+        if not hosted.class_name:
+            problems.append(f"{path}.class_name: which class of {hosted.file}?")
+        return problems
+    try:
+        strategy_parameters(hosted.name, hosted.parameters)
+    except ConfigError as error:
+        problems += [f"{path}: {each}" for each in error.problems]
+    return problems

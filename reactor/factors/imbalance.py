@@ -9,7 +9,7 @@ BUY, SELL = 1, -1
 def depth_lots(depth: Any, side: int, limit_ticks: int) -> int:
     """Lots of one side from its best level up to and including `limit_ticks`.
 
-    `depth` is a market.book.Book here; compiled code in a backtest has hftbacktest's depth (backtest/compiled.py).
+    `depth` is a market.book.Book, or anything that answers quantity_within(side, limit_ticks).
     """
     lots: int = depth.quantity_within(side, limit_ticks)
     return lots

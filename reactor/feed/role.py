@@ -32,7 +32,8 @@ from reactor.loop.counters import Metrics
 from reactor.loop.log import Log
 from reactor.loop.user_file import load_class, make
 from reactor.net.network import Network
-from reactor.strategies.strategy import Strategy, StrategyView
+from reactor.strategies.registry import make_strategy
+from reactor.strategies.strategy import Scale, Strategy, StrategyView
 from shm.ring import NORMAL, Consumer, Producer
 from shm.seqlock import RowsReader, RowsWriter
 from shm.topic import TopicPublisher
@@ -73,6 +74,17 @@ class SignalsParameters:
 
 
 @dataclass(frozen=True)
+class HostedParameters:
+    """A strategy that runs beside the books of this feed: by name, or a class of the user's own in a Python file."""
+
+    name: str
+    instrument_index: int
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    file: str = ""
+    class_name: str = ""
+
+
+@dataclass(frozen=True)
 class FeedParameters:
     """What one feed is to do."""
 
@@ -84,6 +96,8 @@ class FeedParameters:
     books_by_venue: Mapping[int, BooksParameters] = field(default_factory=dict)  # where a venue needs other ones
     sessions: SessionParameters = field(default_factory=SessionParameters)
     signals: SignalsParameters = field(default_factory=SignalsParameters)
+    strategies: tuple[HostedParameters, ...] = ()
+    first_strategy_index: int = 0  # numbers count through all feeds: prepost answers by number
 
 
 @dataclass
@@ -291,18 +305,26 @@ class FeedRole:
 
     def _plug_strategies(self) -> None:
         ports = self.ports
-        if not ports.strategies:
+        strategies = [*ports.strategies, *(self._make_strategy(each) for each in self.parameters.strategies)]
+        if not strategies:
             return
         self.host = StrategyHost(ports.signals, ports.responses, self.board, ports.metrics, ports.log, ports.source_index)
         hosted = []
-        for strategy in ports.strategies:
+        for strategy in strategies:
             index = strategy.instrument_index
             book = self.book_of(index)
             if book is None or book.instrument is None:
                 raise ConfigError(f"strategy {strategy.name}: feed {self.parameters.feed_index} has no instrument {index}")
             view = StrategyView(book.instrument, book.book, book.trades, book.top, self._position_of(index))
             hosted.append((strategy, view))
-        self.host.plug(hosted)
+        self.host.plug(hosted, self.parameters.first_strategy_index)
+
+    def _make_strategy(self, wanted: HostedParameters) -> Strategy:
+        scale = Scale.of(self.ports.instruments[wanted.instrument_index])
+        if not wanted.file:
+            return make_strategy(wanted.name, wanted.instrument_index, scale, wanted.parameters)
+        made = load_class(wanted.file, wanted.class_name, object)
+        return make(wanted.file, made, wanted.parameters, wanted.instrument_index, scale)  # type: ignore[return-value]
 
     def book_of(self, instrument_index: int) -> MarketBook | None:
         """The book of an instrument of this feed."""
