@@ -158,7 +158,7 @@ def _check_writable(path: Path) -> None:
 def _check_simulated(settings: Any) -> None:
     """The simulated exchange's own settings: it knows them, the config does not."""
     from reactor.sim.__main__ import read_settings
-    from reactor.supervisor.session import sim_settings
+    from reactor.supervisor.exchange_process import sim_settings
 
     simulated = settings.exchanges.binance.simulated
     read_settings(sim_settings(simulated))

@@ -1,6 +1,6 @@
 """The fuse box: plan → roles joined by links. The only file that knows every room.
 
-    python -m reactor.wiring <plan file> <shard> [credentials fd]
+    python -m reactor.wiring <plan file> <shard> [secrets fd]
 
 builds exactly one shard and runs it; the supervisor starts one such process per shard. A room is imported only where one of
 its roles runs. Two roles in one shard are joined by a ring in private memory, with the same code on both ends.
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from reactor.config.plan import SUPERVISOR, LinkPlan, Plan, RolePlan, RowsPlan, ShardPlan, read_plan
+from reactor.config.secrets import Secrets, take_over
 from reactor.domain.errors import ConfigError, TradeError
 from reactor.domain.instrument import Instruments
 from reactor.domain.messages import SIZE, VIEW, LifeState
@@ -166,7 +167,7 @@ class Bench:
     clock: SystemClock
     metrics: Metrics
     log: RingLog
-    credentials: Credentials | None
+    secrets: Secrets
     instruments: Instruments
     networks: list[Any] = field(default_factory=list)
 
@@ -236,7 +237,13 @@ def _collector(bench: Bench) -> Role:
 
     parameters = bench.parameters
     external = open_external(
-        parameters.external, bench.wires.memory, bench.instruments, parameters.pairs, bench.clock, bench.log
+        parameters.external,
+        bench.wires.memory,
+        bench.instruments,
+        parameters.pairs,
+        bench.clock,
+        bench.log,
+        bench.secrets.external_token,
     )
     ports = CollectorPorts(
         instruments=bench.instruments,
@@ -347,13 +354,14 @@ def _feed(bench: Bench) -> Role:
 def _engine(bench: Bench) -> Role:
     from reactor.engine.role import EnginePorts, EngineRole
 
-    assert bench.credentials is not None, "the supervisor hands the key to the engine's process"
+    credentials = bench.secrets.credentials
+    assert credentials is not None, "the supervisor hands the key to the engine's process"
     ports = EnginePorts(
         commands=bench.wires.consumer("commands"),
         reports=bench.wires.producer("reports"),
         network=bench.network(),
         prepost_alive=bench.wires.is_alive(bench.one("prepost")),
-        credentials={each.venue: bench.credentials for each in bench.plan.endpoints},
+        credentials={each.venue: credentials for each in bench.plan.endpoints},
         instruments=bench.instruments,
         clock=bench.clock,
         metrics=bench.metrics,
@@ -372,7 +380,7 @@ BUILDERS: dict[str, Callable[[Bench], Role]] = {
 }
 
 
-def build(plan: Plan, shard_plan: ShardPlan, shard: Shard, credentials: Credentials | None) -> None:
+def build(plan: Plan, shard_plan: ShardPlan, shard: Shard, secrets: Secrets) -> None:
     """Builds the roles of one shard and plugs them in.
 
     Raises:
@@ -397,12 +405,12 @@ def build(plan: Plan, shard_plan: ShardPlan, shard: Shard, credentials: Credenti
             log.warning("memory is not locked", reason=warning)
         memory.warnings.clear()
         bench = Bench(
-            plan, role_plan, role_plan.read_parameters(), wires, shard, clock, metrics, log, credentials, instruments, networks
+            plan, role_plan, role_plan.read_parameters(), wires, shard, clock, metrics, log, secrets, instruments, networks
         )
         cells.append(Cell(BUILDERS[role_plan.kind](bench), metrics, log))
     flow = {kind: place for place, kind in enumerate(FLOW)}
     cells.sort(key=lambda cell: flow[plan.role(cell.role.name).kind])  # Built in order of start, worked in order of the flow.
-    plays = rehearsals(plan, shard_plan, instruments, credentials) if shard_plan.rehearsal_us else []
+    plays = rehearsals(plan, shard_plan, instruments, secrets.credentials) if shard_plan.rehearsal_us else []
     for _ in range(WARM_UP_PLAYS):
         for play in plays:
             play()
@@ -431,11 +439,7 @@ def main(arguments: list[str]) -> int:
     """The process of one shard. Returns its exit code."""
     plan = read_plan(Path(arguments[0]))
     shard_plan = plan.shard(arguments[1])
-    credentials = None
-    if len(arguments) > 2:
-        from reactor.config.secrets import take_over
-
-        credentials = take_over(int(arguments[2]))
+    secrets = take_over(int(arguments[2])) if len(arguments) > 2 else Secrets()
     is_hot = any(plan.role(name).kind in HOT_KINDS for name in shard_plan.roles)
     parameters = ShardParameters(
         shard_plan.name,
@@ -447,7 +451,7 @@ def main(arguments: list[str]) -> int:
     )
     shard = Shard(parameters, SystemClock(), shard_plan.wake_fd, Bell(shard_plan.wake_fd).silence)
     try:
-        return shard.run(lambda it: build(plan, shard_plan, it, credentials))
+        return shard.run(lambda it: build(plan, shard_plan, it, secrets))
     except ConfigError as error:
         print(error, file=sys.stderr)
         return EXIT_CONFIG

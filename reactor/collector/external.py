@@ -62,6 +62,9 @@ class ExternalParameters:
     topic: bool = True  # the iceoryx2 topic of this instance: reachable for processes of this user only
     zeromq: tuple[ZeroMQInput, ...] = ()
     allow_remote: bool = False  # tcp:// on other addresses than loopback; asks for a token
+    # Where the token (at most 16 characters) is found that every message must carry. Never the token: a config is copied.
+    token_variable: str = ""  # an environment variable
+    token_file: str = ""  # or a file of mode 0600 with nothing else in it; empty both: no token is asked for
     poll_us: int = 200  # how often the sources are looked at: a look costs some microseconds
     decoder: DecoderParameters = field(default_factory=DecoderParameters)
 
@@ -94,11 +97,15 @@ def problems_of(parameters: ExternalParameters) -> list[str]:
                 problems.append(f"{what}: the port is missing, like tcp://127.0.0.1:5555")
             elif not _is_loopback(host):
                 if not parameters.allow_remote:
-                    problems.append(f"{what}: is not loopback; bind 127.0.0.1, or set allow_remote: true and a token")
-                elif not parameters.decoder.token:
-                    problems.append(f"{what}: anybody who reaches this port could trade for you; set a token")
+                    problems.append(f"{what}: is not loopback; bind 127.0.0.1, or set allow_remote: true and name a token")
+                elif not parameters.token_variable and not parameters.token_file:
+                    problems.append(
+                        f"{what}: anybody who reaches this port could trade for you; name a token_variable or token_file"
+                    )
         else:
             problems.append(f"{what}: only ipc:// and tcp:// are known")
+    if parameters.token_variable and parameters.token_file:
+        problems.append("external signals: token_variable and token_file are both set; one place is enough")
     if parameters.poll_us <= 0:
         problems.append(f"external signals: poll_us is {parameters.poll_us}; it must be above 0")
     return problems
@@ -230,10 +237,11 @@ class ExternalSignals:
         pairs: Sequence[tuple[int, int]],
         clock: Clock,
         log: Log,
+        token: bytes = b"",
     ) -> None:
         # Ids go on growing over restarts of the collector: they start at the wall's microseconds.
         first = clock.realtime_ns() // 1_000 & (1 << 48) - 1
-        self._decoder = Decoder(parameters.decoder, instruments, pairs, (ORIGIN << 48) + first)
+        self._decoder = Decoder(parameters.decoder, instruments, pairs, (ORIGIN << 48) + first, token)
         self._sources = list(sources)
         self._turn = 0
         self._due_ns = 0
@@ -320,8 +328,11 @@ def open_external(
     pairs: Sequence[tuple[int, int]],
     clock: Clock,
     log: Log,
+    token: bytes = b"",
 ) -> ExternalSignals | None:
     """All doors that the parameters open; None if they open none. Without `memory` there is no topic.
+
+    `token` is what the supervisor found where the parameters say it is; every message must carry it.
 
     Raises:
         ConfigError: a door cannot be opened; all reasons at once.
@@ -343,7 +354,7 @@ def open_external(
         for source in sources:
             source.close()
         raise ConfigError(problems)
-    return ExternalSignals(parameters, sources, instruments, pairs, clock, log) if sources else None
+    return ExternalSignals(parameters, sources, instruments, pairs, clock, log, token) if sources else None
 
 
 class _Silence:

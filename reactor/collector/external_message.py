@@ -123,7 +123,6 @@ def encode(
 class DecoderParameters:
     """What is believed."""
 
-    token: bytes = b""  # at most 16 bytes; empty: none is asked for
     age_ms_max: int = 1_000  # older than this on arrival is not taken: it would only be stale on arrival
     ahead_ms_max: int = 100  # a producer's clock may be this much ahead; more is a broken clock
 
@@ -132,9 +131,15 @@ class Decoder:
     """Bytes → signal_message_t. Keeps the last sequence of each producer."""
 
     def __init__(
-        self, parameters: DecoderParameters, instruments: Instruments, pairs: Sequence[tuple[int, int]], signal_id_first: int
+        self,
+        parameters: DecoderParameters,
+        instruments: Instruments,
+        pairs: Sequence[tuple[int, int]],
+        signal_id_first: int,
+        token: bytes = b"",
     ) -> None:
-        self._token = parameters.token.ljust(TOKEN_BYTES, b"\0")
+        """`token`: at most 16 bytes; empty: none is asked for."""
+        self._token = token.ljust(TOKEN_BYTES, b"\0")
         self._age_ns_max = parameters.age_ms_max * 1_000_000
         self._ahead_ns_max = parameters.ahead_ms_max * 1_000_000
         self._instruments = len(instruments)

@@ -19,6 +19,7 @@ from reactor.domain.errors import ConfigError
 from reactor.domain.instrument import Instruments
 from reactor.domain.messages import (
     FLAG_URGENT,
+    NO_STRATEGY,
     ControlKind,
     ResponseKind,
     SignalType,
@@ -292,6 +293,8 @@ class CollectorRole:
         copy_header(event, cause)
         header = event.header
         header.flags = 0
+        if bound.is_user:
+            event.strategy_index = NO_STRATEGY  # 0 is somebody's; one that carries a strategy's wish says whose it is.
         bound.write(event, bound.signals)
         if bound.is_user:
             problem = problem_of(event, self._instruments)

@@ -8,6 +8,7 @@ An environment variable CRYPTO_TRADE__SECTION__KEY overrides `section.key`; its 
 numbers and `[a, b]` is a list. A number in the path is a place in a list.
 """
 
+import copy
 import difflib
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,6 +25,8 @@ from reactor.domain.errors import ConfigError
 
 ENVIRONMENT_PREFIX = "CRYPTO_TRADE__"
 PROFILES = ("generated", "replay", "paper", "demo", "testnet", "live")
+
+REFUSALS_MAX = 5  # Rounds of leaving refused values out; each takes at least one, a handful shows what there is.
 
 Tree = dict[str, Any]
 
@@ -87,13 +90,62 @@ def load(
             problems.append(f"{origin}: {error}")
     source = str(path) if path is not None else f"profile {chosen}"
     try:
-        config = Config.model_validate_json(json.dumps(tree, default=str))
+        config = _validated(tree)
     except ValidationError as error:
-        raise ConfigError(problems + _sentences(error, source, origins)) from None
+        problems += _sentences(error, source, origins)
+        problems += _contradictions_beside(tree, error)
+        raise ConfigError(problems) from None
     problems += contradictions(config)
     if problems:
         raise ConfigError(problems)
     return config
+
+
+def _validated(tree: Tree) -> Config:
+    return Config.model_validate_json(json.dumps(tree, default=str))
+
+
+def _contradictions_beside(tree: Tree, error: ValidationError) -> list[str]:
+    """What else is wrong in a tree of which some values are refused: all problems at once, not one kind after the other.
+
+    The refused values are left out, so that their defaults stand in for them; what is said about those is no news.
+    """
+    refused: list[str] = []
+    tree = copy.deepcopy(tree)
+    for _ in range(REFUSALS_MAX):
+        for each in error.errors(include_url=False, include_context=False):
+            location = _leave_out(tree, each["loc"])
+            if not location:
+                return []
+            refused.append(".".join(location))
+        try:
+            config = _validated(tree)
+        except ValidationError as next_error:
+            error = next_error
+            continue
+        return [
+            text for text in contradictions(config) if not any(text.startswith((f"{path}:", f"{path}.")) for path in refused)
+        ]
+    return []
+
+
+def _leave_out(tree: Any, location: Sequence[int | str]) -> list[str]:
+    """Takes the value at `location` out, or the nearest that is there. Returns where; empty: nothing could be taken out."""
+    path: list[Any] = []
+    node = tree
+    for part in location:
+        is_key = isinstance(node, dict) and part in node
+        if not is_key and not (isinstance(node, list) and isinstance(part, int) and part < len(node)):
+            break  # Missing, or a type's name inside a union.
+        path.append(part)
+        node = node[part]
+    if not path:
+        return []
+    node = tree
+    for part in path[:-1]:
+        node = node[part]
+    del node[path[-1]]
+    return [str(part) for part in path]
 
 
 def read_yaml(path: Path) -> Tree:

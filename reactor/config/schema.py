@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
-from reactor.collector.external import ExternalParameters
+from reactor.collector.external import ExternalParameters, problems_of
 from reactor.collector.triggers.registry import BUILT_IN, TriggersParameters
 from reactor.config.placement import PlacementParameters
 from reactor.config.system import LogParameters, MetricsParameters, RestartParameters, SimulatedParameters, StopParameters
@@ -228,6 +228,10 @@ def contradictions(config: Config) -> list[str]:
                 problems.append(f"strategy.pairs.{number}.terms.{'.'.join(map(str, each['loc']))}: {each['msg']}")
         if pair.open == pair.hedge:
             problems.append(f"strategy.pairs.{number}: a leg cannot hedge itself; give two instruments")
+    problems += _shared_legs(config.strategy.pairs)
+    problems += [
+        f"strategy.external: {each.removeprefix('external signals: ')}" for each in problems_of(config.strategy.external)
+    ]
     for number, hosted in enumerate(config.strategy.hosted):
         problems += _hosted_problems(config, f"strategy.hosted.{number}", hosted)
     for name in binance.venues:
@@ -270,12 +274,38 @@ def contradictions(config: Config) -> list[str]:
     fed = [name for group in config.system.feeds for name in group]
     for name in sorted({name for name in fed if fed.count(name) > 1}):
         problems.append(f"system.feeds: {name} is in two feeds; one feed owns a book")
+    known = legs | set(fed) | {hosted.instrument for hosted in config.strategy.hosted}
+    wanted = [("strategy.signals.book_top_instruments", name) for name in config.strategy.signals.book_top_instruments]
+    for number, signal in enumerate(config.strategy.signals.user):
+        path = f"strategy.signals.user.{number}"
+        wanted += [(f"{path}.instrument", signal.instrument)]
+        wanted += [(f"{path}.hedge_instrument", signal.hedge_instrument)] if signal.hedge_instrument else []
+    for path, name in wanted:
+        if name not in known:
+            problems.append(
+                f"{path}: no feed has {name!r}; there are {', '.join(sorted(known)) or 'none'} (or add it to a feed)"
+            )
     if config.system.feeds:
         for name in sorted(legs - set(fed)):
             problems.append(f"system.feeds: no feed has {name}, which a pair needs; add it")
         for pair in config.strategy.pairs:
             if not any(pair.open in group and pair.hedge in group for group in config.system.feeds):
                 problems.append(f"system.feeds: {pair.open} and {pair.hedge} are one pair; put them into the same feed")
+    return problems
+
+
+def _shared_legs(pairs: tuple[ArbitragePair, ...]) -> list[str]:
+    """A leg belongs to one pair: signals are kept by instrument, and a forced fill could not be given to either."""
+    problems: list[str] = []
+    owner: dict[str, int] = {}
+    for number, pair in enumerate(pairs):
+        for name in dict.fromkeys((pair.open, pair.hedge)):
+            if name in owner:
+                problems.append(
+                    f"strategy.pairs.{number}: {name} is a leg of strategy.pairs.{owner[name]} already; a leg belongs to one "
+                    "pair: take one of them out, or trade it in another instance with an account of its own"
+                )
+            owner.setdefault(name, number)
     return problems
 
 

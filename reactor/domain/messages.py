@@ -18,6 +18,7 @@ COUNTERS_MAX: int = lib.COUNTERS_MAX
 # The enums are made from the C header, so a type checker cannot see their members; values travel as plain ints.
 NO_INSTRUMENT = 0xFFFF
 NO_PAIR = 0xFFFFFFFF
+NO_STRATEGY = 0xFFFF  # An order that no hosted strategy asked for: none of them hears of it.
 
 Venue: Any = enum_of(ffi, "venue_e", "VENUE_")
 Side: Any = enum_of(ffi, "side_e", "SIDE_")

@@ -74,6 +74,7 @@ class Report:
     counters: dict[str, dict[str, int]] = field(default_factory=dict)
     kill_switch: str = ""
     problems: list[str] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)  # warnings of the simulated exchange: a damaged capture, for example
     exit: int = 0
 
     def json(self) -> dict[str, Any]:
@@ -109,6 +110,7 @@ class Report:
             "counters": self.counters,
             "kill_switch": self.kill_switch,
             "problems": self.problems,
+            "notices": self.notices,
             "exit": self.exit,
         }
 
@@ -149,6 +151,8 @@ def show(report: Report, console: Console) -> None:
     console.print(table)
     if report.latency_us:
         console.print(latency_table(report.latency_us))
+    for notice in report.notices:
+        console.print(f"[yellow]i[/yellow] {notice}", highlight=False)
     for problem in report.problems:
         console.print(f"[red]![/red] {problem}", highlight=False)
 

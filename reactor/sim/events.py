@@ -480,6 +480,12 @@ class PublicTrade:
     trade_ns: int
 
 
+class Warned(str):
+    """A notice of something that is wrong and can be helped: a damaged file, a line that is none."""
+
+    __slots__ = ()
+
+
 @dataclass(slots=True)
 class Notices:
     """Sentences for the operator (skipped files, damaged lines, end of a capture). Take them with `take()`."""
@@ -489,6 +495,10 @@ class Notices:
     def add(self, text: str) -> None:
         """Appends one sentence."""
         self.lines.append(text)
+
+    def warn(self, text: str) -> None:
+        """Appends one that the operator should act on."""
+        self.lines.append(Warned(text))
 
     def take(self) -> list[str]:
         """Empties the list."""

@@ -97,7 +97,7 @@ def read_lines(path: Path, notices: Notices) -> Iterator[tuple[int, bytes]]:
                 number += 1
                 yield number, line
     except (OSError, EOFError, zlib.error) as error:
-        notices.add(f"{path}:{number + 1}: the file is damaged from here on ({error}); playing what came before")
+        notices.warn(f"{path}:{number + 1}: the file is damaged from here on ({error}); playing what came before")
 
 
 def decode(raw: bytes) -> Frame | str:
@@ -184,7 +184,7 @@ class _Rate:
     def garbage(self, number: int, error: Exception) -> None:
         self._bad_lines += 1
         if self._bad_lines <= NOTICES_PER_FILE_MAX:
-            self._notices.add(f"{self._path}:{number}: not a `<ns> <json>` line of a known form ({error}); skipped")
+            self._notices.warn(f"{self._path}:{number}: not a `<ns> <json>` line of a known form ({error}); skipped")
 
     def foreign(self, what: str, number: int) -> None:
         count = self._foreign.get(what, 0)
@@ -194,7 +194,7 @@ class _Rate:
 
     def close(self) -> None:
         if self._bad_lines > NOTICES_PER_FILE_MAX:
-            self._notices.add(f"{self._path}: {self._bad_lines} damaged lines in all")
+            self._notices.warn(f"{self._path}: {self._bad_lines} damaged lines in all")
 
 
 def read_frames(path: Path, notices: Notices, lines_max: int | None = None) -> Iterator[Frame]:
@@ -329,7 +329,8 @@ class Replay:
                 ahead.extend(frames)
             else:
                 self.notices.lines.extend(complaints.lines)
-                self.notices.add(f"{path}: nothing in its first {LOOK_AHEAD_LINES} lines that this exchange can play; left out")
+                text = f"{path}: nothing in its first {LOOK_AHEAD_LINES} lines that this exchange can play; left out"
+                self.notices.warn(text)
         if not ahead:
             raise DataError(", ".join(map(str, paths)), "nothing here can be played: no Binance spot or USD-M frames")
         self._streams = {key: _Stream(rules) for key, rules in _rules_of(ahead).items()}

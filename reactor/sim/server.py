@@ -29,6 +29,7 @@ from aiohttp import WSMsgType, web
 from reactor.domain.errors import ConfigError
 from reactor.loop.clock import SystemClock
 from reactor.loop.log import Log, StreamLog
+from reactor.sim.events import Warned
 from reactor.sim.exchange import SimulatedExchange
 from reactor.sim.faces.face import Face, FaceParameters
 from reactor.sim.faces.keys import DEFAULT_KEYS, ApiKey, KeyKind
@@ -264,7 +265,7 @@ class SimServer:
         now_ns = self.now_ns()
         self._advance(now_ns)
         for line in self.exchange.notices.take():
-            self._log.info(line)
+            (self._log.warning if isinstance(line, Warned) else self._log.info)(line)
         wait_s = min(max((self.exchange.next_due_ns() - now_ns) / 1e9, PUMP_S_MIN), PUMP_S_MAX)
         self._pump_handle = self._loop.call_later(wait_s, self._pump)
 

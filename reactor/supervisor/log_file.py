@@ -40,6 +40,16 @@ class LogFile:
 
     def write(self, wall_ns: int, level: int, role: str, record: dict[str, Any], suppressed: int = 0) -> None:
         """One line. A full disk loses lines, counts them and stops nothing."""
+        line = self.note(wall_ns, level, role, record, suppressed)
+        if self._echo is not None:
+            with suppress(OSError, ValueError):
+                print(line, file=self._echo)
+        if self._listener is not None and level >= Level.WARNING:
+            fields = " ".join(f"{key}={value}" for key, value in record.items() if key not in ("text", "module"))
+            self._listener(f"{role}: {record.get('text', '')} {fields}".rstrip())
+
+    def note(self, wall_ns: int, level: int, role: str, record: dict[str, Any], suppressed: int = 0) -> str:
+        """The same for the file alone: what only who reads the code wants to see. Returns the line."""
         line = json_line(wall_ns, level, role, record, suppressed)
         try:
             self._file.write(line + "\n")
@@ -48,12 +58,7 @@ class LogFile:
                 self._roll()
         except OSError:
             self.errors += 1
-        if self._echo is not None:
-            with suppress(OSError, ValueError):
-                print(line, file=self._echo)
-        if self._listener is not None and level >= Level.WARNING:
-            fields = " ".join(f"{key}={value}" for key, value in record.items() if key not in ("text", "module"))
-            self._listener(f"{role}: {record.get('text', '')} {fields}".rstrip())
+        return line
 
     def flush(self) -> None:
         """To the file, once per pass rather than per line."""

@@ -16,6 +16,8 @@ from pathlib import Path
 import psutil
 
 STDERR_SIZE_MAX = 1_000_000  # A role that dies in a circle must not fill the disk.
+SAID_BYTES_MAX = 16_000
+SENTENCE_MAX = 300
 
 
 @dataclass
@@ -34,6 +36,7 @@ class Processes:
 
     directory: Path
     children: dict[str, Child] = field(default_factory=dict)
+    said_before: dict[str, int] = field(default_factory=dict)  # bytes that predecessors have left in a role's .err file
 
     def spawn(
         self,
@@ -48,6 +51,7 @@ class Processes:
         path = self.directory / f"{name}.err"
         mode = "wb" if path.exists() and path.stat().st_size > STDERR_SIZE_MAX else "ab"
         with open(path, mode) as stderr:
+            self.said_before[name] = stderr.tell()
             process = subprocess.Popen(
                 [sys.executable, *arguments],
                 stdin=subprocess.DEVNULL,
@@ -107,13 +111,18 @@ class Processes:
         """(name, pid, create time) of everybody alive."""
         return [(child.name, child.process.pid, child.create_time) for child in self.children.values()]
 
-    def last_words(self, name: str, lines: int = 3) -> str:
-        """The end of a role's stderr: what it said when it died."""
+    def said(self, name: str) -> str:
+        """What the last process of this name has written to stderr; of much, the end."""
         try:
-            raw = (self.directory / f"{name}.err").read_bytes()[-4000:]
+            raw = (self.directory / f"{name}.err").read_bytes()[self.said_before.get(name, 0) :]
         except OSError:
             return ""
-        return " | ".join(line.strip() for line in raw.decode("utf-8", "replace").splitlines()[-lines:])
+        return raw[-SAID_BYTES_MAX:].decode("utf-8", "replace")
+
+    def last_words(self, name: str) -> str:
+        """One sentence: its last line. Of a traceback that is the exception."""
+        lines = [line.strip() for line in self.said(name).splitlines() if line.strip()]
+        return lines[-1][:SENTENCE_MAX] if lines else ""
 
 
 def _create_time(pid: int) -> float:

@@ -5,17 +5,17 @@
     stop        lifecycle.StopSequence: drain, confirm with the venue, leave, close
     report      what prepost counted, and what the exchange says
 
-The exit code is 0 only if the venue itself confirmed that nothing of ours is open.
+The exit code is 0 only if the venue itself confirmed that nothing of ours is open. What stands beside: the simulated
+exchange (exchange_process.py), what an operator may ask meanwhile (operator_requests.py), the end in figures (final_report.py).
 """
 
 import asyncio
 import contextlib
-import json
 import os
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,24 +25,26 @@ from reactor.config.assemble import assemble, symbols_by_venue
 from reactor.config.host import this_host
 from reactor.config.plan import SUPERVISOR, Plan, ShardPlan, write_plan
 from reactor.config.schema import Config
-from reactor.config.secrets import SIMULATED_KEY, hand_over, read_credentials
-from reactor.config.system import SimulatedParameters
-from reactor.domain.errors import ConfigError, TradeError
+from reactor.config.secrets import SIMULATED_KEY, Secrets, hand_over, read_credentials, read_token
+from reactor.domain.errors import ConfigError
 from reactor.domain.ids import ClientIds
 from reactor.domain.instrument import VENUE_NAMES, Instrument, Instruments
-from reactor.domain.messages import ControlKind, KillSwitch, LifeState, clear, put_text, text_of
+from reactor.domain.messages import ControlKind, LifeState, clear, put_text, text_of
 from reactor.exchanges.binance.rules import endpoints_at, endpoints_of
 from reactor.exchanges.venue import Credentials, Endpoints, RateLimit
 from reactor.loop.clock import SystemClock
 from reactor.loop.log import Level
-from reactor.monitor.reader import Picture, Reader, duplicates_of
-from reactor.monitor.report import Comparison, Report
-from reactor.supervisor.books import read_books
+from reactor.monitor.reader import Picture, Reader
+from reactor.monitor.report import Report
 from reactor.supervisor.cancel_all import Confirmation, cancel_ours, confirm
-from reactor.supervisor.control import Answer, ControlServer
+from reactor.supervisor.control import ControlServer
+from reactor.supervisor.exchange_process import NAME as SIM
+from reactor.supervisor.exchange_process import ExchangeProcess
+from reactor.supervisor.final_report import exit_code, fill_comparison, fill_confirmation, fill_figures
 from reactor.supervisor.instance import Instance
 from reactor.supervisor.lifecycle import Consequence, Lifecycle, RoleState, StopSequence, StopStep
 from reactor.supervisor.log_file import LogFile, SupervisorLog, drain, echo_stream
+from reactor.supervisor.operator_requests import OperatorRequests
 from reactor.supervisor.processes import Processes, environment_without
 from reactor.supervisor.venue_desk import VenueDesk
 from reactor.supervisor.watch import MetricsPage
@@ -54,13 +56,8 @@ from shm.wake import Bell
 TICK_S = 0.02  # How fast a death is seen; a tick costs about 100 µs.
 PICTURE_S = 0.5
 SUMMARY_S = 10.0  # A summary line in the log, for who has no terminal.
-SIM_START_TIME_S = 30.0
-BOOK_CHECK_S = 15.0  # A feed gives a comparison ten.
+START_PATIENCE_S = 3.0  # Who is told to stop while it prepares may finish the request that is under way.
 JOURNALS_KEPT = 10  # Of earlier sessions on a simulated exchange.
-EXIT_OK = 0
-EXIT_NOT_CLEAN = 1  # something of ours may be open
-EXIT_FAILED = 3  # a role gave up, but nothing of ours is open
-MS = 1_000_000
 
 
 class View(Protocol):
@@ -102,15 +99,16 @@ class Session:
         self._bells: dict[str, Bell] = {}
         self._controls: dict[str, Producer] = {}
         self._logs: list[tuple[str, Consumer]] = []
-        self._desks: list[VenueDesk] = []
+        self.desks: list[VenueDesk] = []
         self._background: set[asyncio.Task[Any]] = set()
         self._control_number = 0
-        self._state = "starting"
-        self._is_stopping = asyncio.Event()
+        self.state = "starting"
+        self._stopping = asyncio.Event()
         self._is_flatten = False
         self._failure = ""
         self._signals = 0
         self._page: MetricsPage | None = None
+        self._exchange: ExchangeProcess | None = None
         self._picture = Picture()
         self._stopped_by = ""
         self.report = Report(instance=config.system.instance, profile=config.profile)
@@ -149,7 +147,7 @@ class Session:
             loop.add_signal_handler(number, self._on_signal, number)
         try:
             async with aiohttp.ClientSession() as http:
-                await self._prepare(http)
+                await self._prepare_or_stop(http)
                 try:
                     await self._watch()
                 finally:
@@ -163,6 +161,26 @@ class Session:
 
     # -- prepare ---------------------------------------------------------------------------------------------
 
+    async def _prepare_or_stop(self, http: aiohttp.ClientSession) -> None:
+        """Prepares; whoever stops us meanwhile does not wait for a venue that does not answer.
+
+        Raises:
+            ConfigError: stopped before anything could be sent.
+        """
+        preparing = asyncio.ensure_future(self._prepare(http))
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        try:
+            await asyncio.wait((preparing, stopping), return_when=asyncio.FIRST_COMPLETED)
+            if not preparing.done():
+                await asyncio.wait((preparing,), timeout=START_PATIENCE_S)
+            if not preparing.done():
+                raise ConfigError(f"{self._stopped_by} while starting: the venue had not answered yet; no order was sent")
+            preparing.result()
+        finally:
+            stopping.cancel()
+            preparing.cancel()
+            await asyncio.wait((preparing, stopping))
+
     async def _prepare(self, http: aiohttp.ClientSession) -> None:
         system, binance = self.config.system, self.config.exchanges.binance
         self._memory = Memory(system.instance, SUPERVISOR)
@@ -172,13 +190,22 @@ class Session:
         for warning in self._memory.warnings:
             self._log.warning("memory is not locked", reason=warning)
         self._credentials = self._read_credentials()
+        external = self.config.strategy.external
+        self._external_token = read_token(os.environ, external.token_variable, external.token_file)
         has_sim = binance.environment == "simulated" and not binance.simulated.base_url
         if has_sim:
             put_journal_aside(system.home / "journal.sqlite")
-        base_url = await self._start_sim(binance.simulated) if has_sim else binance.simulated.base_url
+        base_url = binance.simulated.base_url
+        if has_sim:
+            self._exchange = ExchangeProcess(self._processes, self._instance.directory, self._file)
+            spot_port = await self._exchange.start(binance.simulated, self._child_environment())
+            self._note_pids()
+            source = binance.simulated.source
+            self._log.info("simulated exchange listens", spot_port=spot_port, usdm_port=spot_port + 1, source=source)
+            base_url = f"http://127.0.0.1:{spot_port}"
         endpoints = [self._endpoints(venue, base_url) for venue in binance.venues]
         ids = ClientIds(system.order_id_prefix)
-        self._desks = [VenueDesk(http, each, self._credentials, ids) for each in endpoints]
+        self.desks = [VenueDesk(http, each, self._credentials, ids) for each in endpoints]
         instruments, rate_limits = await self._fetch_instruments()
         await self._show_account()
         self._endpoints_used, self._rate_limits = endpoints, rate_limits
@@ -187,19 +214,19 @@ class Session:
         for note in self.plan.notes:
             self._log.info("placement", shard=note)
         kinds = [(role.name, role.kind) for role in self.plan.roles]
-        self._lifecycle = Lifecycle([*kinds, ("sim", "sim")] if has_sim else kinds, system.restart)
+        self._lifecycle = Lifecycle([*kinds, (SIM, SIM)] if has_sim else kinds, system.restart)
         if has_sim:
             now_ns = self._clock.monotonic_ns()
-            self._lifecycle.on_started("sim", now_ns)
-            self._lifecycle.on_ready("sim", now_ns)
-        self._reader = Reader(self.plan, self._memory)
+            self._lifecycle.on_started(SIM, now_ns)
+            self._lifecycle.on_ready(SIM, now_ns)
+        self.reader = Reader(self.plan, self._memory)
         for link in self.plan.links:
             if link.producer == SUPERVISOR:
                 bell = self.plan.shard_of(link.consumer).wake_fd
                 self._controls[link.consumer] = open_producer_of(self._memory, link, bell)
             elif link.consumer == SUPERVISOR:
                 self._logs.append((link.producer, open_consumer_of(self._memory, link)))
-        self._server = ControlServer(self._instance.directory / "control", self._on_request)
+        self._server = ControlServer(self._instance.directory / "control", OperatorRequests(self).answer)
         await self._server.open()
         metrics = system.metrics
         if metrics.port:
@@ -226,43 +253,11 @@ class Session:
             return endpoints_at(venue, _port_shifted(base_url, 0 if venue_name == "binance_spot" else 1))
         return endpoints_of(venue, binance.environment)
 
-    async def _start_sim(self, parameters: SimulatedParameters) -> str:
-        """Starts the simulated exchange and waits until it listens. Returns its base URL."""
-        path = self._instance.directory / "sim.json"
-        path.write_text(json.dumps(sim_settings(parameters)))
-        read_fd, write_fd = os.pipe()
-        os.set_inheritable(write_fd, True)
-        self._processes.spawn(
-            "sim",
-            ["-m", "reactor.sim", str(path), str(write_fd)],
-            pass_fds=[write_fd],
-            environment=self._child_environment(),
-            close_after=[write_fd],
-        )
-        self._note_pids()
-        os.set_blocking(read_fd, False)
-        deadline = time.monotonic() + SIM_START_TIME_S
-        line = b""
-        try:
-            while not line.endswith(b"\n"):
-                await asyncio.sleep(TICK_S)
-                for name, _ in self._processes.reap():
-                    raise ConfigError(self._processes.last_words(name, 1) or "the simulated exchange ended at once")
-                if time.monotonic() > deadline:
-                    raise ConfigError("the simulated exchange did not get ready; see its .err file in the run directory")
-                with contextlib.suppress(BlockingIOError):
-                    line += os.read(read_fd, 64)
-        finally:
-            os.close(read_fd)
-        spot_port = int(line.split()[0])
-        self._log.info("simulated exchange listens", spot_port=spot_port, usdm_port=spot_port + 1, source=parameters.source)
-        return f"http://127.0.0.1:{spot_port}"
-
     async def _fetch_instruments(self) -> tuple[list[Instrument], dict[int, tuple[RateLimit, ...]]]:
         wanted = symbols_by_venue(self.config)
         instruments: list[Instrument] = []
         limits: dict[int, tuple[RateLimit, ...]] = {}
-        for desk in self._desks:
+        for desk in self.desks:
             symbols = wanted[desk.name]
             await desk.synchronise()
             fees = await desk.fees(symbols)
@@ -273,7 +268,7 @@ class Session:
 
     async def _show_account(self) -> None:
         """The start-up page: what the account has, before the first order may go out."""
-        for desk in self._desks:
+        for desk in self.desks:
             balances = [each for each in await desk.balances() if each.free_e8 or each.locked_e8]
             orders = await desk.open_orders()
             ours = [order for order in orders if order.is_ours]
@@ -314,7 +309,7 @@ class Session:
         duration_s = self._options.duration_s or self.config.system.duration_s
         running_since = 0.0
         next_picture = next_summary = 0.0
-        while not self._is_stopping.is_set():
+        while not self._stopping.is_set():
             self._tick()
             now = time.monotonic()
             if self._lifecycle.is_running() and not running_since:
@@ -322,15 +317,15 @@ class Session:
                 self._log.info("all roles are ready")
             if now >= next_picture:
                 next_picture = now + PICTURE_S
-                self._state = self._describe(now, running_since, duration_s)
+                self.state = self._describe(now, running_since, duration_s)
                 self._take_picture()
             if running_since and now >= next_summary:
                 next_summary = now + SUMMARY_S
                 self._summary()
             if duration_s and running_since and now - running_since >= duration_s:
-                self._ask_stop("the planned duration is over", self.config.system.flatten_after_duration)
+                self.ask_stop("the planned duration is over", self.config.system.flatten_after_duration)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._is_stopping.wait(), TICK_S)
+                await asyncio.wait_for(self._stopping.wait(), TICK_S)
 
     def _describe(self, now: float, running_since: float, duration_s: float) -> str:
         if not running_since:
@@ -344,14 +339,14 @@ class Session:
         now_ns = self._clock.monotonic_ns()
         for name, code in self._processes.reap():
             self._on_death(name, code)
-        self._reader.refresh(now_ns)
+        self.reader.refresh(now_ns)
         for producer in self._controls.values():
             producer.refresh(now_ns)
         for _, consumer in self._logs:
             consumer.refresh(now_ns)
         heartbeats = {}
         for role in self.plan.roles:
-            row = self._reader.metrics(role.name)
+            row = self.reader.metrics(role.name)
             shard = self.plan.shard_of(role.name).name
             if row.pid == self._processes.pid(shard) and row.pid:
                 heartbeats[role.name] = int(row.heartbeat_ns)
@@ -360,9 +355,15 @@ class Session:
         for name in self._lifecycle.hung(heartbeats, now_ns):
             self._log.error("role gives no sign of life; it is killed", name=name)
             self._processes.kill(self.plan.shard_of(name).name)
-        if not self._is_stopping.is_set():
+        if not self._stopping.is_set():
             self._start_due(now_ns)
+        self._move_log()
+
+    def _move_log(self) -> None:
+        """What the roles and the simulated exchange have said goes into our log."""
         drain(self._logs, self._file)
+        if self._exchange is not None:
+            self._exchange.drain()
         self._file.flush()
 
     def _start_due(self, now_ns: int) -> None:
@@ -381,8 +382,12 @@ class Session:
         arguments = ["-m", "reactor.wiring", str(self._plan_path()), shard.name]
         fds = [bell.fd for bell in self._bells.values()]
         close_after: list[int] = []
-        if any(self.plan.role(name).kind == "engine" for name in shard.roles):
-            secret = hand_over(self._credentials)
+        kinds = {self.plan.role(name).kind for name in shard.roles}
+        if kinds & {"engine", "collector"}:
+            secrets = Secrets(
+                self._credentials if "engine" in kinds else None, self._external_token if "collector" in kinds else b""
+            )
+            secret = hand_over(secrets)
             arguments.append(str(secret))
             fds.append(secret)
             close_after.append(secret)
@@ -395,8 +400,8 @@ class Session:
         return self._instance.directory / f"plan.{self.plan.generation}"
 
     def _child_environment(self) -> dict[str, str]:
-        keys = self.config.exchanges.binance.credentials
-        return environment_without((keys.api_key_variable, keys.secret_variable))
+        keys, external = self.config.exchanges.binance.credentials, self.config.strategy.external
+        return environment_without((keys.api_key_variable, keys.secret_variable, external.token_variable))
 
     def _note_pids(self) -> None:
         self._instance.note_pids(self._processes.table())
@@ -404,8 +409,9 @@ class Session:
     def _on_death(self, name: str, code: int) -> None:
         now_ns = self._clock.monotonic_ns()
         self._note_pids()
-        roles = (name,) if name == "sim" else self.plan.shard(name).roles
-        reason = f"signal {-code}" if code < 0 else f"exit code {code}"
+        roles = (name,) if name == SIM else self.plan.shard(name).roles
+        how = f"signal {-code}" if code < 0 else f"exit code {code}"
+        is_told = False
         for role in roles:
             life = self._lifecycle.roles.get(role)
             if life is None:
@@ -414,17 +420,30 @@ class Session:
             consequence = self._lifecycle.on_died(role, now_ns)
             if not was_wanted:
                 continue
-            words = self._processes.last_words(name) if code > 0 else ""
-            self._log.error("role died", name=role, how=reason, last_words=words[:300])
+            sentence = self._why(name, role) if code > 0 else ""
+            if not is_told or name == role:
+                is_told = True
+                self._log.error("role died", name=role if len(roles) == 1 else name, how=how, why=sentence)
+                self._keep_traceback(name)
             if consequence == Consequence.CANCEL_OURS:
                 self._start(self._cancel_after_death(role))
             elif consequence == Consequence.END_SESSION:
-                sentence = text_of(self._reader.metrics(role).failure) if role != "sim" else ""
-                self._failure = f"{role} gave up: {sentence or words or reason}"
-                self._ask_stop(self._failure)
+                self._failure = f"{role} gave up: {sentence or how}"
+                self.ask_stop(self._failure)
+
+    def _why(self, shard: str, role: str) -> str:
+        """One sentence: the role's own, or the last one that its process said."""
+        own = text_of(self.reader.metrics(role).failure) if role != SIM else ""
+        return own or self._processes.last_words(shard)
+
+    def _keep_traceback(self, shard: str) -> None:
+        """For who reads the code: into the log file, never onto the user's screen."""
+        said = self._processes.said(shard)
+        if "Traceback" in said:
+            self._file.note(self._clock.realtime_ns(), Level.ERROR, shard, {"text": "its traceback", "traceback": said})
 
     async def _cancel_after_death(self, role: str) -> None:
-        answer = await cancel_ours(self._desks)
+        answer = await cancel_ours(self.desks)
         self._log.warning(
             "orders of ours cancelled over REST after a death",
             name=role,
@@ -444,15 +463,15 @@ class Session:
             self._log.error("a task of the supervisor failed", error=repr(task.exception()))
 
     def _take_picture(self) -> None:
-        self._picture = self._reader.picture(self._clock.monotonic_ns())
-        self._view.show(self._picture, self._state)
+        self._picture = self.reader.picture(self._clock.monotonic_ns())
+        self._view.show(self._picture, self.state)
 
     def _summary(self) -> None:
         risk = self._picture.risk
         internal = self._picture.latency_us.get("internal")
         self._log.info(
             "summary",
-            state=self._state,
+            state=self.state,
             kill_switch=self._picture.kill_switch,
             orders=risk["orders"],
             fills=risk["fills"],
@@ -473,16 +492,16 @@ class Session:
         self._signals += 1
         name = signal.Signals(number).name
         if self._signals == 1:
-            self._ask_stop(name)
+            self.ask_stop(name)
         else:
             self._log.warning("already stopping; open orders of ours are being cancelled", signal=name)
 
-    def _ask_stop(self, reason: str, flatten: bool = False) -> None:
-        if not self._is_stopping.is_set():
+    def ask_stop(self, reason: str, flatten: bool = False) -> None:
+        if not self._stopping.is_set():
             self._stopped_by = reason
             self._is_flatten = flatten
             self._log.info("stopping", reason=reason, flatten=flatten)
-            self._is_stopping.set()
+            self._stopping.set()
 
     def send_control(self, kind: int, text: str, kinds: tuple[str, ...], generation: int = 0) -> int:
         """Tells every role of these kinds. Returns how many could be told."""
@@ -505,102 +524,45 @@ class Session:
             told += 1
         return told
 
-    async def _on_request(self, request: dict[str, Any]) -> Answer:
-        command = request.get("command")
-        match command:
-            case "status":
-                return {"ok": True, "text": self._state, "data": self._status()}
-            case "stop":
-                flatten = bool(request.get("flatten"))
-                self._ask_stop("stop --flatten" if flatten else "stop", flatten)
-                return {"ok": True, "text": "stopping", "data": {"pid": os.getpid()}}
-            case "cancel-all":
-                self.send_control(ControlKind.CANCEL_ALL, "operator", ("prepost",))
-                await asyncio.sleep(0.3)
-                answer = await cancel_ours(self._desks)
-                return {"ok": answer.is_clean, "text": _confirmation_text(answer)}
-            case "halt" | "reduce-only" | "resume":
-                kind = {"halt": ControlKind.HALT, "reduce-only": ControlKind.REDUCE_ONLY, "resume": ControlKind.RESUME}[command]
-                told = self.send_control(kind, "operator", ("prepost",))
-                await asyncio.sleep(0.3)
-                switch = KillSwitch(self._reader.risk().kill_switch).name
-                return {"ok": told > 0, "text": f"kill switch: {switch}"}
-            case "reload":
-                return self._reload()
-            case "check-books":
-                return await self._check_books(str(request.get("instrument") or ""))
-            case _:
-                return {"ok": False, "text": f"unknown command {command!r}"}
+    @property
+    def is_stopping(self) -> bool:
+        """It has been asked to stop."""
+        return self._stopping.is_set()
 
-    async def _check_books(self, instrument: str) -> Answer:
-        """Lets the feeds compare their books with fresh snapshots of the venue. `instrument` is "" for all."""
-        known = [each.name for each in self._instruments]
-        if instrument and instrument not in known:
-            return {"ok": False, "text": f"there is no {instrument!r} here; there are {', '.join(known)}"}
-        wanted = 1 if instrument else len(known)
-        before = self._book_checks()
-        self.send_control(ControlKind.CHECK_BOOK, instrument, ("feed",))
-        deadline = time.monotonic() + BOOK_CHECK_S
-        passed = failed = unknown = 0
-        while passed + failed + unknown < wanted and time.monotonic() < deadline and not self._is_stopping.is_set():
-            await asyncio.sleep(TICK_S)
-            passed, failed, unknown = (now - then for now, then in zip(self._book_checks(), before, strict=True))
-        text = f"{passed} of {wanted} books equal the venue's"
-        if failed:
-            text += f", {failed} differed and are fetched anew (the log says where)"
-        if passed + failed < wanted:
-            text += f", {wanted - passed - failed} could not be compared in time"
-        return {"ok": passed == wanted, "text": text}
+    @property
+    def log_path(self) -> Path:
+        """The log file."""
+        return self._file.path
 
-    def _book_checks(self) -> tuple[int, int, int]:
-        """Checks passed, failed and without an end, of all feeds so far."""
-        rows = [self._reader.counters(role.name, role.kind) for role in self.plan.of_kind("feed")]
-        names = ("checks_passed", "checks_failed", "checks_open_ended")
-        passed, failed, unknown = (sum(row.get(name, 0) for row in rows) for name in names)
-        return passed, failed, unknown
+    def deaths(self) -> dict[str, int]:
+        """How often each role died, where it did."""
+        return {life.name: life.deaths for life in self._lifecycle.roles.values() if life.deaths}
 
-    def _reload(self) -> Answer:
-        """Risk and strategy parameters of a changed config, without restart; refused as a whole if anything is wrong."""
-        if self._options.reload is None:
-            return {"ok": False, "text": "this session was started without a config file"}
-        config = self._options.reload()  # ConfigError becomes the answer.
-        fixed = ("exchanges", "system")
-        changed = [name for name in fixed if getattr(config, name) != getattr(self.config, name)]
-        if changed:
-            return {
-                "ok": False,
-                "text": f"only risk_control and strategy can be reloaded; {' and '.join(changed)} changed: restart",
-            }
-        if config.strategy.pairs != self.config.strategy.pairs:
-            return {"ok": False, "text": "strategy.pairs changed: links and books are made at start; restart"}
+    def read_config(self) -> Config | None:
+        """The config as it stands in the files now; None: there is none to read again.
+
+        Raises:
+            ConfigError: with everything that is wrong with it.
+        """
+        return self._options.reload() if self._options.reload is not None else None
+
+    def take_config(self, config: Config) -> int:
+        """Makes a config, of which only what can be reloaded differs, ours. Returns how many roles were told.
+
+        Raises:
+            ConfigError: a room refuses its parameters; nothing has changed.
+        """
         plan = self._make_plan(config, self.plan.generation + 1)
         self.config, self.plan = config, plan
         told = self.send_control(ControlKind.RELOAD, "operator", ("prepost", "collector", "feed"), plan.generation)
         self._log.info("config reloaded", generation=plan.generation, roles=told)
-        return {"ok": True, "text": f"reloaded as generation {plan.generation}; {told} roles told"}
-
-    def _status(self) -> dict[str, Any]:
-        picture = self._reader.picture(self._clock.monotonic_ns())
-        return {
-            "instance": self.config.system.instance,
-            "profile": self.config.profile,
-            "pid": os.getpid(),
-            "state": self._state,
-            "kill_switch": picture.kill_switch,
-            "risk": picture.risk,
-            "roles": [asdict(role) for role in picture.roles],
-            "books": [asdict(top) for top in picture.tops],
-            "positions": [asdict(row) for row in picture.positions],
-            "latency_us": {stage: row.json() for stage, row in picture.latency_us.items()},
-            "restarts": {life.name: life.deaths for life in self._lifecycle.roles.values() if life.deaths},
-            "log": str(self._file.path),
-        }
+        return told
 
     # -- stop ------------------------------------------------------------------------------------------------
 
     async def _stop(self) -> None:
         system = self.config.system
-        self._state = "stopping"
+        self.state = "stopping"
         sequence = StopSequence(system.stop, self._is_flatten, self._clock.monotonic_ns())
         try:
             await self._drain(sequence)
@@ -608,22 +570,22 @@ class Session:
             self._log.error("draining failed", error=repr(error))
             sequence.step = StopStep.CONFIRMING
         self._log.info("drained" if sequence.is_drained else "could not drain in order; cancelling over REST")
-        confirmation = await cancel_ours(self._desks)
+        confirmation = await cancel_ours(self.desks)
         sequence.done(StopStep.CONFIRMING)
         await self._leave()
         if confirmation.cancelled or not sequence.is_drained:
             # The roles are gone: nobody can have placed anything after this answer.
-            confirmation = await cancel_ours(self._desks)
+            confirmation = await cancel_ours(self.desks)
         else:
-            confirmation = await confirm(self._desks)
+            confirmation = await confirm(self.desks)
             if confirmation.ours:
-                confirmation = await cancel_ours(self._desks)
+                confirmation = await cancel_ours(self.desks)
         sequence.done(StopStep.LEAVING)
         await self._write_report(confirmation)
-        if self._processes.is_alive("sim"):
-            self._lifecycle.on_stop("sim", self._clock.monotonic_ns())
-            self._processes.terminate("sim")
-            await self._wait_gone(("sim",), 2.0)
+        if self._processes.is_alive(SIM):
+            self._lifecycle.on_stop(SIM, self._clock.monotonic_ns())
+            self._processes.terminate(SIM)
+            await self._wait_gone((SIM,), 2.0)
         sequence.done(StopStep.CLOSING)
 
     async def _drain(self, sequence: StopSequence) -> None:
@@ -637,7 +599,7 @@ class Session:
                 if self._is_flatten:
                     self.send_control(ControlKind.FLATTEN, self._stopped_by[:50], ("prepost",))
                 self.send_control(ControlKind.STOP, self._stopped_by[:50], ("prepost",))  # Taken when it is flat.
-            is_clean = sent and bool(self._reader.risk().venue_confirmed_clean)
+            is_clean = sent and bool(self.reader.risk().venue_confirmed_clean)
             if sequence.advance(can_drain, is_clean, self._clock.monotonic_ns()) == StopStep.DRAINING:
                 await asyncio.sleep(TICK_S)
 
@@ -667,61 +629,22 @@ class Session:
             await asyncio.sleep(0.005)
             for name, code in self._processes.reap():
                 self._on_death(name, code)
-            drain(self._logs, self._file)
-        self._file.flush()
+            self._move_log()
 
     async def _write_report(self, confirmation: Confirmation) -> None:
-        picture = self._picture = self._reader.picture(self._clock.monotonic_ns())
-        report, risk = self.report, picture.risk
-        for name in ("orders", "fills", "rejects", "refusals", "pairs_opened", "pairs_closed"):
-            setattr(report, name, risk[name])
-        for name in ("net_exposure_e8", "equity_e8", "realised_pnl_e8", "unrealised_pnl_e8", "fees_e8", "funding_e8"):
-            setattr(report, name, risk[name])
-        duplicates, report.resyncs = duplicates_of(picture.tops)
-        report.duplicates_detected = duplicates + risk["duplicates_detected"]
-        report.latency_us = picture.latency_us
-        report.kill_switch = picture.kill_switch
-        report.restarts = {life.name: life.deaths for life in self._lifecycle.roles.values() if life.deaths}
-        report.counters = {role.name: dict(role.counters) for role in picture.roles}
-        report.problems = list(confirmation.problems)
-        report.open_orders = None if confirmation.problems else len(confirmation.ours)
-        report.foreign_orders = len(confirmation.foreign)
-        for order in confirmation.ours:
-            report.problems.append(
-                f"still open: {VENUE_NAMES[order.venue]} {order.symbol} {order.client_order_id}; cancel it by hand"
-            )
-        try:
-            if (self.config.system.home / "journal.sqlite").exists():  # Without one no role has traded: stopped while starting.
-                await self._compare()
-        except TradeError as error:
-            report.problems.append(f"our books could not be compared with the exchange's: {error}")
-        except Exception as error:  # The comparison is a service; the way out does not depend on it.
-            self._log.error("the comparison failed", error=repr(error))
-            report.problems.append(f"our books could not be compared with the exchange's ({type(error).__name__}); see the log")
+        report = self.report
+        picture = self._picture = self.reader.picture(self._clock.monotonic_ns())
+        fill_figures(report, picture)
+        report.restarts = self.deaths()
+        fill_confirmation(report, confirmation)
+        if (self.config.system.home / "journal.sqlite").exists():  # Without one no role has traded: stopped while starting.
+            await fill_comparison(report, self.plan, self._instruments, self.desks, self._log)
         if self._failure:
             report.problems.append(self._failure)
-        report.exit = EXIT_OK if confirmation.is_clean else EXIT_NOT_CLEAN
-        if report.exit == EXIT_OK and self._failure:
-            report.exit = EXIT_FAILED
+        if self._exchange is not None:
+            report.notices += self._exchange.notices
+        report.exit = exit_code(confirmation, self._failure)
         self._log.info("session ended", exit=report.exit, open_orders=report.open_orders)
-
-    async def _compare(self) -> None:
-        """Positions and balances as our journal has them beside what the exchange reports, to the last unit."""
-        ours = read_books(self.plan)
-        for desk in self._desks:
-            venue = desk.line.venue
-            balances = {each.asset: each.free_e8 + each.locked_e8 for each in await desk.balances()}
-            self.report.balances[desk.name] = {asset: f"{amount / 1e8:.8f}" for asset, amount in balances.items() if amount}
-            for asset, expected_e8 in sorted(ours.balances[venue].items()):
-                self.report.comparisons.append(Comparison(f"{desk.name} {asset}", expected_e8, balances.get(asset, 0)))
-            positions = {each.symbol: each for each in await desk.positions()}
-            for symbol, position in positions.items():
-                self.report.positions[f"{desk.name}:{symbol}"] = f"{position.quantity_e8 / 1e8:.8f}"
-            for instrument in self._instruments:
-                if instrument.venue == venue and instrument.is_perpetual:
-                    ours_e8 = instrument.base_e8(ours.position_lots[instrument.instrument_index])
-                    theirs_e8 = positions[instrument.symbol].quantity_e8 if instrument.symbol in positions else 0
-                    self.report.comparisons.append(Comparison(f"position {instrument.name}", ours_e8, theirs_e8))
 
     async def _close(self) -> None:
         await self._server.close()
@@ -729,38 +652,12 @@ class Session:
             await self._page.close()
         for task in list(self._background):
             task.cancel()
-        drain(self._logs, self._file)
+        self._move_log()
+        if self._exchange is not None:
+            self._exchange.close()
         self._memory.close()
         for bell in self._bells.values():
             os.close(bell.fd)
-
-
-def sim_settings(parameters: SimulatedParameters) -> dict[str, Any]:
-    """What the child `python -m reactor.sim` reads."""
-    settings: dict[str, Any] = {
-        "port": parameters.port,
-        "speed": parameters.speed,
-        "generator": {"seed": parameters.seed, **parameters.generator},
-        "funding": parameters.funding,
-        "accounts": [
-            {
-                "api_key": SIMULATED_KEY.api_key,
-                "hmac_secret": SIMULATED_KEY.secret,
-                "spot_balances": parameters.spot_balances,
-                "futures_usdt": parameters.futures_usdt,
-            },
-            {"name": "second", "api_key": "test-key-2", "hmac_secret": "test-secret-2"},
-        ],
-    }
-    if parameters.source == "replay":
-        settings["replay"] = list(parameters.replay_paths)
-    if parameters.faults:
-        settings["faults"] = parameters.faults
-    if not parameters.has_limits:
-        settings["face"] = {"lifted_limits": ["REQUEST_WEIGHT", "RAW_REQUESTS", "ORDERS", "CONNECTIONS", "MESSAGES"]}
-    if parameters.keys_file:
-        settings["keys_file"] = parameters.keys_file
-    return settings
 
 
 def put_journal_aside(path: Path) -> None:
@@ -782,10 +679,3 @@ def _port_shifted(base_url: str, shift: int) -> str:
     if not colon or not port.isdigit():
         raise ConfigError(f"exchanges.binance.simulated.base_url: {base_url!r}; write http://host:port")
     return f"{head}:{int(port) + shift}"
-
-
-def _confirmation_text(answer: Confirmation) -> str:
-    if answer.problems:
-        return "not confirmed: " + "; ".join(answer.problems)
-    foreign = f"; {len(answer.foreign)} of somebody else untouched" if answer.foreign else ""
-    return f"{answer.cancelled} cancelled, {len(answer.ours)} of ours still open{foreign}"

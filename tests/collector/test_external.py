@@ -22,7 +22,7 @@ from reactor.collector.external import (
     open_external,
     problems_of,
 )
-from reactor.collector.external_message import DecoderParameters, Refusal, encode
+from reactor.collector.external_message import Refusal, encode
 from reactor.collector.role import Counter
 from reactor.domain.errors import ConfigError
 from reactor.domain.messages import EventKind, SignalType
@@ -126,8 +126,10 @@ def test_loopback_needs_no_permission(host: str) -> None:
 
 def test_a_door_to_the_world_needs_permission_and_a_token() -> None:
     doors = (ZeroMQInput("tcp://0.0.0.0:5555"),)
-    assert "set a token" in problems_of(ExternalParameters(zeromq=doors, allow_remote=True))[0]
-    assert problems_of(ExternalParameters(zeromq=doors, allow_remote=True, decoder=DecoderParameters(token=b"x"))) == []
+    assert "name a token" in problems_of(ExternalParameters(zeromq=doors, allow_remote=True))[0]
+    assert problems_of(ExternalParameters(zeromq=doors, allow_remote=True, token_variable="SIGNAL_TOKEN")) == []
+    both = ExternalParameters(zeromq=doors, allow_remote=True, token_variable="SIGNAL_TOKEN", token_file="/run/token")
+    assert "one place is enough" in problems_of(both)[0]
 
 
 def wait_for(condition: Callable[[], Any]) -> Any:

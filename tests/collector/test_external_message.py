@@ -16,8 +16,8 @@ WALL_NS = 1_764_000_000_000_000_000
 SPOT_NAME, PERPETUAL_NAME = "binance_spot:BTCUSDT", "binance_usdm:BTCUSDT"
 
 
-def decoder(**parameters: Any) -> Decoder:
-    return Decoder(DecoderParameters(**parameters), INSTRUMENTS, PAIRS, 0x7000 << 48)
+def decoder(token: bytes = b"", **parameters: Any) -> Decoder:
+    return Decoder(DecoderParameters(**parameters), INSTRUMENTS, PAIRS, 0x7000 << 48, token)
 
 
 def decode(raw: bytes, by: Decoder | None = None) -> tuple[Refusal, Any]:

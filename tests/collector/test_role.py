@@ -19,6 +19,7 @@ from reactor.domain.messages import (
     FLAG_LAST_PART,
     FLAG_URGENT,
     NO_INSTRUMENT,
+    NO_STRATEGY,
     ControlKind,
     EventKind,
     ResponseKind,
@@ -374,6 +375,7 @@ def test_a_trigger_of_the_users_own_fires_from_its_file(tmp_path: Path) -> None:
     bench.feeds[0].send(SignalType.BOOK_TOP, [60_000.0, 3.0])
     (event,) = bench.run()
     assert (event.header.kind, event.quantity_lots, event.price_ticks) == (EventKind.ORDER, 10, 6_000_000)
+    assert event.strategy_index == NO_STRATEGY, "no hosted strategy hears of what a trigger of the user's own has ordered"
 
 
 @pytest.mark.parametrize("mistake", ["evaluate", "write", "leg", "quantity"])

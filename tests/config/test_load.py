@@ -62,6 +62,39 @@ def test_contradictions_are_sentences_with_a_remedy():
     assert "exchanges.binance.simulated.speed: must be greater than 0" in found
 
 
+def test_values_that_are_refused_do_not_hide_contradictions(tmp_path: Path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "risk_control: {clip_usdt: many}\nsystem: {log: {level: loud}}\nexchanges: {binance: {simulated: {speed: 0.0}}}\n"
+    )
+    found = problems_of(path=path)
+    assert [problem.partition(" ")[0].rstrip(":") for problem in found] == [
+        "risk_control.clip_usdt",
+        "exchanges.binance.simulated.speed",
+        "system.log.level",
+    ]
+
+
+def test_a_leg_belongs_to_one_pair():
+    first = "{open: 'binance_spot:BTCUSDT', hedge: 'binance_usdm:BTCUSDT'}"
+    second = "{open: 'binance_spot:BTCUSDT', hedge: 'binance_usdm:ETHUSDT'}"
+    (problem,) = problems_of(assignments=[f"strategy.pairs=[{first}, {second}]"])
+    assert problem.startswith("strategy.pairs.1: binance_spot:BTCUSDT is a leg of strategy.pairs.0 already")
+
+
+def test_the_token_of_external_signals_has_no_place_in_a_config():
+    (problem,) = problems_of(assignments=["strategy.external.decoder.token=secret"])
+    assert "unknown key" in problem
+    door = "strategy.external.zeromq=[{address: 'tcp://0.0.0.0:5555'}]"
+    (problem,) = problems_of(assignments=[door, "strategy.external.allow_remote=true"])
+    assert "name a token_variable or token_file" in problem
+
+
+def test_a_signal_about_an_instrument_that_no_feed_has_is_refused():
+    (problem,) = problems_of(assignments=["strategy.signals.book_top_instruments=['binance_spot:BTCUSD']"])
+    assert "no feed has 'binance_spot:BTCUSD'" in problem
+
+
 def test_the_terms_of_one_pair_are_checked_like_those_of_all():
     pairs = "strategy.pairs=[{open: 'binance_spot:BTCUSDT', hedge: 'binance_usdm:BTCUSDT', terms: {clips: 1}}]"
     assert any(problem.startswith("strategy.pairs.0.terms.clips") for problem in problems_of(assignments=[pairs]))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from reactor.config.secrets import hand_over, read_credentials, take_over
+from reactor.config.secrets import Secrets, hand_over, read_credentials, read_token, take_over
 from reactor.domain.errors import ConfigError
 from reactor.exchanges.venue import Credentials
 
@@ -40,8 +40,36 @@ def test_a_damaged_file_is_one_sentence_without_its_content(tmp_path: Path):
 
 
 def test_a_key_travels_through_a_descriptor_and_is_gone_afterwards():
-    fd = hand_over(Credentials("public", "hidden", "phrase"))
-    key = take_over(fd)
+    fd = hand_over(Secrets(Credentials("public", "hidden", "phrase")))
+    key = take_over(fd).credentials
+    assert key is not None
     assert (key.api_key, key.secret, key.passphrase) == ("public", "hidden", "phrase")
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.read(fd, 1)
+
+
+def test_the_token_of_external_signals_is_read_from_the_environment_or_a_private_file(tmp_path: Path):
+    assert read_token({}, "", "") == b""
+    assert read_token({"T": "secret-1"}, "T", "") == b"secret-1"
+    path = tmp_path / "token"
+    path.write_text("secret-2\n")
+    path.chmod(0o600)
+    assert read_token({}, "", str(path)) == b"secret-2"
+
+
+def test_a_token_that_is_missing_public_or_too_long_is_refused_without_being_told(tmp_path: Path):
+    path = tmp_path / "token"
+    path.write_text("x" * 17)
+    path.chmod(0o640)
+    with pytest.raises(ConfigError, match=f"chmod 600 {path}"):
+        read_token({}, "", str(path))
+    path.chmod(0o600)
+    with pytest.raises(ConfigError, match="1 to 16 ASCII") as caught:
+        read_token({}, "", str(path))
+    assert "xxx" not in str(caught.value)
+    with pytest.raises(ConfigError, match="T is not set"):
+        read_token({}, "T", "")
+
+
+def test_a_process_gets_only_the_secret_that_it_needs():
+    assert take_over(hand_over(Secrets(external_token=b"token"))) == Secrets(None, b"token")

@@ -1,0 +1,81 @@
+"""The end of a session in figures: what prepost counted, what the exchange says, and whether the two agree.
+
+Written when every role has left, from the last picture, the journal and the venues' own answers.
+"""
+
+from collections.abc import Sequence
+
+from reactor.config.plan import Plan
+from reactor.domain.errors import TradeError
+from reactor.domain.instrument import VENUE_NAMES, Instruments
+from reactor.loop.log import Log
+from reactor.monitor.reader import Picture, duplicates_of
+from reactor.monitor.report import Comparison, Report
+from reactor.supervisor.books import read_books
+from reactor.supervisor.cancel_all import Confirmation
+from reactor.supervisor.venue_desk import VenueDesk
+
+EXIT_OK = 0
+EXIT_NOT_CLEAN = 1  # something of ours may be open
+EXIT_FAILED = 3  # a role gave up, but nothing of ours is open
+
+
+def fill_figures(report: Report, picture: Picture) -> None:
+    """What the roles have counted."""
+    risk = picture.risk
+    for name in ("orders", "fills", "rejects", "refusals", "pairs_opened", "pairs_closed"):
+        setattr(report, name, risk[name])
+    for name in ("net_exposure_e8", "equity_e8", "realised_pnl_e8", "unrealised_pnl_e8", "fees_e8", "funding_e8"):
+        setattr(report, name, risk[name])
+    duplicates, report.resyncs = duplicates_of(picture.tops)
+    report.duplicates_detected = duplicates + risk["duplicates_detected"]
+    report.latency_us = picture.latency_us
+    report.kill_switch = picture.kill_switch
+    report.counters = {role.name: dict(role.counters) for role in picture.roles}
+
+
+def fill_confirmation(report: Report, confirmation: Confirmation) -> None:
+    """What the venues said last."""
+    report.problems += confirmation.problems
+    report.open_orders = None if confirmation.problems else len(confirmation.ours)
+    report.foreign_orders = len(confirmation.foreign)
+    for order in confirmation.ours:
+        report.problems.append(
+            f"still open: {VENUE_NAMES[order.venue]} {order.symbol} {order.client_order_id}; cancel it by hand"
+        )
+
+
+async def fill_comparison(report: Report, plan: Plan, instruments: Instruments, desks: Sequence[VenueDesk], log: Log) -> None:
+    """Positions and balances as our journal has them beside what the exchange reports, to the last unit."""
+    try:
+        await _compare(report, plan, instruments, desks)
+    except TradeError as error:
+        report.problems.append(f"our books could not be compared with the exchange's: {error}")
+    except Exception as error:  # The comparison is a service; the way out does not depend on it.
+        log.error("the comparison failed", error=repr(error))
+        report.problems.append(f"our books could not be compared with the exchange's ({type(error).__name__}); see the log")
+
+
+async def _compare(report: Report, plan: Plan, instruments: Instruments, desks: Sequence[VenueDesk]) -> None:
+    ours = read_books(plan)
+    for desk in desks:
+        venue = desk.line.venue
+        balances = {each.asset: each.free_e8 + each.locked_e8 for each in await desk.balances()}
+        report.balances[desk.name] = {asset: f"{amount / 1e8:.8f}" for asset, amount in balances.items() if amount}
+        for asset, expected_e8 in sorted(ours.balances[venue].items()):
+            report.comparisons.append(Comparison(f"{desk.name} {asset}", expected_e8, balances.get(asset, 0)))
+        positions = {each.symbol: each for each in await desk.positions()}
+        for symbol, position in positions.items():
+            report.positions[f"{desk.name}:{symbol}"] = f"{position.quantity_e8 / 1e8:.8f}"
+        for instrument in instruments:
+            if instrument.venue == venue and instrument.is_perpetual:
+                ours_e8 = instrument.base_e8(ours.position_lots[instrument.instrument_index])
+                theirs_e8 = positions[instrument.symbol].quantity_e8 if instrument.symbol in positions else 0
+                report.comparisons.append(Comparison(f"position {instrument.name}", ours_e8, theirs_e8))
+
+
+def exit_code(confirmation: Confirmation, failure: str) -> int:
+    """0 only if the venue itself confirmed that nothing of ours is open and no role gave up."""
+    if not confirmation.is_clean:
+        return EXIT_NOT_CLEAN
+    return EXIT_FAILED if failure else EXIT_OK
