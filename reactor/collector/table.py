@@ -97,6 +97,7 @@ class SignalTable:
     def __init__(self, bound: Sequence[Bound]) -> None:
         self._slots: list[Slot | None] = [None] * SLOTS_MAX
         self._any: list[Slot | None] = [None] * TYPES_MAX
+        self._known: list[Slot] = []  # the few of them that there are
         self.bound = tuple(bound)
         for each in self.bound:
             bindings = tuple(each.trigger.bindings())
@@ -107,8 +108,8 @@ class SignalTable:
 
     @property
     def slots(self) -> tuple[Slot, ...]:
-        """Every slot there is."""
-        return tuple(slot for slot in (*self._slots, *self._any) if slot is not None)
+        """Every slot there is, in the order in which triggers asked for them."""
+        return tuple(self._known)
 
     def find(self, index: int) -> Slot | None:
         """The slot of `signal_index`; None if no trigger looks at it."""
@@ -158,6 +159,7 @@ class SignalTable:
         slot = place[at]
         if slot is None:
             slot = place[at] = Slot(signal_type, instrument)
+            self._known.append(slot)
         return slot
 
 

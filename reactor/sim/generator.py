@@ -25,6 +25,7 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from reactor.sim.events import Levels, Notices
@@ -142,35 +143,20 @@ class _Dice(random.Random):
         return count
 
 
-class _Book:
-    """One symbol on one venue: follows a target mid and talks about it."""
+class _Tables:
+    """What the dice of a book choose from, in lots; the same for every seed, so that a thousand worlds make them once."""
 
-    def __init__(self, coin: Coin, rules: SymbolRules, figures: VenueFigures, density: float, seed: str) -> None:
-        self.rules = rules
-        self._product: Product = rules.product
-        self._symbol = rules.symbol
+    def __init__(self, coin: Coin, rules: SymbolRules, figures: VenueFigures) -> None:
         self._figures = figures
-        self._dice = _Dice(seed)
-        self._tick = rules.tick_e8 / 1e8
+        self._dice = _Dice(f"{rules.product}:{rules.symbol}")
         self._lots_per_unit = 1e8 / rules.lot_e8 * coin.scale
-        rate = density * coin.liveliness
-        self._tops_per_step = figures.tops_per_s * STEP_S * rate / figures.top_cluster
-        self._clusters_per_step = figures.clusters_per_s * STEP_S * rate
-        self._levels_per_message = max(2.0, figures.depth_levels * min(1.0, rate))
-        self._depth_messages = STEP_NS // figures.depth_interval_ns
-        self._side_is_sell = False
-        self._bid = self._ask = 0
-        self._bid_lots = self._ask_lots = 1
-        self._target_mid = 0.0
-        self._clock_ns = 0  # Of the last update: a book never speaks backwards.
-        self._placed: tuple[deque[int], deque[int]] = (deque(), deque())
-        self._sizes = [self._lognormal(figures.level_size, figures.level_sigma) for _ in range(TABLE_SIZE)]
-        self._distances = [
+        self.sizes = [self._lognormal(figures.level_size, figures.level_sigma) for _ in range(TABLE_SIZE)]
+        self.distances = [
             self._dice.lognormvariate(math.log(figures.depth_distance_bps), figures.depth_distance_sigma) * 1e-4
             for _ in range(TABLE_SIZE)
         ]
-        self._trade_lots = [self._one_trade_lots() for _ in range(TABLE_SIZE)]
-        self._top_lots = [self._one_top_lots() for _ in range(TABLE_SIZE)]
+        self.trade_lots = [self._one_trade_lots() for _ in range(TABLE_SIZE)]
+        self.top_lots = [self._one_top_lots() for _ in range(TABLE_SIZE)]
 
     def _lognormal(self, median: float, sigma: float) -> int:
         size = min(self._dice.lognormvariate(math.log(median), sigma), LEVEL_SIZE_MAX)
@@ -187,6 +173,37 @@ class _Book:
         if dice.random() < figures.top_dust_share:
             return self._lognormal(figures.top_size * 0.005, 1.5)
         return max(1, int(dice.gammavariate(1.8, figures.top_size / 1.8) * self._lots_per_unit))
+
+
+@lru_cache(maxsize=32)
+def _tables(coin: Coin, rules: SymbolRules, figures: VenueFigures) -> _Tables:
+    return _Tables(coin, rules, figures)
+
+
+class _Book:
+    """One symbol on one venue: follows a target mid and talks about it."""
+
+    def __init__(self, coin: Coin, rules: SymbolRules, figures: VenueFigures, density: float, seed: str) -> None:
+        self.rules = rules
+        self._product: Product = rules.product
+        self._symbol = rules.symbol
+        self._figures = figures
+        self._dice = _Dice(seed)
+        self._tick = rules.tick_e8 / 1e8
+        rate = density * coin.liveliness
+        self._tops_per_step = figures.tops_per_s * STEP_S * rate / figures.top_cluster
+        self._clusters_per_step = figures.clusters_per_s * STEP_S * rate
+        self._levels_per_message = max(2.0, figures.depth_levels * min(1.0, rate))
+        self._depth_messages = STEP_NS // figures.depth_interval_ns
+        self._side_is_sell = False
+        self._bid = self._ask = 0
+        self._bid_lots = self._ask_lots = 1
+        self._target_mid = 0.0
+        self._clock_ns = 0  # Of the last update: a book never speaks backwards.
+        self._placed: tuple[deque[int], deque[int]] = (deque(), deque())
+        tables = _tables(coin, rules, figures)
+        self._sizes, self._distances = tables.sizes, tables.distances
+        self._trade_lots, self._top_lots = tables.trade_lots, tables.top_lots
 
     def snapshot(self, mid: float, at_ns: int) -> BookUpdate:
         """The first book: a thousand levels a side, dense near the top."""

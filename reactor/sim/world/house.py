@@ -49,7 +49,9 @@ from shm.ring import NORMAL, URGENT, Consumer, Producer, heap_consumer, heap_pro
 from shm.seqlock import RowsReader, RowsWriter, heap_rows
 
 PASS_PERIOD_NS: Final = 20 * MS  # A shard's is 5 ms; roles say by deadline_ns when they need one sooner, and shall mean it.
-CAPACITY_MAX: Final = 1_024  # Slots per lane: enough for a thin market, little enough to be full in a bad moment.
+TIMER_NS: Final = 20 * MS  # How fine the timers of this host are: nobody is woken for a deadline earlier than this.
+FINE_TIMER_NS: Final = 5 * MS  # A shard's own period; some seeds have it, so that both are tried.
+CAPACITY_MAX: Final = 256  # Slots per lane: enough for a thin market, little enough to be full in a bad moment.
 PASS_GAP_NS: Final = 20_000  # What a pass with work costs before the next one.
 WAKE_BITS: Final = 15  # Up to 33 µs from a commit to the reader's pass.
 HEARTBEAT_AGE_NS_MAX: Final = SECOND  # As in reactor/wiring.py
@@ -164,6 +166,7 @@ class Shard:
         self.network = WorldNetwork(house.cloud, plan.name, self.request_pass)
         self.outputs = [link for link in house.links.values() if link.writer == plan.name]
         self.inputs = [link for link in house.links.values() if link.reader == plan.name]
+        self.readers: list[tuple[Link, Shard]] = []  # whom a pass of ours may have given something to read
         self.incarnation = 0
         self.passes = 0
         self._next_ns = 0
@@ -277,14 +280,13 @@ class Shard:
             view.life_state = LifeState.READY
             house.story.tell(self.name, "ready")
         self.metrics.publish()
-        for link in self.outputs:
-            reader = house.shards.get(link.reader)
-            if reader is not None and reader.role is not None and link.has_news():
+        for link, reader in self.readers:
+            if reader.role is not None and link.has_news():
                 reader.want(now_ns + 1_000 + house.dice.getrandbits(WAKE_BITS))
         if work:
             self.want(now_ns + PASS_GAP_NS)
         else:
-            self.want(max(min(role.deadline_ns(now_ns), now_ns + house.pass_period_ns), now_ns + PASS_GAP_NS))
+            self.want(max(min(role.deadline_ns(now_ns), now_ns + house.pass_period_ns), now_ns + house.timer_ns))
         house.after_pass(self)
 
 
@@ -379,10 +381,13 @@ class House:
         self.clock = HostClock(time)
         self.instruments = Instruments(plan.instruments)
         self.pass_period_ns = PASS_PERIOD_NS
+        self.timer_ns = TIMER_NS
         self.after_pass: Callable[[Shard], None] = lambda shard: None
         self.links = {link.name: Link(link) for link in plan.links if not link.name.startswith("log.")}
         self.rows = {rows.name: Rows(rows) for rows in plan.rows}
         self.shards = {role.name: Shard(self, role) for role in plan.roles}
+        for shard in self.shards.values():
+            shard.readers = [(link, self.shards[link.reader]) for link in shard.outputs if link.reader in self.shards]
         for name, link in self.links.items():
             if link.writer == SUPERVISOR and name.startswith("control."):
                 link.open_producer()

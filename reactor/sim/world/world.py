@@ -18,13 +18,13 @@ from reactor.sim.funding import FundingParameters
 from reactor.sim.server import SimParameters, open_exchange
 from reactor.sim.world.checks import Checks, Violation
 from reactor.sim.world.faults import Faults, SwitchableFaults
-from reactor.sim.world.house import House, Shard, plan_of
+from reactor.sim.world.house import FINE_TIMER_NS, TIMER_NS, House, Shard, plan_of
 from reactor.sim.world.network import Cloud
 from reactor.sim.world.story import Story
 from reactor.sim.world.time import BIRTHDAY_NS, BOOT_NS, MS, SECOND, VirtualTime
 
-PUMP_NS_MIN: Final = MS
-PUMP_NS_MAX: Final = 5 * MS
+PUMP_NS_MIN: Final = 2 * MS
+PUMP_NS_MAX: Final = 20 * MS
 WARM_NS_MAX: Final = 5 * SECOND  # Until the house may trade in fine weather; then the faults begin.
 CALM_NS_MAX: Final = 60 * SECOND  # After the faults: until both sides agree again (recv windows, bans and backoffs are in it).
 STOP_NS_MAX: Final = 60 * SECOND
@@ -106,6 +106,7 @@ class World:
         self.home = Path(tempfile.mkdtemp(prefix="world-", dir=_fast_directory()))
         self.house = House(plan, self.time, self.dice, self.cloud, self.story, self.home)
         self.house.after_pass = self._after_pass
+        self.house.timer_ns = TIMER_NS if seed % 8 else FINE_TIMER_NS
         cores = {"binance_spot": self.exchange.spot, "binance_usdm": self.exchange.usdm}
         self.checks = Checks(self.house, cores, 1)
         self.faults = Faults(self, Random(f"{seed}:faults"), parameters.faults)
