@@ -10,7 +10,17 @@ from typing import Any, Final
 from reactor.domain.errors import TradeError
 from reactor.domain.ids import ClientIds
 from reactor.domain.instrument import Instruments
-from reactor.domain.messages import FLAG_REPLAYED, NO_INSTRUMENT, CommandKind, Reason, ReportKind, copy, new, put_text
+from reactor.domain.messages import (
+    FLAG_LIQUIDATION,
+    FLAG_REPLAYED,
+    NO_INSTRUMENT,
+    CommandKind,
+    Reason,
+    ReportKind,
+    copy,
+    new,
+    put_text,
+)
 from reactor.engine import queries
 from reactor.engine.connections import VenueConnections
 from reactor.engine.counters import Counter
@@ -78,7 +88,8 @@ class Account:
                 return R.BAD_PARAMETER
             talk = queries.fills_since(codec, now_ms, writer, symbol, command.trade_id, command.since_ms)
         elif kind == _FUNDING_SINCE:
-            talk = queries.funding_since(codec, now_ms, writer, symbol, command.since_ms)
+            is_insurance = bool(command.header.flags & FLAG_LIQUIDATION)
+            talk = queries.funding_since(codec, now_ms, writer, symbol, command.since_ms, is_insurance=is_insurance)
         elif kind == _POSITIONS:
             talk = queries.positions(codec, now_ms, writer)
         elif kind == _BALANCES:

@@ -45,6 +45,8 @@ class AccountCodec(Protocol):
 
     def funding_call(self, symbol: str, timestamp_ms: int, start_ms: int) -> RestCall: ...
 
+    def insurance_call(self, timestamp_ms: int, start_ms: int) -> RestCall: ...
+
     def write_open_orders(self, rows: Any, sink: ReportSink) -> int: ...
 
     def write_balances(self, body: Any, sink: ReportSink) -> int: ...
@@ -108,14 +110,20 @@ def fills_since(
     return rows_written
 
 
-def funding_since(codec: AccountCodec, now_ms: VenueMs, sink: ReportSink, symbol: str, since_ms: int) -> Conversation:
-    """Funding payments of `symbol` ("": of all) since `since_ms`, oldest first; nothing at once where there is no funding."""
+def funding_since(
+    codec: AccountCodec, now_ms: VenueMs, sink: ReportSink, symbol: str, since_ms: int, *, is_insurance: bool = False
+) -> Conversation:
+    """Funding payments of `symbol` ("": of all) since `since_ms`, oldest first; nothing at once where there is no funding.
+
+    `is_insurance`: instead of them what liquidations cost besides their fills, of the whole account.
+    """
     if not codec.has_positions:
         return 0
     rows_written = 0
     seen: set[int] = set()
     for _ in range(PAGES_MAX):
-        answer = yield codec.funding_call(symbol, now_ms(), since_ms)
+        now = now_ms()
+        answer = yield codec.insurance_call(now, since_ms) if is_insurance else codec.funding_call(symbol, now, since_ms)
         rows = _result(codec, answer)
         fresh = [row for row in rows if row["tranId"] not in seen]  # Pages overlap in the millisecond of their border.
         seen.update(row["tranId"] for row in fresh)

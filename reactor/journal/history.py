@@ -182,6 +182,7 @@ class _Replay:
                 trade_id=row["transaction_id"],
                 pair_id=self._pair_id(row["pair_id"]),
                 wall_ns=row["wall_ns"],
+                flags=row["flags"],
             )
 
     def pairs(self, reader: "Reader") -> Iterator[RememberedPair]:

@@ -52,7 +52,7 @@ class RememberedFill:
 
 @dataclass(frozen=True)
 class RememberedFunding:
-    """One funding payment (JOURNAL_FUNDING)."""
+    """One funding payment (JOURNAL_FUNDING), or, with FLAG_LIQUIDATION, what a liquidation cost besides its fills."""
 
     instrument_index: int
     asset: str
@@ -61,6 +61,7 @@ class RememberedFunding:
     trade_id: int = 0
     pair_id: int = 0xFFFFFFFF
     wall_ns: int = 0
+    flags: int = 0
 
 
 @dataclass(frozen=True)

@@ -62,8 +62,10 @@ class Outbox(Protocol):
     def query_venue_id(self, instrument_index: int, venue_order_id: int) -> int:
         """Asks whose order the venue's number is. Returns the request id."""
 
-    def ask(self, kind: int, venue: int, instrument_index: int = NO_INSTRUMENT, trade_id: int = 0, since_ms: int = 0) -> int:
-        """Any other question. Returns the request id."""
+    def ask(
+        self, kind: int, venue: int, instrument_index: int = NO_INSTRUMENT, trade_id: int = 0, since_ms: int = 0, flags: int = 0
+    ) -> int:
+        """Any other question. FLAG_LIQUIDATION on FUNDING_SINCE: insurance fees instead. Returns the request id."""
 
     def respond(self, kind: int, outcome: Outcome) -> None:
         """To the collector and, if a strategy's, to the strategy."""
@@ -85,7 +87,7 @@ class Outbox(Protocol):
     def journal_pair(self, pair: Pair, state_from: int, event: int, reason: int) -> None: ...
     def journal_quota(self, order: Order, lots: int, capital_e8: int) -> None: ...
     def journal_funding(
-        self, terms: Terms, pair_id: int, asset: str, amount_e8: int, trade_id: int, exchange_ns: int
+        self, terms: Terms, pair_id: int, asset: str, amount_e8: int, trade_id: int, exchange_ns: int, flags: int = 0
     ) -> None: ...
     def journal_balance(self, venue: int, asset: str, amount_e8: int, kind: int) -> None: ...
     def journal_operator(

@@ -218,9 +218,12 @@ class Publisher(Recorder):
         command.venue_order_id = venue_order_id
         return self._put(command, NORMAL, QUERY)
 
-    def ask(self, kind: int, venue: int, instrument_index: int = NO_INSTRUMENT, trade_id: int = 0, since_ms: int = 0) -> int:
+    def ask(
+        self, kind: int, venue: int, instrument_index: int = NO_INSTRUMENT, trade_id: int = 0, since_ms: int = 0, flags: int = 0
+    ) -> int:
         """See desk.Outbox."""
         command = self._blank(kind)
+        command.header.flags = flags
         command.header.instrument_index = instrument_index
         command.venue = venue
         command.trade_id = trade_id

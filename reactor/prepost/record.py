@@ -173,9 +173,12 @@ class Recorder:
         values[2] = quota.pending_orders
         values[3] = desk.trades_today
 
-    def journal_funding(self, terms: Terms, pair_id: int, asset: str, amount_e8: int, trade_id: int, exchange_ns: int) -> None:
+    def journal_funding(
+        self, terms: Terms, pair_id: int, asset: str, amount_e8: int, trade_id: int, exchange_ns: int, flags: int = 0
+    ) -> None:
         """See desk.Outbox."""
         entry = self._entry(J_FUNDING)
+        entry.header.flags = flags
         entry.header.instrument_index = terms.index
         entry.header.pair_id = pair_id
         entry.header.exchange_ns = exchange_ns

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from reactor.domain.messages import FLAG_FOREIGN
+from reactor.domain.messages import FLAG_FOREIGN, FLAG_LIQUIDATION
 from reactor.journal.memory import History, RememberedFill, RememberedOrder
 from reactor.prepost.balances import BASELINE
 from reactor.prepost.orders import IS_TERMINAL, Leg, OrderState
@@ -53,8 +53,9 @@ def restore(desk: Desk, settlement: Settlement, history: History, fills_overlap_
             desk.inquiry.synced_trade_id[index] = ids[-FILLS_OVERLAP]
     for funding in history.fundings:
         settlement.book_funding(
-            funding.instrument_index, funding.asset, funding.amount_e8, funding.trade_id, funding.exchange_ns, is_live=False
-        )
+            funding.instrument_index, funding.asset, funding.amount_e8, funding.trade_id, funding.exchange_ns,
+            is_insurance=bool(funding.flags & FLAG_LIQUIDATION), is_live=False,
+        )  # fmt: skip
     for remembered in history.pairs:
         if remembered.pair_id < len(desk.pairs):
             pair = desk.pairs[remembered.pair_id]

@@ -75,6 +75,7 @@ class VenueRun:
     retries: int = 0  # since the last agreement, or since the session came up
     last: tuple[Difference, ...] = ()
     accepts: bool = False  # the operator has said: what the venue says is right
+    asks_insurance: bool = False  # a futures wallet differs: perhaps a liquidation has cost more than its fills say
 
 
 class Settlement:
@@ -87,6 +88,7 @@ class Settlement:
         self.runs = {venue: VenueRun(venue, is_first_start=venue not in desk.balances.known_venues) for venue in desk.venues}
         self._is_futures = dict.fromkeys(desk.venues, False) | {t.venue: True for t in desk.terms if t.is_perpetual}
         self._fundings: dict[int, list[int]] = {}
+        self._insurance: set[tuple[int, int]] = set()  # (venue, transaction id) of the insurance fees that are booked
         self._strangers: dict[tuple[int, int], list[Any]] = {}  # (instrument, venue order id) → fills
         self._asked_whose: dict[int, tuple[int, int]] = {}  # request → the same key
         self._foreign_orders: set[str] = set()
@@ -193,6 +195,11 @@ class Settlement:
                 request = desk.out.ask(FUNDING_SINCE, venue, terms.index, 0, since_ms)
                 run.waiting[request] = (FUNDING_SINCE, terms.index)
         run.waiting[desk.out.ask(OPEN_ORDERS, venue)] = (OPEN_ORDERS, NO_INSTRUMENT)
+        if run.asks_insurance:
+            # Not a moment before the baseline: what was taken until then is in it.
+            since_ms = desk.inquiry.fills_since_ms + desk.parameters.settlement.fills_overlap_ms
+            request = desk.out.ask(FUNDING_SINCE, venue, NO_INSTRUMENT, 0, since_ms, FLAG_LIQUIDATION)
+            run.waiting[request] = (FUNDING_SINCE, NO_INSTRUMENT)
         if has_futures:
             run.waiting[desk.out.ask(POSITIONS, venue)] = (POSITIONS, NO_INSTRUMENT)
         run.waiting[desk.out.ask(BALANCES, venue)] = (BALANCES, NO_INSTRUMENT)
@@ -362,6 +369,9 @@ class Settlement:
         """A funding payment, live or from a list. Without an instrument it only says that there was one: ask which."""
         desk = self._desk
         index = report.header.instrument_index
+        if report.header.flags & FLAG_LIQUIDATION:
+            self._on_insurance(report)
+            return
         if index >= len(desk.terms):
             asking = self.runs.get(report.venue)
             if asking is not None and not asking.is_running:
@@ -376,6 +386,17 @@ class Settlement:
             return  # Before the baseline, and in it.
         self.book_funding(index, text_of(report.asset), report.amount_e8, report.trade_id, paid_ns)
 
+    def _on_insurance(self, report: Any) -> None:
+        """The insurance fund took its fee for a liquidation, or covered a debt (then no instrument is named)."""
+        desk, venue, index = self._desk, report.venue, report.header.instrument_index
+        if index >= len(desk.terms):
+            index = next((terms.index for terms in desk.terms if terms.venue == venue and terms.is_perpetual), index)
+        if index >= len(desk.terms) or (venue, report.trade_id) in self._insurance:
+            return
+        desk.log.warning("the venue's insurance fund has moved our wallet", venue=venue, amount_e8=report.amount_e8)
+        paid_ns = report.venue_time_ms * MS
+        self.book_funding(index, text_of(report.asset), report.amount_e8, report.trade_id, paid_ns, is_insurance=True)
+
     def _is_new_funding(self, index: int, paid_ns: int) -> bool:
         known = self._fundings.setdefault(index, [])
         if any(abs(paid_ns - other_ns) < FUNDING_SAME_NS for other_ns in known):
@@ -386,11 +407,21 @@ class Settlement:
         return True
 
     def book_funding(
-        self, index: int, asset: str, amount_e8: int, trade_id: int, paid_ns: int, *, is_live: bool = True
+        self,
+        index: int,
+        asset: str,
+        amount_e8: int,
+        trade_id: int,
+        paid_ns: int,
+        *,
+        is_insurance: bool = False,
+        is_live: bool = True,
     ) -> None:
-        """Wallet, position, pair, journal."""
+        """Wallet, position, pair, journal. An insurance fee is booked beside the funding: both come with a position."""
         desk, terms = self._desk, self._desk.terms[index]
-        if not is_live:
+        if is_insurance:
+            self._insurance.add((terms.venue, trade_id))
+        elif not is_live:
             self._is_new_funding(index, paid_ns)
         desk.balances.apply_funding(terms.venue, asset or terms.quote_asset, amount_e8)
         quote_e8 = desk.money.in_quote_e8(amount_e8, asset, terms)
@@ -404,7 +435,8 @@ class Settlement:
             desk.activity[terms.venue] += 1
             desk.metrics.count(Counter.FUNDINGS)
             pair_id = pair.pair_id if pair is not None else 0xFFFFFFFF
-            desk.out.journal_funding(terms, pair_id, asset or terms.quote_asset, amount_e8, trade_id, paid_ns)
+            flags = FLAG_LIQUIDATION if is_insurance else 0
+            desk.out.journal_funding(terms, pair_id, asset or terms.quote_asset, amount_e8, trade_id, paid_ns, flags)
 
     # ---- comparing
 
@@ -497,6 +529,8 @@ class Settlement:
                 self._adopt(run, difference)
             elif difference.subject == Subject.POSITION:
                 desk.inquiry.synced_trade_id[difference.instrument_index] = 0  # Deep: every fill since the baseline.
+            elif difference.subject == Subject.BALANCE:
+                run.asks_insurance = self._is_futures[run.venue]
 
     def _adopt(self, run: VenueRun, difference: Difference) -> None:
         desk, venue = self._desk, run.venue
@@ -525,6 +559,7 @@ class Settlement:
         run.disputes = ()
         run.dispute_count = 0
         run.retries = 0
+        run.asks_insurance = False
         if not run.is_agreed:
             run.is_agreed = True
             desk.log.info("our books and the venue's agree", venue=run.venue)

@@ -27,6 +27,9 @@ class Codec:
     def funding_call(self, symbol: str, timestamp_ms: int, start_ms: int) -> RestCall:
         return RestCall("GET", f"since {start_ms}", {})
 
+    def insurance_call(self, timestamp_ms: int, start_ms: int) -> RestCall:
+        return RestCall("GET", f"insurance since {start_ms}", {})
+
     def write_fills(self, rows: Any, sink: Any) -> int:
         sink.extend(row["id"] for row in rows)
         return len(rows)

@@ -10,9 +10,11 @@ from engine_stand import MS, OPEN_ORDERS, SPOT, USDM, Stand, ack, name_of, order
 from reactor.domain.messages import (
     FLAG_FOREIGN,
     FLAG_HEDGE,
+    FLAG_LIQUIDATION,
     FLAG_OURS,
     FLAG_REDUCE_ONLY,
     FLAG_REPLAYED,
+    NO_INSTRUMENT,
     SIZE,
     VIEW,
     CommandKind,
@@ -628,6 +630,19 @@ def test_funding_payments_carry_the_venues_transaction_id(stand: Stand) -> None:
     payment, end = stand.reports_now()
     assert (payment.trade_id, payment.amount_e8, payment.header.instrument_index) == (9689, -37_500_000, 1)
     assert end.row_count == 1
+
+
+def test_insurance_fees_are_asked_for_by_their_flag_and_carry_it(stand: Stand) -> None:
+    stand.command(CommandKind.FUNDING_SINCE, USDM, since_ms=5, flags=FLAG_LIQUIDATION)
+    stand.work()
+    asked = stand.network.take("GET", "/fapi/v1/income")
+    assert asked.query["incomeType"] == "INSURANCE_CLEAR"
+    row = {"symbol": "BTCUSDT", "incomeType": "INSURANCE_CLEAR", "income": "-1.5", "asset": "USDT", "time": 6, "tranId": 7}
+    asked.answer([row, row | {"symbol": "", "income": "20", "tranId": 8}])
+    fee, cover, _ = stand.reports_now()
+    assert (fee.trade_id, fee.amount_e8, fee.header.instrument_index) == (7, -150_000_000, 1)
+    assert (cover.trade_id, cover.header.instrument_index) == (8, NO_INSTRUMENT)
+    assert fee.header.flags & cover.header.flags & FLAG_LIQUIDATION
 
 
 # ---- cancel all ours, and who is gone

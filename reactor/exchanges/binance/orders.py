@@ -39,6 +39,7 @@ from reactor.exchanges.venue import AccountPermissions, Answer, Credentials, End
 # Liquidation, auto-deleveraging, settlement of a delisted contract: the venue's own client ids.
 FORCED_PREFIXES: Final = ("autoclose-", "adl_autoclose", "settlement_autoclose-")
 RENAMED_SUFFIX: Final = "c"
+INSURANCE: Final = "INSURANCE_CLEAR"  # income type
 ROWS_MAX: Final = 1000  # the most rows that a trades or income query answers
 PLACE_WINDOW_MS: Final = 1000  # recvWindow of a place: a stray copy or a stuck packet dies after this.
 QUERY_WINDOW_MS: Final = 5000  # of everything that may be repeated
@@ -333,6 +334,11 @@ class BinanceOrders:
         parameters.update(incomeType="FUNDING_FEE", startTime=start_ms, limit=ROWS_MAX)
         return self._query_at(self.line.income_path, parameters, timestamp_ms, "income")
 
+    def insurance_call(self, timestamp_ms: int, start_ms: int) -> RestCall:
+        """What the insurance fund took for liquidations since `start_ms`, or gave; no stream says it in an own message."""
+        parameters: dict[str, str | int] = {"incomeType": INSURANCE, "startTime": start_ms, "limit": ROWS_MAX}
+        return self._query_at(self.line.income_path, parameters, timestamp_ms, "income")
+
     def commission_call(self, symbol: str, timestamp_ms: int) -> RestCall:
         """Our fees on a symbol."""
         path = "/commissionRate" if self.line.has_listen_key else "/account/commission"
@@ -536,7 +542,10 @@ class BinanceOrders:
         return count
 
     def write_funding(self, rows: Sequence[Mapping[str, Any]], sink: ReportSink) -> int:
-        """One FUNDING report per payment; `trade_id` is the venue's transaction id, by which it is booked once."""
+        """One FUNDING report per payment; `trade_id` is the venue's transaction id, by which it is booked once.
+
+        An insurance fee has FLAG_LIQUIDATION.
+        """
         count = 0
         for row in rows:
             instrument = self._instruments.find(self.venue, row["symbol"])
@@ -544,6 +553,8 @@ class BinanceOrders:
             if report is None:
                 continue
             report.venue = self.venue
+            if row["incomeType"] == INSURANCE:
+                report.header.flags |= FLAG_LIQUIDATION
             report.trade_id = int(row["tranId"])
             report.amount_e8 = parse_e8(row["income"])
             put_text(report.asset, row["asset"])

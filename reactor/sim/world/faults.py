@@ -27,6 +27,7 @@ FAULTS: Final = (
     "slow", "rejects", "drift", "stranger",
     "kill_feed", "kill_collector", "kill_prepost", "kill_engine", "kill_journal", "kill_two", "cut_all", "outage", "pause",
     "clock_jump", "listen_key", "symbol_halt", "reload", "operator", "power_cut", "supervisor_death", "liquidation",
+    "deleveraging",
 )  # fmt: skip
 TALKING: Final = ("prepost", "collector")
 
@@ -142,7 +143,8 @@ class Faults:
             "operator": self._operator,
             "power_cut": self._power_cut,
             "supervisor_death": self._supervisor_death,
-            "liquidation": self._liquidation,
+            "liquidation": lambda: self._force_close(has_fee=True),
+            "deleveraging": lambda: self._force_close(has_fee=False),
         }
         self._states: dict[str, Callable[[], None]] = {
             "spikes": lambda: self._weather("spike_rate", 0.002, 0.05),
@@ -403,8 +405,8 @@ class Faults:
             return
         world.time.after(5 * MS, self._leave, incarnation, until_ns)
 
-    def _liquidation(self) -> None:
-        """Auto-deleveraging: the venue closes a futures position of ours by force."""
+    def _force_close(self, *, has_fee: bool) -> None:
+        """The venue closes a futures position of ours by force: a liquidation, or auto-deleveraging, which costs no fee."""
         world = self._world
         core: Any = world.exchange.usdm
         account = core._accounts[1]
@@ -412,8 +414,9 @@ class Faults:
         if positions:
             self._is_liquidated = True
             rules = positions[0].rules
-            fee_e6 = rules.liquidation_fee_e6  # A deleveraged position pays nothing into the insurance fund.
-            object.__setattr__(rules, "liquidation_fee_e6", 0)
+            fee_e6 = rules.liquidation_fee_e6
+            if not has_fee:
+                object.__setattr__(rules, "liquidation_fee_e6", 0)
             core._liquidate(account, positions[:1], world.time.exchange_ns())
             object.__setattr__(rules, "liquidation_fee_e6", fee_e6)
             world.cloud.settle()

@@ -114,6 +114,7 @@ class World:
         self.operator_restricted = False
         self.steps = 0
         self._pairs_opened = 0
+        self._calm_ns = 0  # since when nothing goes wrong any more: agreement means one that was asked for after it
 
     # -- the clockwork
 
@@ -194,6 +195,7 @@ class World:
         """Fine weather, agreement, the way out, and the whole account. Raises Violation."""
         house = self.house
         self.faults.end()
+        self._calm_ns = self.time.now_ns
         house.supervisor.revive()
         if not self.run_while(lambda: not self._has_agreed(), CALM_NS_MAX):
             raise Violation(f"no agreement {CALM_NS_MAX / 1e9:g} s after the last fault: {self._state()}")
@@ -238,7 +240,8 @@ class World:
         desk = role.desk
         if desk.kill_switch.state == KillSwitch.HALTED:
             return True
-        return bool(desk.is_reconciled)
+        runs = role.settlement.runs.values()
+        return bool(desk.is_reconciled) and not any(run.is_running or run.asked_ns < self._calm_ns for run in runs)
 
     def _is_clean(self) -> bool:
         role = self.house.role("prepost")
