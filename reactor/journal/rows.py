@@ -77,8 +77,9 @@ _COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "damaged": (*_ORIGIN, "kind", "error", "message"),
 }  # fmt: skip
 
-# A fill that came first without its fee is completed when it comes again with it. Nothing else ever changes a row.
-_COMPLETED = ("fee", "fee_asset", "fee_e8", "fee_quote_e8", "is_maker", "flags")
+# A fill that came first without its fee is completed when it comes again with it. Nothing else ever changes a row. What it
+# realised is completed, too: ours was a preview, the venue's figure is what moved the wallet, and it rounds in its own way.
+_COMPLETED = ("fee", "fee_asset", "fee_e8", "fee_quote_e8", "realised_pnl_e8", "is_maker", "flags")
 _ON_CONFLICT: Final[Mapping[str, str]] = {
     "fills": "(venue, symbol, trade_id, side_code) DO UPDATE SET "
     + ", ".join(f"{name} = excluded.{name}" for name in _COMPLETED)

@@ -278,7 +278,8 @@ class Reports:
         outcome.is_lite = is_lite
         if not is_lite:
             outcome.fee_e8 = report.fee_e8
-            outcome.asset = text_of(report.asset)
+            # A fill that costs nothing names no asset ("N: will not push if no commission"); it is a whole report all the same.
+            outcome.asset = text_of(report.asset) or outcome.terms.quote_asset
             outcome.venue_realised_e8 = report.amount_e8
         if desk.book_fill(outcome):
             if is_lite:

@@ -53,9 +53,11 @@ def test_a_fill_seen_twice_is_one_row(database: sqlite3.Connection) -> None:
 
 def test_a_fill_whose_fee_came_later_is_completed_once(database: sqlite3.Connection) -> None:
     entries = Entries()
-    early, complete, again = entries.fill(7, asset="", fee_e8=0), entries.fill(7, fee_e8=84_000), entries.fill(7, fee_e8=1)
+    early = entries.fill(7, asset="", fee_e8=0, pnl_e8=-8_834_286)
+    complete, again = entries.fill(7, fee_e8=84_000, pnl_e8=-8_834_285), entries.fill(7, fee_e8=1, pnl_e8=1)
     (row,) = written(database, "fills", early, complete, again)
     assert (row["fee_e8"], row["fee_asset"], row["quantity_lots"]) == (84_000, "BTC", 84)
+    assert row["realised_pnl_e8"] == -8_834_285, "what the venue says, not what we reckoned while we waited for it"
 
 
 def test_both_sides_of_one_trade_are_two_fills(database: sqlite3.Connection) -> None:

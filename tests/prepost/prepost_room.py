@@ -324,15 +324,18 @@ class FakeVenue:
     def ack(self, order: FakeOrder) -> None:
         self.say(ReportKind.ACK, order, request_id=getattr(self, "request_id", 0))
 
-    def fill(self, order: FakeOrder, lots: int, price_ticks: int = 0) -> FakeFill:
-        """Executes, books it in the venue's own books, tells."""
+    def fill(
+        self, order: FakeOrder, lots: int, price_ticks: int = 0, is_free: bool = False,
+        told: tuple[int, ...] = (int(ReportKind.FILL),),
+    ) -> FakeFill:  # fmt: skip
+        """Executes, books it in the venue's own books, tells: whole, and before that perhaps early without the fee."""
         instrument = INSTRUMENTS[order.instrument_index]
         top = self.room.tops[order.instrument_index]
         ticks = price_ticks or (top.ask_ticks if order.side > 0 else top.bid_ticks)
         self._trade_id += 1
         notional_e8 = instrument.notional_e8(ticks, lots)
-        fee_e8 = notional_e8 * instrument.taker_fee_e8 // E8
-        asset, realised_e8 = "USDT", 0
+        fee_e8 = 0 if is_free else notional_e8 * instrument.taker_fee_e8 // E8
+        asset, realised_e8 = "" if is_free else "USDT", 0  # "N: will not push if no commission"
         if instrument.is_perpetual:
             realised_e8 = self._futures(order.instrument_index, order.side * lots, ticks)
             self._move(order.venue, "USDT", realised_e8 - fee_e8)
@@ -347,7 +350,8 @@ class FakeVenue:
         order.status = int(OrderStatus.FILLED if order.filled_lots >= order.quantity_lots else OrderStatus.PARTIALLY_FILLED)
         fill = FakeFill(self._trade_id, order, ticks, lots, fee_e8, asset, realised_e8)
         self.fills.append(fill)
-        self._tell_fill(fill)
+        for kind in told:
+            self._tell_fill(fill, kind=kind)
         return fill
 
     def _futures(self, index: int, delta: int, ticks: int) -> int:
@@ -392,9 +396,9 @@ class FakeVenue:
 
     # ---- reports
 
-    def _tell_fill(self, fill: FakeFill, request_id: int = 0) -> None:
+    def _tell_fill(self, fill: FakeFill, request_id: int = 0, kind: int = int(ReportKind.FILL)) -> None:
         order = fill.order
-        report = self._begin(ReportKind.FILL, order, request_id=request_id)
+        report = self._begin(kind, order, request_id=request_id)
         if report is None:
             return
         if request_id:  # The venue's fill list carries its own order number only.
@@ -406,9 +410,10 @@ class FakeVenue:
         report.trade_id = fill.trade_id
         report.price_ticks = fill.price_ticks
         report.quantity_lots = fill.quantity_lots
-        report.fee_e8 = fill.fee_e8
-        put_text(report.asset, fill.asset)
-        report.amount_e8 = fill.realised_e8
+        if kind == ReportKind.FILL:
+            report.fee_e8 = fill.fee_e8
+            put_text(report.asset, fill.asset)
+            report.amount_e8 = fill.realised_e8
         self.room.reports_out.commit(0)
 
     def tell_again(self, fill: FakeFill) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prepost_room import (
+    ETH_PERP,
     INSTRUMENTS,
     PERP,
     SPOT,
@@ -20,7 +21,7 @@ from prepost_room import (
     test_parameters,
 )
 
-from reactor.domain.messages import FLAG_HEDGE, ControlKind
+from reactor.domain.messages import FLAG_HEDGE, ControlKind, ReportKind
 from reactor.journal.history import read_history
 from reactor.journal.memory import History, RememberedFill
 from reactor.journal.rows import RowMaker
@@ -265,3 +266,55 @@ def test_a_fee_that_was_due_at_the_death_is_still_booked_after_it(room: Room):
     whole = replace(early, trade_id=78, fee_e8=5, asset="USDT")
     _book(room.desk, whole)
     assert room.desk.fills.is_booked(PERP, 78, -1)
+
+
+EARLY, WHOLE = int(ReportKind.ACK_LITE), int(ReportKind.FILL)
+QUOTED = test_parameters(
+    risk={
+        "capital_usdt_max": 1e6, "order_notional_usdt_max": 1e6, "exposure_ratio_max": 1e3, "exposure_ratio_warning": 1e3,
+        "margin_ratio_min": 0.0, "position_clips_max": 100_000,
+    },
+)  # fmt: skip
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    fills=st.lists(
+        st.tuples(
+            st.sampled_from((1, -1)),
+            st.integers(1, 29),
+            st.integers(34_001, 36_007),
+            st.booleans(),
+            st.sampled_from(((WHOLE,), (EARLY, WHOLE), (EARLY,), (EARLY, WHOLE, WHOLE))),
+        ),
+        min_size=20,
+        max_size=40,
+    )
+)
+def test_many_small_maker_fills_leave_the_wallet_of_the_venue_live_and_remembered(
+    tmp_path_factory, fills: list[tuple[int, int, int, bool, tuple[int, ...]]]
+):
+    # A market maker's session ended some 1e-8 USDT off: a fill that is told early was journaled with the profit that we
+    # reckon, and kept it when the venue's own, rounded in its own way, came with the fee.
+    room = Room(QUOTED)
+    room.start_trading()
+    room.venue.script = [rests]
+    room.order(1, 5_000, 35_000, index=ETH_PERP)
+    room.order(-1, 5_000, 35_020, index=ETH_PERP)
+    room.turn(3)
+    buy, sell = room.venue.places
+    late = []
+    for side, lots, ticks, is_free, told in fills:
+        fill = room.venue.fill(buy if side > 0 else sell, lots, ticks, is_free, told)
+        if told == (EARLY,):
+            late.append(fill)
+        room.turn()
+    for fill in late:
+        room.venue.tell_again(fill)
+    room.turn()
+    room.check_books()
+    journal = Journal(tmp_path_factory.mktemp("fills") / "journal.sqlite")
+    journal.write(room)
+    history = journal.remember(room.desk.epoch + 1, room.clock.realtime_ns())
+    lives_check(Room(QUOTED, history, room.venue, room.clock))  # It has not asked the venue anything yet.
+    assert sum(fill.realised_e8 or 0 for fill in history.fills) == sum(fill.realised_e8 for fill in room.venue.fills)
