@@ -425,6 +425,7 @@ def register(command: Callable[..., None], name: str | None = None) -> None:
 
 def _add_tools() -> None:
     """The commands of the rooms around the house."""
+    from reactor.backtest import commands as backtest
     from reactor.data import commands as data
     from reactor.data import recording_commands as recording
     from reactor.monitor import commands as monitor
@@ -438,6 +439,7 @@ def _add_tools() -> None:
     register(recording.collect)
     register(monitor.history)
     register(sim.world)
+    register(backtest.backtest)
     register(bench)
     register(profile)
 
