@@ -157,11 +157,12 @@ def _check_writable(path: Path) -> None:
 
 def _check_simulated(settings: Any) -> None:
     """The simulated exchange's own settings: it knows them, the config does not."""
+    from reactor.config.assemble import symbols_by_venue
     from reactor.sim.__main__ import read_settings
     from reactor.supervisor.exchange_process import sim_settings
 
     simulated = settings.exchanges.binance.simulated
-    read_settings(sim_settings(simulated))
+    read_settings(sim_settings(simulated, symbols_by_venue(settings)))
     if simulated.source == "replay":
         from reactor.sim.replay import Replay
 
@@ -290,6 +291,10 @@ def sim(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     replay: Replay = None,
     more: Annotated[list[Path] | None, typer.Argument(metavar="[PATH]...", help="More captures, after --replay.")] = None,
+    live: Annotated[
+        str, typer.Option(help="Follow a live market: binance, or http://host:port of another simulated exchange.")
+    ] = "",
+    symbols: Annotated[str, typer.Option(help="Of the generated or the followed market, with commas between them.")] = "",
     speed: Annotated[float, typer.Option(help="Of the market, not of the clock.")] = 1.0,
     seed: Annotated[int, typer.Option(help="Of the generated market.")] = 1,
     duration: Annotated[float, typer.Option(help="Seconds; 0: until told to stop.")] = 0.0,
@@ -320,6 +325,12 @@ def sim(
             raise ConfigError(f"--replay {path}: there is no such file or directory")
     if paths:
         wanted["replay"] = [str(path) for path in paths]
+    names = [name.strip().upper() for name in symbols.split(",") if name.strip()]
+    if live:
+        names = names or ["BTCUSDT"]
+        wanted["live"] = {"spot": names, "usdm": names, "base_url": "" if live == "binance" else live}
+    elif names:
+        wanted["generator"]["symbols"] = names
     if keys is not None:
         wanted["keys_file"] = str(keys)
     if no_limits:

@@ -332,6 +332,9 @@ def _feed(bench: Bench) -> Role:
     from shm.topic import TopicPublisher
 
     plan, wires, role = bench.plan, bench.wires, bench.role
+    topic = TopicPublisher(wires.memory, TOPIC_NAME, role.index) if plan.has_topic else None
+    if topic is not None:
+        wires.links.append(topic)  # Who is refreshed notices that somebody listens.
     ports = FeedPorts(
         instruments=bench.instruments,
         endpoints={each.venue: each for each in plan.endpoints},
@@ -344,7 +347,7 @@ def _feed(bench: Bench) -> Role:
         positions=wires.rows_reader("positions"),
         control=bench.control(),
         responses=wires.consumer(f"responses.{role.name}") if role.strategies else None,
-        topic=TopicPublisher(wires.memory, TOPIC_NAME, role.index) if plan.has_topic else None,
+        topic=topic,
         reload=bench.reload(),
         source_index=role.index,
     )

@@ -11,6 +11,7 @@ from reactor.config.load import load, profile_text
 WORDS = {
     "generated": "runs as it is: crypto-trade run --config deploy/config/generated.yaml",
     "replay": "runs with captures: crypto-trade run --config deploy/config/replay.yaml --replay PATH …",
+    "paper": "needs the network, no keys: the real market, orders on the simulated exchange",
     "demo": "needs keys of the demo site",
     "testnet": "needs keys of the testnet",
     "live": "real money: needs --live and keys",

@@ -243,11 +243,8 @@ def contradictions(config: Config) -> list[str]:
     simulated = binance.simulated
     if simulated.source not in ("generator", "replay", "live"):
         problems.append(f"exchanges.binance.simulated.source: {simulated.source!r}; use generator, replay or live")
-    if simulated.source == "live" and binance.environment == "simulated" and not simulated.base_url:
-        problems.append(
-            "exchanges.binance.simulated.source: the simulated exchange cannot follow a venue's live streams yet; "
-            "use generator or replay (or the profiles demo and testnet)"
-        )
+    if simulated.source == "live" and simulated.speed != 1.0:
+        problems.append("exchanges.binance.simulated.speed: a live market has its own speed; leave it at 1")
     if simulated.source == "replay" and not simulated.replay_paths and binance.environment == "simulated":
         problems.append("exchanges.binance.simulated.replay_paths: empty; name capture files (or run with --replay PATH)")
     if not simulated.speed > 0:

@@ -49,9 +49,10 @@ class SimulatedParameters:
     """The exchange that the supervisor starts beside the house, when the environment is `simulated`."""
 
     base_url: str = ""  # http://host:port of a `crypto-trade sim` that runs already (its spot port): none is started then
-    source: str = "generator"  # generator, replay, live (the venues' public streams)
+    source: str = "generator"  # generator, replay, live (a venue's public streams: paper trading)
     port: int = 0  # spot here, USD-M on the next one; 0: any free pair
     replay_paths: tuple[str, ...] = ()  # capture files or directories
+    live_url: str = ""  # of source live: http://host:port of another simulated exchange; empty: the venue's own addresses
     speed: float = 1.0  # of the market, not of the clock
     seed: int = 1
     spot_balances: dict[str, str] = field(default_factory=lambda: {"USDT": "100000", "BTC": "1", "ETH": "20"})

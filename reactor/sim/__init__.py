@@ -1,6 +1,6 @@
-"""The simulated exchange: Binance spot and USD-M of our own, protocol-true, on a generated or a recorded market.
+"""The simulated exchange: Binance spot and USD-M of our own, protocol-true, on a generated, a recorded or a live market.
 
-    generator | replay ──updates──▶ venue (spot, usdm) ──events──▶ faces ──frames──▶ sockets (server, world)
+    generator | replay | live ──updates──▶ venue (spot, usdm) ──events──▶ faces ──frames──▶ sockets (server, world)
        strangers' levels             market: displayed book, ids,     JSON, signatures,
        and trades                    streams; matching: our orders,   limits, streams
                                      honest queue; accounts, margin       │
@@ -16,12 +16,15 @@ Inside out, each file knows only those above it:
     venue_market what anybody may ask                       venue       what the orders of both products share
     spot  usdm   the two venues                             usdm_wallet positions, funding, liquidation
     generator    a market made of dice                      replay      captures as a market
+    frames       a venue's public frames as a market        live        a venue's live streams as a market
     exchange     both venues on one clock                   faults      one seed's plan of misbehaviour
     faces/       wire formats of both venues                server      sockets and real time
+    live_streams  the sockets behind a followed market
 
 Owns: the truth about every account and order at the simulated venue.
 Reads: captures, if told to. Writes: nothing on disk.
-Invariants: integers only, no unit is lost (tests/sim checks it); no file but server.py and sockets.py knows sockets or the time
-of day; the same seed and the same calls give the same exchange; update ids, trade ids and order ids only grow.
+Invariants: integers only, no unit is lost (tests/sim checks it); no file but server.py, sockets.py and live_streams.py
+knows sockets or the time of day; the same seed and the same calls give the same exchange; update ids, trade ids and order ids
+only grow.
 When it dies: its clients reconnect to a new exchange that has forgotten everything, as nobody should rely on it.
 """

@@ -9,9 +9,7 @@
   exchange clocks may disagree by seconds (1.27 s in the captures we know), so the constant for `E`/`T` is the local one minus
   the largest lead of the exchange's clock in the first lines: nothing claims to be from the future. `speed` divides distances.
 - Ids are the simulated venue's own and continuous: our orders trade in this market, so the recorded ids would not stay true.
-- The book needs no snapshot: best prices come from bookTicker at once, levels as the diffs name them. A recorded REST snapshot
-  replaces what lies in its range, and the diffs that are newer than it are applied again.
-- bookTicker runs ahead of the 100 ms diffs; a diff older than the last bookTicker may not put back what that has removed.
+- The book needs no snapshot: best prices come from bookTicker at once, levels as the diffs name them (frames.py).
 - The end: when the first of the recorded venues has no more lines (a pair with one dead leg is no market), the replay says so
   and starts over, ids running on; with `loops=False` it holds the last book. Where all files are silent for more than ten
   seconds, the silence is skipped.
@@ -23,44 +21,25 @@ import math
 import zlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
-
-import orjson
+from typing import Final
 
 from reactor.domain.errors import DataError
 from reactor.domain.units import E8
-from reactor.sim.events import Levels, Notices
+from reactor.sim.events import Notices
+from reactor.sim.frames import Frame, SymbolStream, decode
 from reactor.sim.symbols import SPOT_SYMBOLS, USDM_SYMBOLS, Product, SymbolRules
-from reactor.sim.updates import NEVER_NS, BookUpdate, MarketUpdate, TopUpdate, TradeUpdate
+from reactor.sim.updates import NEVER_NS, MarketUpdate
 
 MS: Final = 1_000_000
 GZIP_MAGIC: Final = b"\x1f\x8b"
 LOOK_AHEAD_LINES: Final = 4_000  # Read once before the start: symbols, ticks, and how far the exchange's clock leads.
 HOLE_NS_MAX: Final = 10_000 * MS  # Longer silence in all files is jumped.
 STEP_BACK_NS_MAX: Final = 1_000 * MS  # Local stamps are monotone; an older one is the tail of an earlier session in the file.
-RECENT_DIFFS_MAX: Final = 200  # Diffs kept for a snapshot that comes after newer ones.
-MICROSECONDS_MIN: Final = 10**14  # As milliseconds this would be the year 5138.
 NOTICES_PER_FILE_MAX: Final = 5
 QUOTE_ASSETS: Final = ("USDT", "USDC", "FDUSD", "BUSD", "TUSD", "BTC", "ETH", "BNB", "EUR", "TRY")
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """One decoded line: what it says, in the venue's own units (prices and quantities in 1e-8)."""
-
-    local_ns: int
-    product: Product
-    symbol: str  # "": a REST snapshot that does not say; the file's own symbol is meant.
-    kind: str  # "book", "top", "trade", "aggregate", "snapshot"
-    event_ms: int  # 0: not said
-    transaction_ms: int
-    last_id: int
-    bids: tuple[tuple[int, int], ...] = ()  # (price e8, quantity e8); a trade has one row here
-    asks: tuple[tuple[int, int], ...] = ()
-    buyer_is_maker: bool = False
 
 
 def capture_files(paths: Iterable[Path]) -> list[Path]:
@@ -98,78 +77,6 @@ def read_lines(path: Path, notices: Notices) -> Iterator[tuple[int, bytes]]:
                 yield number, line
     except (OSError, EOFError, zlib.error) as error:
         notices.warn(f"{path}:{number + 1}: the file is damaged from here on ({error}); playing what came before")
-
-
-def decode(raw: bytes) -> Frame | str:
-    """One `<ns> <json>` line, or what kind of foreign thing it is.
-
-    Raises:
-        ValueError: garbage (also from the JSON parser and from missing fields, as KeyError or TypeError).
-    """
-    stamp, _, payload = raw.partition(b" ")
-    local_ns = int(stamp)
-    frame = orjson.loads(payload)
-    if not isinstance(frame, dict):
-        return "frames that are no JSON object"
-    data, stream = frame.get("data"), frame.get("stream")
-    if isinstance(stream, str) and isinstance(data, dict):
-        return _decode_object(local_ns, data, stream.partition("@")[0].upper())
-    return _decode_object(local_ns, frame, "")
-
-
-def _decode_object(local_ns: int, frame: dict[str, Any], stream_symbol: str) -> Frame | str:
-    if "channel" in frame:
-        return "Hyperliquid frames"
-    if "topic" in frame:
-        return "Bybit frames"
-    if "arg" in frame:
-        return "OKX frames"
-    symbol = str(frame.get("s", "")) or stream_symbol
-    if "_" in symbol or "_" in str(frame.get("symbol", "")):
-        return "Binance COIN-M or delivery frames"
-    event = frame.get("e")
-    event_ms = _ms(int(frame.get("E", 0)))
-    transaction_ms = _ms(int(frame.get("T", 0))) or event_ms
-    if event == "depthUpdate":
-        product: Product = "usdm" if "pu" in frame else "spot"
-        bids, asks = _levels(frame["b"]), _levels(frame["a"])
-        return Frame(local_ns, product, symbol, "book", event_ms, transaction_ms, int(frame["u"]), bids, asks)
-    if event == "bookTicker" or (event is None and "B" in frame and "A" in frame and "u" in frame):
-        product = "usdm" if event else "spot"
-        bids = ((_e8(frame["b"]), _e8(frame["B"])),)
-        asks = ((_e8(frame["a"]), _e8(frame["A"])),)
-        return Frame(local_ns, product, symbol, "top", event_ms, transaction_ms, int(frame["u"]), bids, asks)
-    if event in ("trade", "aggTrade"):
-        if frame.get("X", "MARKET") != "MARKET":
-            return "trades off the book (insurance fund, ADL)"
-        row = (_e8(frame["p"]), _e8(frame["q"]))
-        if row[0] <= 0 or row[1] <= 0:
-            return "trades without price or quantity"
-        product = "spot" if "M" in frame else "usdm"
-        is_maker = bool(frame["m"])
-        kind = "trade" if event == "trade" else "aggregate"
-        trade_id = int(frame["t" if event == "trade" else "a"])
-        return Frame(local_ns, product, symbol, kind, event_ms, transaction_ms, trade_id, (row,), (), is_maker)
-    if "lastUpdateId" in frame and "bids" in frame:
-        product = "usdm" if "E" in frame else "spot"
-        bids, asks = _levels(frame["bids"]), _levels(frame["asks"])
-        return Frame(local_ns, product, symbol, "snapshot", event_ms, transaction_ms, int(frame["lastUpdateId"]), bids, asks)
-    return f"{event!r} events" if isinstance(event, str) else "frames of an unknown kind"
-
-
-def _ms(stamp: int) -> int:
-    """Milliseconds, also of a stream that was opened with timeUnit=MICROSECOND."""
-    return stamp // 1000 if stamp > MICROSECONDS_MIN else stamp
-
-
-def _levels(rows: Sequence[Sequence[str]]) -> tuple[tuple[int, int], ...]:
-    return tuple((_e8(row[0]), _e8(row[1])) for row in rows)
-
-
-def _e8(text: str) -> int:
-    """A wire decimal in 1e-8, cut there. Four times as fast as Decimal, and frames are hundreds a second."""
-    whole, _, fraction = text.partition(".")
-    return int(whole) * E8 + int(fraction[:8].ljust(8, "0")) if fraction else int(whole) * E8
 
 
 class _Rate:
@@ -228,86 +135,6 @@ def read_frames(path: Path, notices: Notices, lines_max: int | None = None) -> I
     rate.close()
 
 
-class _Stream:
-    """One symbol of one venue while it is played: units, last bookTicker, recent diffs."""
-
-    def __init__(self, rules: SymbolRules) -> None:
-        self.rules = rules
-        self._top: Frame | None = None
-        self._has_trades = False
-        self._ends_old_book = False
-        self._recent: deque[Frame] = deque(maxlen=RECENT_DIFFS_MAX)
-
-    def start_over(self) -> None:
-        """A new round: ids start over in the recording, and its first best prices end the old book."""
-        self._top = None
-        self._recent.clear()
-        self._ends_old_book = True
-
-    def updates(self, frame: Frame, transaction_ns: int, event_ns: int) -> list[MarketUpdate]:
-        """What this frame means for the venue."""
-        rules = self.rules
-        tick, lot = rules.tick_e8, rules.lot_e8
-        times = (transaction_ns, event_ns)
-        if frame.kind == "trade" or (frame.kind == "aggregate" and not self._has_trades):
-            self._has_trades = self._has_trades or frame.kind == "trade"
-            price, quantity = frame.bids[0]
-            lots = quantity // lot
-            if not lots:
-                return []
-            return [TradeUpdate(rules.product, rules.symbol, price // tick, lots, frame.buyer_is_maker, *times)]
-        if frame.kind == "aggregate":
-            return []  # The same trades again, fewer.
-        if frame.kind == "top":
-            self._top = frame
-            top = self._top_update(frame, *times)
-            if not self._ends_old_book:
-                return [top]
-            self._ends_old_book = False
-            bids, asks = [(top.bid_ticks, top.bid_lots)], [(top.ask_ticks, top.ask_lots)]
-            return [BookUpdate(rules.product, rules.symbol, bids, asks, *times, is_reset=True), top]
-        if frame.kind == "book":
-            self._recent.append(frame)
-            return [self._book_update(frame, *times)]
-        rows: list[MarketUpdate] = [
-            BookUpdate(rules.product, rules.symbol, self._ticks(frame.bids), self._ticks(frame.asks), *times, is_snapshot=True)
-        ]
-        rows.extend(self._book_update(diff, *times) for diff in self._recent if diff.last_id > frame.last_id)
-        if self._top is not None and self._top.last_id > frame.last_id:
-            # Said again with other sizes first, so that the venue does not take it for old news.
-            top = self._top_update(self._top, *times)
-            rows.append(replace(top, bid_lots=top.bid_lots + 1, ask_lots=top.ask_lots + 1))
-            rows.append(top)
-        return rows
-
-    def _top_update(self, frame: Frame, transaction_ns: int, event_ns: int) -> TopUpdate:
-        rules = self.rules
-        (bid, bid_quantity), (ask, ask_quantity) = frame.bids[0], frame.asks[0]
-        return TopUpdate(
-            rules.product,
-            rules.symbol,
-            bid // rules.tick_e8,
-            bid_quantity // rules.lot_e8,
-            ask // rules.tick_e8,
-            ask_quantity // rules.lot_e8,
-            transaction_ns,
-            event_ns,
-        )
-
-    def _book_update(self, frame: Frame, transaction_ns: int, event_ns: int) -> BookUpdate:
-        rules, top = self.rules, self._top
-        bids, asks = self._ticks(frame.bids), self._ticks(frame.asks)
-        if top is not None and top.last_id > frame.last_id:
-            best_bid, best_ask = top.bids[0][0] // rules.tick_e8, top.asks[0][0] // rules.tick_e8
-            bids = [row for row in bids if row[0] < best_bid]
-            asks = [row for row in asks if row[0] > best_ask]
-        return BookUpdate(rules.product, rules.symbol, bids, asks, transaction_ns, event_ns)
-
-    def _ticks(self, rows: Iterable[tuple[int, int]]) -> Levels:
-        tick, lot = self.rules.tick_e8, self.rules.lot_e8
-        return [(price // tick, quantity // lot) for price, quantity in rows]
-
-
 class Replay:
     """A MarketSource over captures.
 
@@ -333,7 +160,7 @@ class Replay:
                 self.notices.warn(text)
         if not ahead:
             raise DataError(", ".join(map(str, paths)), "nothing here can be played: no Binance spot or USD-M frames")
-        self._streams = {key: _Stream(rules) for key, rules in _rules_of(ahead).items()}
+        self._streams = {key: SymbolStream(rules) for key, rules in _rules_of(ahead).items()}
         self._lead_ns = max((frame.event_ms * MS - frame.local_ns for frame in ahead if frame.event_ms), default=0)
         self._frames: Iterator[Frame] = iter(())
         self._round = 0

@@ -40,6 +40,8 @@ from reactor.sim.faces.usdm import UsdmFace
 from reactor.sim.faults import FaultParameters, FaultPlan
 from reactor.sim.funding import FundingParameters
 from reactor.sim.generator import Generator, GeneratorParameters
+from reactor.sim.live import LiveParameters
+from reactor.sim.live_streams import LiveStreams
 from reactor.sim.replay import Replay
 from reactor.sim.sockets import Sender, SharedFrame
 from reactor.sim.updates import MarketSource
@@ -65,6 +67,7 @@ class SimParameters:
     host: str = "127.0.0.1"
     port: int = PORT_DEFAULT  # 0: any free pair; the server tells which
     replay: tuple[Path, ...] = ()  # captures; none: the generator
+    live: LiveParameters | None = None  # a venue's live public streams instead
     generator: GeneratorParameters = field(default_factory=GeneratorParameters)  # its seed, symbols, density …
     speed: float = 1.0  # of the market only
     spot: VenueParameters = field(default_factory=VenueParameters)
@@ -84,6 +87,8 @@ class SimParameters:
         Raises:
             DataError: a capture is missing or not what it claims to be.
         """
+        if self.replay and self.live is not None:
+            raise ConfigError("replay and live: a market has one source")
         if self.replay:
             return Replay(self.replay, speed=self.speed)
         return Generator(replace(self.generator, speed=self.speed))
@@ -165,13 +170,15 @@ def _bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def open_exchange(parameters: SimParameters, now_ns: int) -> tuple[SimulatedExchange, FaceParameters]:
-    """The exchange with its accounts, and the faces' parameters with everybody's keys.
+def open_exchange(
+    parameters: SimParameters, now_ns: int, source: MarketSource | None = None
+) -> tuple[SimulatedExchange, FaceParameters]:
+    """The exchange with its accounts, and the faces' parameters with everybody's keys. `source`: in place of the parameters'.
 
     Raises:
         ConfigError, DataError: a key, an account name or a capture is wrong.
     """
-    exchange = SimulatedExchange(parameters.source(), now_ns, parameters.spot, parameters.usdm, parameters.funding)
+    exchange = SimulatedExchange(source or parameters.source(), now_ns, parameters.spot, parameters.usdm, parameters.funding)
     numbers: dict[str, int] = {}
     keys: list[ApiKey] = []
     for account in parameters.accounts:
@@ -197,7 +204,7 @@ def open_exchange(parameters: SimParameters, now_ns: int) -> tuple[SimulatedExch
 class SimServer:
     """Both venues on their ports. Everything runs on the loop that `start` was called on."""
 
-    def __init__(self, parameters: SimParameters, log: Log) -> None:
+    def __init__(self, parameters: SimParameters, log: Log, source: MarketSource | None = None) -> None:
         unknown = parameters.face.lifted_limits - LIMIT_NAMES
         if unknown:
             raise ConfigError(
@@ -208,7 +215,7 @@ class SimServer:
         self._log = log
         self._plan = FaultPlan(parameters.faults) if parameters.faults is not None else None
         self._last_ns = 0
-        self.exchange, face = open_exchange(parameters, self.now_ns())
+        self.exchange, face = open_exchange(parameters, self.now_ns(), source)
         self.spot = SpotFace(self.exchange.spot, face, self._plan)
         self.usdm = UsdmFace(self.exchange.usdm, face, self._plan)
         self._shared = SharedFrame()
@@ -425,7 +432,9 @@ class _Keeper:
 async def _serve(
     parameters: SimParameters, log: Log, on_ready: Callable[[SimServer], None] | None, ready_fd: int | None
 ) -> SimCounters:
-    server = SimServer(parameters, log)
+    streams = LiveStreams(parameters.live, log) if parameters.live is not None else None
+    source = await streams.open() if streams is not None else None
+    server = SimServer(parameters, log, source)
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -441,6 +450,8 @@ async def _serve(
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(stopped.wait(), timeout_s)
     await server.stop()
+    if streams is not None:
+        await streams.close()
     return server.counters
 
 
@@ -458,6 +469,7 @@ def run_server(
     Raises:
         ConfigError: a port is in use, a key or a name is wrong. One sentence each, for the user.
         DataError: a capture is damaged.
+        ConfigError: the venue whose market is followed cannot be reached.
     """
     log = log if log is not None else StreamLog(SystemClock(), "sim")
     return uvloop.run(_serve(parameters, log, on_ready, ready_fd))

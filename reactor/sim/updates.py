@@ -51,7 +51,22 @@ class TradeUpdate:
     event_ns: int
 
 
-MarketUpdate = BookUpdate | TopUpdate | TradeUpdate
+@dataclass(frozen=True, slots=True)
+class MarkUpdate:
+    """What a real venue says of a perpetual once a second: replaces the funding model. Prices and the rate in 1e-8."""
+
+    product: Product
+    symbol: str
+    mark_e8: int
+    index_e8: int
+    settle_e8: int
+    rate_e8: int
+    next_funding_ns: int
+    transaction_ns: int
+    event_ns: int
+
+
+MarketUpdate = BookUpdate | TopUpdate | TradeUpdate | MarkUpdate
 NEVER_NS = 1 << 62
 
 

@@ -38,6 +38,7 @@ from reactor.sim.margin import (
 )
 from reactor.sim.market import MS
 from reactor.sim.symbols import Product, SymbolRules
+from reactor.sim.updates import MarketUpdate, MarkUpdate
 from reactor.sim.venue import (
     FILLS_MAX,
     USDM_PARAMETERS,
@@ -312,6 +313,14 @@ class UsdmWallets(VenueCore):
 
     def _mark_e8(self, symbol: str) -> int:
         return self._funding[symbol].mark_e8 or self._markets[symbol].mid_e8()
+
+    def on_market(self, update: MarketUpdate, now_ns: int) -> None:
+        """The source speaks; of a real venue's source, marks and funding too."""
+        if isinstance(update, MarkUpdate):
+            self._funding[update.symbol].follow(update, now_ns)
+            self._next_funding_ns = min(model.next_funding_ns for model in self._funding.values())
+        else:
+            super().on_market(update, now_ns)
 
     # time
 

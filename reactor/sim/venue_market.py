@@ -133,7 +133,7 @@ class VenueMarket:
             )
         elif isinstance(update, TopUpdate):
             self._apply_top(market, update)
-        else:
+        elif isinstance(update, BookUpdate):
             self._apply_book(market, update)
         if matching.has_orders():
             matching.on_levels(now_ns)

@@ -11,7 +11,7 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,14 +40,16 @@ class ExchangeProcess:
         self._log_fd = -1
         self._rest = b""
 
-    async def start(self, parameters: SimulatedParameters, environment: Mapping[str, str]) -> int:
+    async def start(
+        self, parameters: SimulatedParameters, environment: Mapping[str, str], symbols: Mapping[str, Sequence[str]]
+    ) -> int:
         """Starts it and waits until it listens. Returns its spot port; USD-M listens on the next one.
 
         Raises:
             ConfigError: it did not get that far; the sentence is its own.
         """
         path = self._directory / "sim.json"
-        path.write_text(json.dumps(sim_settings(parameters)))
+        path.write_text(json.dumps(sim_settings(parameters, symbols)))
         ready_fd, ready_end = os.pipe()
         self._log_fd, log_end = os.pipe()
         self._processes.spawn(
@@ -107,8 +109,8 @@ class ExchangeProcess:
             self._log_fd = -1
 
 
-def sim_settings(parameters: SimulatedParameters) -> dict[str, Any]:
-    """What the child `python -m reactor.sim` reads."""
+def sim_settings(parameters: SimulatedParameters, symbols: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """What the child `python -m reactor.sim` reads. `symbols`, by venue, are what a live market is followed for."""
     settings: dict[str, Any] = {
         "port": parameters.port,
         "speed": parameters.speed,
@@ -124,6 +126,9 @@ def sim_settings(parameters: SimulatedParameters) -> dict[str, Any]:
             {"name": "second", "api_key": "test-key-2", "hmac_secret": "test-secret-2"},
         ],
     }
+    if parameters.source == "live":
+        spot, usdm = (list(symbols.get(venue, ())) for venue in ("binance_spot", "binance_usdm"))
+        settings["live"] = {"spot": spot, "usdm": usdm, "base_url": parameters.live_url}
     if parameters.source == "replay":
         settings["replay"] = list(parameters.replay_paths)
     if parameters.faults:

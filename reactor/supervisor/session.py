@@ -198,7 +198,7 @@ class Session:
         base_url = binance.simulated.base_url
         if has_sim:
             self._exchange = ExchangeProcess(self._processes, self._instance.directory, self._file)
-            spot_port = await self._exchange.start(binance.simulated, self._child_environment())
+            spot_port = await self._exchange.start(binance.simulated, self._child_environment(), symbols_by_venue(self.config))
             self._note_pids()
             source = binance.simulated.source
             self._log.info("simulated exchange listens", spot_port=spot_port, usdm_port=spot_port + 1, source=source)

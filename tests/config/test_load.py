@@ -15,7 +15,7 @@ def problems_of(**arguments) -> list[str]:
     return caught.value.problems
 
 
-@pytest.mark.parametrize("profile", [name for name in PROFILES if name not in ("replay", "paper")])
+@pytest.mark.parametrize("profile", [name for name in PROFILES if name != "replay"])
 def test_a_shipped_profile_is_valid(profile: str):
     assert load(profile).profile == profile
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import aiohttp
@@ -103,16 +103,28 @@ class Exchange:
 class House:
     """One `crypto-trade run` with its children."""
 
-    def __init__(self, directory: Path, exchange: Exchange, name: str, prefix: str, extra: str = "", key: str = "") -> None:
+    def __init__(
+        self,
+        directory: Path,
+        exchange: Exchange,
+        name: str,
+        prefix: str,
+        extra: str = "",
+        key: str = "",
+        config: str = "",
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """`extra`: lines of the section system; `config`: a whole config instead of the lively one."""
         self.directory = directory
         self.exchange = exchange
         self.name = f"{name}-{os.getpid()}"  # Shared memory is the host's: another test run may have a house of this name.
         self.prefix = prefix
         self.config = directory / f"{self.name}.yaml"
-        self.config.write_text(LIVELY % (exchange.port, prefix, directory / "runs", extra))
+        self.config.write_text(config or LIVELY % (exchange.port, prefix, directory / "runs", extra))
         self.report_path = directory / f"{self.name}.json"
         self.environment = {**os.environ, "XDG_RUNTIME_DIR": str(directory)}
         self.environment["CRYPTO_TRADE__SYSTEM__PLACEMENT__LAYOUT"] = "processes"  # On any host: each role dies alone.
+        self.environment |= environment or {}
         if key:
             secret = key.replace("key", "secret")
             self.environment |= {"CRYPTO_TRADE_BINANCE_API_KEY": key, "CRYPTO_TRADE_BINANCE_SECRET": secret}
@@ -149,6 +161,11 @@ class House:
     def said(self, text: str, times: int = 1) -> bool:
         """The log has this sentence so many times."""
         return self.log().count(f'"text": "{text}"') >= times
+
+    def wait_for(self, condition: Callable[[], object], what: str) -> None:
+        """Waits for a condition while the house lives."""
+        wait_for(lambda: condition() or self.process.poll() is not None, what)
+        assert self.process.poll() is None, self.words()
 
     def wait_until_trading(self, times: int = 1, processes: int = 5) -> None:
         """Every role is ready and orders have gone out."""
@@ -211,8 +228,15 @@ def exchange(tmp_path: Path) -> Iterator[Exchange]:
 def make_house(tmp_path: Path, exchange: Exchange) -> Iterator[Callable[..., House]]:
     houses: list[House] = []
 
-    def make(name: str = "first", prefix: str = "ct", extra: str = "", key: str = "") -> House:
-        houses.append(House(tmp_path, exchange, name, prefix, extra, key))
+    def make(
+        name: str = "first",
+        prefix: str = "ct",
+        extra: str = "",
+        key: str = "",
+        config: str = "",
+        environment: Mapping[str, str] | None = None,
+    ) -> House:
+        houses.append(House(tmp_path, exchange, name, prefix, extra, key, config, environment))
         return houses[-1]
 
     yield make

@@ -2,6 +2,7 @@
 
 from reactor.sim.funding import RATE_CAP_E8, FundingModel, FundingParameters
 from reactor.sim.symbols import USDM_SYMBOLS
+from reactor.sim.updates import MarkUpdate
 
 S = 1_000_000_000
 NOW_NS = 1_700_000_000 * S
@@ -44,3 +45,39 @@ def test_funding_times_are_aligned_to_the_interval() -> None:
     assert model.charge(due_ns + 5) == model.last_rate_e8
     assert model.next_funding_ns == due_ns + 30 * S
     assert [row.funding_ns for row in model.history] == [due_ns]
+
+
+def told(rate_e8: int, next_funding_ns: int) -> MarkUpdate:
+    return MarkUpdate("usdm", "BTCUSDT", 60_010 * S, 60_000 * S, 60_001 * S, rate_e8, next_funding_ns, 0, 0)
+
+
+def test_a_followed_venue_tells_mark_rate_and_time_and_the_model_is_silent() -> None:
+    model = FundingModel(RULES, FundingParameters(), NOW_NS)
+    model.follow(told(-1_234, NOW_NS + 100 * S), NOW_NS)
+    model.observe(70_000 * S, 70_000 * S)
+    view = model.view(NOW_NS)
+    assert (view.mark_e8, view.index_e8, view.settle_e8) == (60_010 * S, 60_000 * S, 60_001 * S)
+    assert (view.funding_rate_e8, view.next_funding_ns) == (-1_234, NOW_NS + 100 * S)
+
+
+def test_a_followed_venue_that_moves_on_first_is_charged_once_with_its_old_rate() -> None:
+    model = FundingModel(RULES, FundingParameters(), NOW_NS)
+    due_ns = NOW_NS + 100 * S
+    model.follow(told(500, due_ns), NOW_NS)
+    model.follow(told(900, due_ns + 3_600 * S), due_ns - S)  # Our clock is a second behind the venue's.
+    assert model.next_funding_ns == due_ns - S, "due at once"
+    assert model.charge(due_ns - S) == 500
+    assert model.next_funding_ns == due_ns + 3_600 * S
+    assert model.view(due_ns).funding_rate_e8 == 900
+
+
+def test_a_followed_venue_that_moves_on_later_than_our_clock_is_charged_once_too() -> None:
+    model = FundingModel(RULES, FundingParameters(), NOW_NS)
+    due_ns = NOW_NS + 100 * S
+    model.follow(told(500, due_ns), NOW_NS)
+    assert model.charge(due_ns) == 500
+    model.follow(told(510, due_ns), due_ns + S // 2)
+    assert model.next_funding_ns > due_ns
+    model.follow(told(900, due_ns + 3_600 * S), due_ns + S)
+    assert model.next_funding_ns == due_ns + 3_600 * S
+    assert [row.rate_e8 for row in model.history] == [500]

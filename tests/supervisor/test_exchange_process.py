@@ -30,7 +30,7 @@ def test_a_truncated_capture_is_told_in_the_log_and_in_the_report(tmp_path: Path
     exchange = ExchangeProcess(processes, tmp_path, log)
     parameters = SimulatedParameters(source="replay", replay_paths=(str(capture),), speed=1000.0)
     try:
-        port = asyncio.run(exchange.start(parameters, os.environ))
+        port = asyncio.run(exchange.start(parameters, os.environ, {}))
         assert port > 0
         deadline = time.monotonic() + 30
         while not exchange.notices:
@@ -53,7 +53,7 @@ def test_an_exchange_that_cannot_start_says_why_in_one_sentence(tmp_path: Path):
     exchange = ExchangeProcess(Processes(tmp_path), tmp_path, log)
     parameters = SimulatedParameters(source="replay", replay_paths=(str(tmp_path / "nothing"),))
     with pytest.raises(ConfigError, match="nothing") as caught:
-        asyncio.run(exchange.start(parameters, os.environ))
+        asyncio.run(exchange.start(parameters, os.environ, {}))
     assert "Traceback" not in str(caught.value)
     exchange.close()
     log.close()
