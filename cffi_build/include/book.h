@@ -18,8 +18,9 @@ typedef struct book {
     int64_t  update_id;
 } book_t;
 
-/* Makes an empty book over two arrays of `capacity` levels each, which must outlive it. */
-void book_init(book_t *book, level_t *bids, level_t *asks, uint32_t capacity);
+/* Makes an empty book over arrays that must outlive it: `capacity` levels for each side; 2 · span zeroed quantities and 2 · span / 64
+ * zeroed words of marks for the ladders of both sides, or span 0 (levels.h). */
+void book_init(book_t *book, level_t *bids, level_t *asks, uint32_t capacity, int64_t *near, uint64_t *marks, uint32_t span);
 
 void book_clear(book_t *book);
 

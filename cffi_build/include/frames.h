@@ -76,6 +76,14 @@ typedef struct frame {
     uint32_t text_size;
 } frame_t;
 
+/* A tick or a lot, prepared so that "how many of them are in so many 10^-8?" needs no division: step = odd << shift. */
+typedef struct grid {
+    uint64_t inverse;              /* of odd, modulo 2^64: times it, a multiple of odd becomes the quotient */
+    uint64_t quotient_max;         /* … and anything else becomes more than this */
+    uint32_t shift;
+    uint32_t is_usable;            /* 0: the step is no whole number of 10^-8 */
+} grid_t;
+
 /* What must be known of a symbol to read its frames. */
 typedef struct symbol {
     char     name[24];             /* SYMBOL_SIZE: the venue's string, upper case */
@@ -86,6 +94,8 @@ typedef struct symbol {
     int64_t  tick_size;            /* in 10^-price_decimals, powers of ten taken out */
     int64_t  lot_size;
     int64_t  depth_id;             /* deltas up to this id have been seen; the owner of the book moves it */
+    grid_t   price_grid;
+    grid_t   quantity_grid;
 } symbol_t;
 
 /* Symbols of one venue by name: open addressing over `bucket_count` (a power of two) buckets. */

@@ -24,6 +24,8 @@ static symbol_t slots[SLOTS], intake_slots[SLOTS];
 static uint16_t buckets[BUCKETS], intake_buckets[BUCKETS];
 static symbols_t symbols;
 static level_t bids[LEVELS], asks[LEVELS], book_bids[LEVELS], book_asks[LEVELS];
+static int64_t near[2 * 512];
+static uint64_t marks[2 * 512 / 64];
 static state_t states[SLOTS];
 static uint16_t dirty[SLOTS];
 static session_t session;
@@ -61,7 +63,7 @@ static void prepare(void)
     intake.asks = asks;
     intake.level_capacity = LEVELS;
     intake.dirty = dirty;
-    book_init(&book, book_bids, book_asks, LEVELS);
+    book_init(&book, book_bids, book_asks, LEVELS, near, marks, 512);
 }
 
 static void check_levels(const level_t *levels, uint32_t count)
@@ -73,8 +75,38 @@ static void check_levels(const level_t *levels, uint32_t count)
 
 static void check_side(const levels_t *side)
 {
-    for (uint32_t index = 1; index < side->count; index++)
-        MUST((side->at[index].price_ticks - side->at[index - 1].price_ticks) * side->direction > 0);
+    static level_t all[LEVELS + 1];
+    uint32_t count = levels_copy(side, all, LEVELS + 1);
+    MUST(count <= LEVELS && count == levels_count(side));
+    for (uint32_t index = 0; index < count; index++) {
+        MUST(all[index].quantity_lots > 0);
+        MUST(levels_quantity(side, all[index].price_ticks) == all[index].quantity_lots);
+        if (index > 0)
+            MUST((all[index - 1].price_ticks - all[index].price_ticks) * side->direction > 0);
+    }
+    level_t best = levels_best(side);
+    MUST(best.quantity_lots == (count ? all[0].quantity_lots : 0) && best.price_ticks == (count ? all[0].price_ticks : 0));
+}
+
+/* A space in front keeps the quick way from being taken: the careful one must say the same. */
+static void check_both_ways(const char *payload, size_t size, const frame_t *quick)
+{
+    static level_t careful_bids[LEVELS], careful_asks[LEVELS];
+    frame_t careful;
+    char *spaced = malloc(size + 1);
+    spaced[0] = ' ';
+    memcpy(spaced + 1, payload, size);
+    frame_decode(spaced, size + 1, &symbols, -1, &careful, careful_bids, careful_asks, LEVELS);
+    free(spaced);
+    if (size == 0)
+        return;
+    if (careful.text_size || careful.text_offset)
+        careful.text_offset--;
+    MUST(memcmp(quick, &careful, sizeof careful) == 0);
+    if (careful.kind == FRAME_MALFORMED)
+        return;
+    MUST(memcmp(bids, careful_bids, careful.bid_count * sizeof(level_t)) == 0);
+    MUST(memcmp(asks, careful_asks, careful.ask_count * sizeof(level_t)) == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -94,6 +126,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     frame_decode(payload, size, &symbols, -1, &again, bids, asks, LEVELS);
     MUST(memcmp(&frame, &again, sizeof frame) == 0);
+    check_both_ways(payload, size, &frame);
     frame_decode(payload, size, &symbols, 1, &again, bids, asks, LEVELS);
 
     uint32_t bits = intake_take(&intake, &session, payload, size, 1);

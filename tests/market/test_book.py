@@ -49,6 +49,45 @@ def test_random_updates_leave_the_book_and_its_naive_twin_equal(seed):
         assert book.quantity_within(SELL, price) == sum(q for p, q in twin.sides[SELL].items() if p <= price)
 
 
+@pytest.mark.parametrize(("seed", "capacity"), [*((seed, 4096) for seed in range(10)), *((seed, 40) for seed in range(10, 16))])
+def test_far_levels_and_a_market_that_wanders_leave_the_book_and_its_naive_twin_equal(seed, capacity):
+    rng = random.Random(seed)
+    book, twin = Book(capacity=capacity), NaiveBook()
+    mid = 5_000_000
+    for update_id in range(1, 500):
+        mid += rng.choice([0, 0, 1, -3, rng.randint(-9_000, 9_000), rng.randint(-200_000, 200_000) if rng.random() < 0.05 else 0])
+        bids, asks = [], []
+        for side, levels, direction in ((BUY, bids, -1), (SELL, asks, 1)):
+            known = list(twin.sides[side])
+            for _ in range(rng.randint(0, 12)):
+                price = mid + direction * int(rng.choice([9, 300, 20_000, 400_000]) * rng.random())
+                if known and rng.random() < 0.5:
+                    price = rng.choice(known)
+                levels.append((price, rng.choice([0, 0, rng.randint(1, 50)])))
+            levels.sort(reverse=rng.random() < 0.5)
+        if rng.random() < 0.01:
+            bids, asks = ([(price, quantity) for price, quantity in dict(side).items() if quantity] for side in (bids, asks))
+            book.load_pairs(sorted(bids, reverse=True), sorted(asks), update_id)
+            twin = NaiveBook()
+        else:
+            book.apply_pairs(bids, asks, update_id)
+        twin.apply(bids, asks)
+        for side in (BUY, SELL):
+            if capacity < 1000:  # What was given up cannot come back: the twin forgets it too.
+                kept = dict(book.levels(side, 10_000))
+                assert len(kept) <= capacity
+                if len(twin.sides[side]) > capacity:
+                    assert min(kept) > 0
+                    assert list(kept) == [price for price in kept if price in twin.sides[side]]
+                twin.sides[side] = {price: quantity for price, quantity in twin.sides[side].items() if price in kept}
+            assert book.levels(side, 10_000) == twin.levels(side, 10_000)
+            assert book.count(side) == len(twin.sides[side])
+        if twin.sides[BUY]:
+            price = rng.choice(list(twin.sides[BUY]))
+            assert book.quantity(BUY, price) == twin.sides[BUY][price]
+            assert book.quantity_within(BUY, price) == sum(q for p, q in twin.sides[BUY].items() if p >= price)
+
+
 def test_an_empty_side_has_price_zero():
     book = Book(capacity=8)
     assert book.best_bid() == (0, 0)
