@@ -21,7 +21,9 @@ SOURCE = HERE / "src"
 ROOT = HERE.parent
 
 MEMORY_PARTS = ("ring", "pool", "seqlock", "wake", "clock", "histogram", "topic")
-ARITHMETIC_PARTS = ("messages", "levels", "book", "window", "scan", "frames", "intake", "events", "fuse", "audit", "factors")
+ARITHMETIC_PARTS = (
+    "messages", "levels", "book", "window", "scan", "frames", "intake", "events", "weave", "fuse", "audit", "factors", "sampling",
+)  # fmt: skip
 
 # -UNDEBUG: assertions stay on in production. No -march=native: a wheel may travel.
 COMPILE_ARGS = ["-O3", "-std=c11", "-UNDEBUG", "-Wall", "-Wextra", "-Wno-unused-function", "-fvisibility=hidden"]

@@ -1,61 +1,96 @@
 """Reading recorded text: gzip or plain, in blocks of whole lines, inflated beside the reader.
 
+    file ─▶ [thread: read and inflate] ─▶ a ring of BUFFERS buffers ─▶ blocks of whole lines
+                     ▲                                                      │
+                     └──────────────── the same buffers again ◀─────────────┘
+
 A capture is hftbacktest's collector format: one line `<receive ns> <json>` per message, gzip members one after the other.
+The buffers are few and used again, because memory that is touched for the first time costs more than inflating into it.
 """
 
-from collections.abc import Iterator
+import queue
+import threading
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any, Final
 
-from isal import igzip_threaded
+from isal import igzip
 
 from reactor.data.capture_file import gzip_pieces
 from reactor.domain.errors import DataError
 
-BLOCK_BYTES = 1 << 20  # Large enough that a call into C is nothing, small enough to stay in the second-level cache.
-LINE_BYTES_MAX = 64 << 20  # A longer line is damage, not data: no venue sends such a frame.
-DAMAGE_STEP_BYTES = 512  # Compressed bytes that damage may cost besides itself.
+BLOCK_BYTES: Final = 512 << 10  # Large enough that a hand-over is nothing, small enough to stay in the second-level cache.
+BUFFERS: Final = 4  # One is read, one is filled, two lie between so that neither side waits for the other's hiccups.
+HEADROOM_BYTES: Final = 64 << 10  # In front of a block: the line that the block before it left unfinished.
+PACKED_BYTES: Final = 128 << 10  # Compressed bytes read at once.
+SMALL_FILE_BYTES: Final = 64 << 10  # Below, a thread costs more than it gains.
+FIRST_LINE_BYTES: Final = 4 << 10
+LINE_BYTES_MAX: Final = 64 << 20  # A longer line is damage, not data: no venue sends such a frame.
+DAMAGE_STEP_BYTES: Final = 512  # Compressed bytes that damage may cost besides itself.
 _GZIP_MAGIC = b"\x1f\x8b"
+_reader: Any = igzip._IGzipReader  # What igzip.open wraps: it fills the caller's buffer without the interpreter's lock.
+
+_Buffer = bytearray
+_Filled = tuple[_Buffer, int, Exception | None]
+"""(buffer, bytes behind its headroom, what went wrong behind them)"""
 
 
 class LineBlocks:
     """Iterates over a file as blocks of whole lines (the last one gets its newline if the file forgot it).
 
-    `damage` is set to a sentence if the file ends in the middle of its compressed data; what came before is still given.
+    A block is valid until the next one is asked for. `damage` is set to a sentence if the file ends in the middle of its
+    compressed data; what came before is still given.
 
     Raises:
         DataError: the file cannot be opened, is binary, or holds a line beyond LINE_BYTES_MAX.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, block_bytes: int = 0) -> None:
         self.path = Path(path)
         self.damage = ""
+        self._block_bytes = block_bytes or BLOCK_BYTES
 
-    def __iter__(self) -> Iterator[bytes]:
-        tail = b""
+    def __iter__(self) -> Iterator[memoryview]:
+        with closing(self._open()) as stream:
+            is_small = self.path.stat().st_size <= SMALL_FILE_BYTES
+            with closing(_inline(stream, self._block_bytes) if is_small else _ahead(stream, self._block_bytes)) as pieces:
+                yield from self._blocks(pieces)
+
+    def _blocks(self, pieces: Iterator[_Filled]) -> Iterator[memoryview]:
+        tail = bytearray()  # the line that is not whole yet
         given = 0  # bytes of text
-        saved: Iterator[bytes] = iter(())
-        with self._open() as stream:
-            while True:
-                try:
-                    block = next(saved, b"") if self.damage else stream.read(BLOCK_BYTES)
-                    given += len(block)
-                except (EOFError, OSError, ValueError) as error:
-                    saved = self._before_damage(given)
-                    block = next(saved, b"")
-                    self.damage = f"the compressed data is cut or damaged ({error}); everything before it was read"
-                if not block:
-                    break
-                end = block.rfind(b"\n") + 1
+        for buffer, size, error in pieces:
+            given += size
+            if size:
+                begin, end = HEADROOM_BYTES, buffer.rfind(b"\n", HEADROOM_BYTES, HEADROOM_BYTES + size) + 1
                 if end == 0:
-                    tail += block
-                    if len(tail) > LINE_BYTES_MAX:
-                        raise DataError(str(self.path), f"a line beyond {LINE_BYTES_MAX >> 20} MiB: not a text of messages")
-                    continue
-                yield tail + block[:end] if tail else block[:end]
-                tail = block[end:]
+                    tail += buffer[begin : begin + size]
+                    self._check_line(tail)
+                else:
+                    rest = buffer[end : begin + size]
+                    if len(tail) <= HEADROOM_BYTES:
+                        begin -= len(tail)
+                        buffer[begin : begin + len(tail)] = tail
+                        yield memoryview(buffer)[begin:end]
+                    else:
+                        yield memoryview(tail + buffer[begin:end])
+                    tail = rest
+            if error is not None:
+                self.damage = f"the compressed data is cut or damaged ({error}); everything before it was read"
+                for text in self._before_damage(given):
+                    tail += text
+                    end = tail.rfind(b"\n") + 1
+                    if end:
+                        yield memoryview(tail[:end])
+                        tail = tail[end:]  # A new one: the block that was given stays as it is.
+                    self._check_line(tail)
         if tail and not self.damage:
-            yield tail + b"\n"
+            yield memoryview(tail + b"\n")
+
+    def _check_line(self, line: bytearray) -> None:
+        if len(line) > LINE_BYTES_MAX:
+            raise DataError(str(self.path), f"a line beyond {LINE_BYTES_MAX >> 20} MiB: not a text of messages")
 
     def _before_damage(self, given: int) -> Iterator[bytes]:
         """What can be read behind the first `given` bytes of text: a fast reader gives nothing of the block that is damaged."""
@@ -66,31 +101,93 @@ class LineBlocks:
                 yield text[given:]
                 given = 0
 
-    def _open(self) -> IO[bytes]:
+    def _open(self) -> "_Stream":
         try:
-            plain = self.path.open("rb")
-            magic = plain.read(2)
+            return _Stream(self.path)
         except OSError as error:
             raise DataError(str(self.path), f"cannot be read: {error.strerror}") from None
-        if magic == _GZIP_MAGIC:
-            plain.close()
-            opened: Any = igzip_threaded
-            return cast(IO[bytes], opened.open(str(self.path), "rb", threads=1, block_size=BLOCK_BYTES))
-        plain.seek(0)
-        return plain
+
+    def first_line(self) -> bytes:
+        """Without its newline; empty if there is none. Reads no more than that."""
+        with closing(self._open()) as stream:
+            buffer = bytearray(HEADROOM_BYTES + FIRST_LINE_BYTES)
+            size, error = stream.fill(buffer)
+        if error is not None:
+            buffer, size = bytearray(HEADROOM_BYTES) + b"".join(self._before_damage(0)), FIRST_LINE_BYTES
+        return bytes(buffer[HEADROOM_BYTES : HEADROOM_BYTES + size]).split(b"\n", 1)[0].rstrip(b"\r")
 
 
-def is_gzip(path: str | Path) -> bool:
-    """True if the file begins as gzip does, whatever its name."""
-    with Path(path).open("rb") as stream:
-        return stream.read(2) == _GZIP_MAGIC
+class _Stream:
+    """An open file as text, whatever it is packed in."""
+
+    def __init__(self, path: Path) -> None:
+        self._plain = path.open("rb", buffering=0)
+        magic = self._plain.read(2)
+        self._plain.seek(0)
+        text: Any = _reader(self._plain, PACKED_BYTES) if magic == _GZIP_MAGIC else self._plain
+        self._readinto: Callable[[memoryview], int] = text.readinto
+
+    def fill(self, buffer: _Buffer) -> tuple[int, Exception | None]:
+        """Reads behind the headroom until the buffer is full or the file ends: 0. An error comes behind its bytes."""
+        view, size = memoryview(buffer)[HEADROOM_BYTES:], 0
+        try:
+            while size < len(view):
+                read = self._readinto(view[size:])
+                if not read:
+                    break
+                size += read
+        except (EOFError, OSError, ValueError) as error:
+            return size, error
+        return size, None
+
+    def close(self) -> None:
+        """Gives the file back."""
+        self._plain.close()
+
+
+def _inline(stream: _Stream, block_bytes: int) -> Generator[_Filled, None, None]:
+    buffer = bytearray(HEADROOM_BYTES + block_bytes)
+    while True:
+        size, error = stream.fill(buffer)
+        if size or error is not None:
+            yield buffer, size, error
+        if not size or error is not None:
+            return
+
+
+def _ahead(stream: _Stream, block_bytes: int) -> Generator[_Filled, None, None]:
+    """The same, filled by a thread while the caller works on the block before."""
+    empty: queue.SimpleQueue[_Buffer | None] = queue.SimpleQueue()
+    filled: queue.SimpleQueue[_Filled] = queue.SimpleQueue()
+
+    def work() -> None:
+        while (buffer := empty.get()) is not None:
+            size, error = stream.fill(buffer)
+            filled.put((buffer, size, error))
+            if not size or error is not None:
+                return
+
+    for _ in range(BUFFERS):
+        empty.put(bytearray(HEADROOM_BYTES + block_bytes))
+    thread = threading.Thread(target=work, name="inflate", daemon=True)
+    thread.start()
+    try:
+        while True:
+            buffer, size, error = filled.get()
+            if size or error is not None:
+                yield buffer, size, error
+            if not size or error is not None:
+                return
+            empty.put(buffer)
+    finally:
+        empty.put(None)
+        thread.join()
 
 
 def first_line(path: str | Path) -> bytes:
-    """The first line without its newline; empty for an empty file.
+    """The first line of a file without its newline; empty for an empty file.
 
     Raises:
         DataError: as LineBlocks.
     """
-    blocks: Any = iter(LineBlocks(path))
-    return next(blocks, b"").split(b"\n", 1)[0].rstrip(b"\r")
+    return LineBlocks(path).first_line()

@@ -27,7 +27,7 @@ BUY_EVENT: int = lib.EVENT_BUY
 SELL_EVENT: int = lib.EVENT_SELL
 
 _EXCH, _LOCAL = 0, 1
-_MAP_NORESERVE = 0x4000  # Linux; the mmap module names it from Python 3.13 on.
+MAP_NORESERVE = 0x4000  # Linux; the mmap module names it from Python 3.13 on.
 MERGE_STEP_ROWS = 1 << 19  # 32 MB: what input and output may take together beyond the larger of them.
 ROWS_MAX = 1 << 31  # 128 GiB of address space, no memory: more rows than any machine's day of one symbol.
 
@@ -41,7 +41,7 @@ class Rows:
     """An event array that is written behind its end: reserved as address space, paid for only where rows come."""
 
     def __init__(self, room: int = ROWS_MAX) -> None:
-        self._memory = mmap.mmap(-1, room * EVENT_DTYPE.itemsize, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE)
+        self._memory = mmap.mmap(-1, room * EVENT_DTYPE.itemsize, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_NORESERVE)
         self._memory.madvise(mmap.MADV_HUGEPAGE)
         self._events: EventArray = np.frombuffer(self._memory, EVENT_DTYPE)
         self.count = 0
@@ -85,8 +85,7 @@ def correct_local_timestamp(events: EventArray, base_latency_ns: int = 0) -> int
 
     As hftbacktest does it: with m = min(local_ts − exch_ts) < 0 the shift is −m + base_latency_ns, else 0.
     """
-    rows = rows_pointer(events)
-    smallest = lib.events_latency_min(rows, len(events))
+    smallest = latency_min(events)
     if smallest >= 0:
         return 0
     shift = int(base_latency_ns - smallest)
@@ -96,7 +95,8 @@ def correct_local_timestamp(events: EventArray, base_latency_ns: int = 0) -> int
 
 def shift_local_timestamp(events: EventArray, shift_ns: int) -> None:
     """Adds `shift_ns` to every `local_ts`, in place."""
-    lib.events_shift_local(rows_pointer(events), len(events), shift_ns)
+    if shift_ns:
+        lib.events_shift_local(rows_pointer(events), len(events), shift_ns)
 
 
 def correct_event_order(events: EventArray, source: Rows | None = None) -> EventArray:
@@ -133,56 +133,9 @@ def correct_event_order(events: EventArray, source: Rows | None = None) -> Event
     return merged.take_array()
 
 
-class Disorder:
-    """How far the times of a stream of rows go back, and where they stand."""
-
-    def __init__(self) -> None:
-        self.largest = [0, 0]  # by field: exchange, local; ns
-        self._newest = [ffi.new("int64_t *", -(1 << 63)) for _ in range(2)]
-
-    def take(self, events: EventArray) -> None:
-        """The next rows."""
-        rows = rows_pointer(events)
-        for field in (_EXCH, _LOCAL):
-            self.largest[field] = lib.events_disorder(rows, len(events), field, self._newest[field], self.largest[field])
-
-    def newest(self, field: int) -> int:
-        """The largest time so far."""
-        return int(self._newest[field][0])
-
-
 def latency_min(events: EventArray) -> int:
     """The smallest local − exchange time, ns."""
     return int(lib.events_latency_min(rows_pointer(events), len(events)))
-
-
-def merge_part(
-    events: EventArray,
-    by_exch: NDArray[np.uint32],
-    by_local: NDArray[np.uint32],
-    is_last: bool,
-    local_shift_ns: int,
-    out: Rows | None,
-) -> tuple[int, int, int]:
-    """Merges two views of rows as correct_event_order does, as far as both are known (`is_last`: to the end).
-
-    `out` None: counts only. Returns (rows written, rows taken from by_exch, rows taken from by_local).
-    """
-    cursor = ffi.new("uint64_t[2]")
-    target, room = (ffi.NULL, 2 * len(events) + 1) if out is None else (out.next_row, out.room)
-    written = lib.events_merge_part(
-        rows_pointer(events), _pointer(by_exch), len(by_exch), _pointer(by_local), len(by_local), is_last, local_shift_ns,
-        cursor, target, room,
-    )  # fmt: skip
-    if out is not None:
-        out.count += written
-    return int(written), int(cursor[0]), int(cursor[1])
-
-
-def sorted_order(events: EventArray, field: int) -> NDArray[np.uint32]:
-    """The stable order of the rows by a time field (0: exchange, 1: local)."""
-    order = _order(rows_pointer(events), len(events), field)
-    return np.arange(len(events), dtype=np.uint32) if order is None else order
 
 
 def _order(rows: Any, count: int, field: int) -> NDArray[np.uint32] | None:

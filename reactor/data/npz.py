@@ -46,7 +46,7 @@ class NpzWriter:
         self._pending: deque[Future[bytes]] = deque()
         self._crc = self._size = self._packed = 0
         self._expected = count
-        self._written = 0
+        self.rows = 0
         self._dtype = dtype
         self._file: IO[bytes] = _open_for_writing(self._part)
         self._file.write(_local_header(0, 0, 0))
@@ -73,7 +73,7 @@ class NpzWriter:
         Raises:
             DataError: the disk is full, or cannot be written.
         """
-        self._written += len(events)
+        self.rows += len(events)
         # A memoryview of a structured array has no plain format; bytes have.
         raw: Any = np.ascontiguousarray(events).view(np.uint8)
         whole = memoryview(raw)
@@ -99,7 +99,7 @@ class NpzWriter:
             raise DataError(str(self._path), f"cannot be written: {error.strerror}") from None
 
     def _finish(self) -> None:
-        assert self._written == self._expected, "as many rows as were announced"
+        assert self.rows == self._expected, "as many rows as were announced"
         while self._pending:
             self._drain_one()
         last = isal_zlib.compressobj(COMPRESSION_LEVEL, isal_zlib.DEFLATED, -15).flush()

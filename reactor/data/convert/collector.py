@@ -11,6 +11,8 @@ Binance Spot, which those cannot convert, by this rule:
 """
 
 from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -19,9 +21,10 @@ import orjson
 from reactor._native import ffi, lib
 from reactor.data.capture import LineBlocks
 from reactor.data.convert.bybit import BybitReader
-from reactor.data.convert.finish import Compat, ConversionStatistics, ordered
+from reactor.data.convert.finish import Compat, ConversionStatistics, local_shift, ordered
 from reactor.data.convert.hyperliquid import HyperliquidReader
 from reactor.data.events import EventArray, Rows
+from reactor.data.weave import Source, weave_into
 from reactor.domain.errors import DataError
 
 CaptureVenue = Literal["binance", "bybit", "hyperliquid"]
@@ -33,6 +36,7 @@ _PROBLEM: Final = {
     lib.SCAN_PROBLEM_MISSING_FIELD: "lacks a field that a message of its kind has",
     lib.SCAN_PROBLEM_MIXED_SYMBOLS: "is of another symbol or market than those before it",
 }
+TELL_BLOCK_BYTES = 64 << 10  # The head of a file is enough.
 _LINES_TO_TELL = 200  # Enough to pass over subscription answers at the head of a file.
 
 
@@ -43,7 +47,7 @@ def tell_venue(path: str | Path) -> CaptureVenue:
         DataError: the file is empty, or no line is of a venue that can be converted.
     """
     seen = 0
-    for line_number, _, message in messages(LineBlocks(path)):
+    for line_number, _, message in messages(LineBlocks(path, TELL_BLOCK_BYTES)):
         seen = line_number
         if "channel" in message:
             return "hyperliquid"
@@ -83,16 +87,16 @@ def convert_collector(
     Raises:
         DataError: names file and line; nothing is returned then.
     """
-    statistics = ConversionStatistics()
+    venue = venue or tell_venue(paths[0])
     rows = Rows()
-    statistics.venue = venue or tell_venue(paths[0])
-    if statistics.venue == "binance":
-        scan = binance_scan(with_book_ticker, with_mark_price, without_snapshots)
-        for path in paths:
-            _read_binance(path, scan, rows, statistics)
-        return ordered(rows, statistics, base_latency_ns, compat), statistics
+    if venue == "binance":
+        shift = partial(local_shift, base_latency_ns=base_latency_ns, compat=compat)
+        opened = partial(open_binance, paths, with_book_ticker, with_mark_price, without_snapshots)
+        statistics = weave_into(rows, opened, shift).statistics
+        return rows.take_array(), statistics
+    statistics = ConversionStatistics(venue=venue)
     reader: BybitReader | HyperliquidReader
-    if statistics.venue == "hyperliquid":
+    if venue == "hyperliquid":
         if not (tick_size > 0 and lot_size > 0):
             raise DataError(
                 str(paths[0]), "is of Hyperliquid, whose books come as snapshots: give the tick size and the lot size"
@@ -105,9 +109,18 @@ def convert_collector(
     return ordered(reader.take_array(), statistics, base_latency_ns, compat), statistics
 
 
-def _read_binance(path: str | Path, scan: Any, rows: Rows, statistics: ConversionStatistics) -> None:
-    for _ in read_binance_parts(path, scan, rows, statistics):
-        pass
+def open_binance(
+    paths: Sequence[str | Path],
+    with_book_ticker: bool,
+    with_mark_price: bool,
+    without_snapshots: bool,
+    statistics: ConversionStatistics,
+) -> list[Source]:
+    """Captures that follow each other, as one source of rows."""
+    statistics.venue = "binance"
+    rows, scan = Rows(), binance_scan(with_book_ticker, with_mark_price, without_snapshots)
+    parts = (read_binance_parts(path, scan, rows, statistics) for path in paths)
+    return [Source(rows, chain.from_iterable(parts), partial(rows_still_needed, scan))]
 
 
 def binance_scan(with_book_ticker: bool, with_mark_price: bool, without_snapshots: bool) -> Any:
@@ -136,8 +149,7 @@ def read_binance_parts(path: str | Path, scan: Any, rows: Rows, statistics: Conv
         if scan.stop == lib.SCAN_NEED_ROOM:
             raise DataError(f"{path}:{scan.line + 1}", "more rows than fit into one event array: convert fewer days at once")
         if scan.stop == lib.SCAN_BAD_LINE:
-            end = block.find(b"\n", scan.consumed)
-            text = block[scan.consumed : min(end, scan.consumed + 120)].decode("utf-8", "replace")
+            text = bytes(block[scan.consumed : scan.consumed + 120]).partition(b"\n")[0].decode("utf-8", "replace")
             raise DataError(f"{path}:{scan.line + 1}", f"the line {_PROBLEM[scan.problem]}: {text!r}")
         yield
     if blocks.damage:
@@ -159,7 +171,7 @@ def messages(blocks: LineBlocks) -> Iterator[tuple[int, int, dict[str, Any]]]:
     """
     number = 0
     for block in blocks:
-        for line in block.splitlines():
+        for line in bytes(block).splitlines():
             number += 1
             if not line:
                 continue

@@ -7,7 +7,7 @@ from reactor.data.events import (
     EventArray,
     Rows,
     correct_event_order,
-    correct_local_timestamp,
+    latency_min,
     shift_local_timestamp,
     validate_event_order,
 )
@@ -38,20 +38,31 @@ class ConversionStatistics:
     local_shift_ns: int = 0
     damages: list[str] = field(default_factory=list)
 
+    def finish(self, read: int, written: int, local_shift_ns: int) -> None:
+        """`read` rows became `written` ones when they were put in order."""
+        self.events, self.reordered_events, self.local_shift_ns = written, written - read, local_shift_ns
+
+
+def local_shift(latency_min_ns: int, base_latency_ns: int, compat: Compat) -> int:
+    """What is added to every local time, ns: no latency may be negative; then `base_latency_ns`.
+
+    With compat it is ignored where no latency was negative.
+    """
+    if latency_min_ns < 0:
+        return base_latency_ns - latency_min_ns
+    return 0 if compat == "hftbacktest" else base_latency_ns
+
 
 def ordered(source: Rows | EventArray, statistics: ConversionStatistics, base_latency_ns: int, compat: Compat) -> EventArray:
-    """The event array in its final order. With compat, `base_latency_ns` is ignored where no latency was negative.
+    """The event array in its final order.
 
     `source` is used up: Rows give their memory back while the result grows.
     """
     events = source.take_array() if isinstance(source, Rows) else source
-    statistics.local_shift_ns = correct_local_timestamp(events, base_latency_ns)
-    if statistics.local_shift_ns == 0 and base_latency_ns and compat != "hftbacktest":
-        shift_local_timestamp(events, base_latency_ns)
-        statistics.local_shift_ns = base_latency_ns
+    shift_ns = local_shift(latency_min(events), base_latency_ns, compat)
+    shift_local_timestamp(events, shift_ns)
     read = len(events)
     events = correct_event_order(events, source if isinstance(source, Rows) else None)
     validate_event_order(events)
-    statistics.events = len(events)
-    statistics.reordered_events = len(events) - read
+    statistics.finish(read, len(events), shift_ns)
     return events

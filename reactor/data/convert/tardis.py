@@ -11,14 +11,17 @@ asked for `compat="hftbacktest"`:
 """
 
 from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from reactor._native import ffi, lib
 from reactor.data.capture import LineBlocks, first_line
-from reactor.data.convert.finish import Compat, ConversionStatistics, ordered
+from reactor.data.convert.finish import Compat, ConversionStatistics, local_shift, ordered
 from reactor.data.events import EventArray, Rows
 from reactor.data.fuse import Fuse
+from reactor.data.weave import Source, weave_into
 from reactor.domain.errors import DataError
 
 SnapshotMode = Literal["process", "ignore", "ignore-sod"]
@@ -89,20 +92,39 @@ def convert_tardis(
         if not (tick_size > 0 and lot_size > 0):
             raise DataError(str(tickers[0]), "book_ticker rows are fused with the book: give the tick size and the lot size")
         return _convert_fused(kinds, statistics, tick_size, lot_size, snapshot_mode, base_latency_ns, compat), statistics
-    if compat != "hftbacktest":
-        kinds.sort(key=lambda item: item[0] != lib.CSV_TRADES)
-    rows = Rows()
-    for kind, path in kinds:
-        read_csv(
-            path,
-            kind,
-            rows,
-            statistics,
-            snapshot_mode=snapshot_mode,
-            keep_last_snapshot=compat != "hftbacktest",
-            is_cut_to_first=compat == "hftbacktest",
+    kinds = trades_first(kinds, compat)
+    events = Rows()
+    shift = partial(local_shift, base_latency_ns=base_latency_ns, compat=compat)
+    measured = weave_into(events, partial(open_csvs, kinds, snapshot_mode, compat), shift)
+    return events.take_array(), measured.statistics
+
+
+def trades_first(kinds: Sequence[tuple[int, str | Path]], compat: Compat) -> list[tuple[int, str | Path]]:
+    """The order in which rows of equal times shall stand."""
+    return list(kinds) if compat == "hftbacktest" else sorted(kinds, key=lambda item: item[0] != lib.CSV_TRADES)
+
+
+def open_csvs(
+    kinds: Sequence[tuple[int, str | Path]], snapshot_mode: SnapshotMode, compat: Compat, statistics: ConversionStatistics
+) -> list[Source]:
+    """The files as sources of rows; files of one kind that follow each other are one (days, in their order)."""
+    return [
+        _one_kind(kind, [path for _, path in group], snapshot_mode, compat, statistics)
+        for kind, group in groupby(kinds, key=lambda item: item[0])
+    ]
+
+
+def _one_kind(
+    kind: int, paths: list[str | Path], snapshot_mode: SnapshotMode, compat: Compat, statistics: ConversionStatistics
+) -> Source:
+    rows, losses = Rows(), compat == "hftbacktest"
+    parts = (
+        read_csv_parts(
+            path, kind, rows, statistics, snapshot_mode=snapshot_mode, keep_last_snapshot=not losses, is_cut_to_first=losses
         )
-    return ordered(rows, statistics, base_latency_ns, compat), statistics
+        for path in paths
+    )
+    return Source(rows, chain.from_iterable(parts))
 
 
 def _convert_fused(
@@ -168,17 +190,15 @@ def read_csv_parts(
     scan.snapshot_mode = _SNAPSHOT_MODE[snapshot_mode]
     scan.line = 1  # The header.
     scan.bid_limit = scan.ask_limit = HFTBACKTEST_SNAPSHOT_ROWS if is_cut_to_first else -1
-    if statistics.symbol:
-        scan.symbol = statistics.symbol.encode()
-        scan.symbol_length = len(statistics.symbol)
     bids, asks = Rows(SNAPSHOT_ROWS_MAX), Rows(SNAPSHOT_ROWS_MAX)
     scan.bid_room = scan.ask_room = SNAPSHOT_ROWS_MAX
     blocks = LineBlocks(path)
-    skip = True
+    is_first = True
     for block in blocks:
-        offset = block.index(b"\n") + 1 if skip else 0
-        skip = False
-        _scan_block(path, scan, block, offset, rows, bids, asks)
+        _scan_block(path, scan, block, bytes(block).index(b"\n") + 1 if is_first else 0, rows, bids, asks)
+        if is_first and scan.symbol_length:
+            _check_symbol(path, scan, statistics)
+        is_first = False
         yield
     if keep_last_snapshot:
         rows.count += lib.events_finish_csv(scan, rows.next_row, bids.next_row, asks.next_row)
@@ -187,7 +207,14 @@ def read_csv_parts(
     _count(statistics, scan, path)
 
 
-def _scan_block(path: str | Path, scan: Any, block: bytes, offset: int, rows: Rows, bids: Rows, asks: Rows) -> None:
+def _check_symbol(path: str | Path, scan: Any, statistics: ConversionStatistics) -> None:
+    symbol = ffi.string(scan.symbol).decode()
+    statistics.symbol = statistics.symbol or symbol
+    if symbol != statistics.symbol:
+        raise DataError(f"{path}:2", f"the file is of {symbol}, another one of {statistics.symbol}: convert them apart")
+
+
+def _scan_block(path: str | Path, scan: Any, block: memoryview, offset: int, rows: Rows, bids: Rows, asks: Rows) -> None:
     base = ffi.from_buffer(block)
     while True:
         lib.events_scan_csv(scan, base + offset, len(block) - offset, rows.next_row, rows.room, bids.next_row, asks.next_row)
@@ -196,15 +223,13 @@ def _scan_block(path: str | Path, scan: Any, block: bytes, offset: int, rows: Ro
         if scan.stop == lib.SCAN_NEED_BYTES:
             return
         if scan.stop == lib.SCAN_BAD_LINE:
-            end = block.find(b"\n", offset)
-            line = block[offset : min(end, offset + 120)].decode("utf-8", "replace")
+            line = bytes(block[offset : offset + 120]).partition(b"\n")[0].decode("utf-8", "replace")
             raise DataError(f"{path}:{scan.line + 1}", f"the row {_PROBLEM[scan.problem]}: {line!r}")
         raise DataError(f"{path}:{scan.line + 1}", "more rows than fit into one event array: convert fewer days at once")
 
 
 def _count(statistics: ConversionStatistics, scan: Any, path: str | Path) -> None:
     statistics.files.append(str(path))
-    statistics.symbol = ffi.string(scan.symbol).decode() or statistics.symbol
     statistics.lines += scan.line
     if scan.kind == lib.CSV_TRADES:
         statistics.trades += scan.update_rows

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reactor.data.convert import stream
+from reactor.data import capture, weave
 from reactor.data.convert.collector import convert_collector
 from reactor.data.convert.sample import generate_sample
 from reactor.data.convert.stream import stream_collector, stream_tardis
@@ -25,8 +25,9 @@ T0 = 1_723_161_600_000_000
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many steps, so that windows and boundaries matter."""
-    monkeypatch.setattr(stream, "CHUNK_ROWS", 3000)
-    monkeypatch.setattr(stream, "CHUNK_ROWS_MIN", 100)
+    monkeypatch.setattr(capture, "BLOCK_BYTES", 20_000)
+    monkeypatch.setattr(capture, "SMALL_FILE_BYTES", 0)
+    monkeypatch.setattr(weave, "STAGING_ROWS", 500)
 
 
 def assert_same(output: Path, paths: list[Path], **options: object) -> None:
