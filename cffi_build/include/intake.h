@@ -4,8 +4,9 @@
  *                 ├──▶ intake_take() ──▶ bits: what is new, for which symbol
  *     session 1 ──┘         └─ state_t per symbol: book top, last ids, last trade, mark price
  *
- * One call per frame. Book tickers, trades and mark prices are finished here; a depth update that is not a duplicate is
- * decoded into the arrays and handed to the synchronisation (reactor/market/sync.py), which decides.
+ * One call per frame, or one for everything that a read of the socket brought (intake_take_stream): then it stops only at what
+ * the owner must decide on, and notes which tops moved. Book tickers, trades and mark prices are finished here; a depth update
+ * that is not a duplicate is decoded into the arrays and handed to the synchronisation (reactor/market/sync.py), which decides.
  */
 #ifndef CRYPTO_TRADE_INTAKE_H
 #define CRYPTO_TRADE_INTAKE_H
@@ -69,7 +70,7 @@ typedef struct state {
     uint32_t is_dirty;             /* the top changed since it was shown */
     uint32_t is_listed;            /* the slot stands in intake_t.dirty */
     uint32_t is_sleeping;          /* the owner wants to hear of the next data: INTAKE_WAKE */
-    uint32_t reserved;
+    uint32_t moved;                /* INTAKE_TOP bits since intake_take_moved; not 0: the slot stands in intake_t.moved */
 } state_t;
 
 typedef struct intake {
@@ -78,11 +79,32 @@ typedef struct intake {
     level_t  *bids;
     level_t  *asks;
     uint16_t *dirty;               /* slots whose top changed since the list was taken, each once */
+    uint16_t *moved;               /* slots whose top moved inside of streams, each once; as many places as symbols */
     uint32_t level_capacity;
     uint32_t dirty_count;
+    uint32_t moved_count;
+    uint32_t reserved;
     int64_t  exchange_minus_monotonic_ns;  /* the venue's wall clock − our CLOCK_MONOTONIC: dates frames that carry no time */
     frame_t  frame;
 } intake_t;
+
+/* Why intake_take_stream came back. */
+typedef enum stream_stop {
+    STREAM_TAKEN = 0,              /* everything whole is taken; what is left is the beginning of a frame */
+    STREAM_FRAME = 1,              /* a frame has bits that the owner attends to */
+    STREAM_CONTROL = 2,            /* ping, pong, close, or a piece of a fragmented message: see opcode */
+    STREAM_BROKEN = 3              /* no WebSocket frame of a server: close */
+} stream_stop_e;
+
+/* Where intake_take_stream stands in the bytes of a socket. */
+typedef struct stream_place {
+    uint64_t at;                   /* behind the last frame taken: begin here next time */
+    uint64_t payload;              /* of the frame that it stopped at: offset … */
+    uint64_t size;                 /* … and size */
+    uint64_t needed;               /* STREAM_TAKEN: bytes from `at` to the end of the frame that has begun, 0: not known yet */
+    uint32_t bits;                 /* STREAM_FRAME: what intake_take said */
+    uint32_t opcode;               /* STREAM_CONTROL: the first byte of the frame */
+} stream_place_t;
 
 /* What stands in front of a frame, or of a part of one, in the body of a market-data topic message. */
 typedef struct topic_frame {
@@ -113,6 +135,15 @@ void intake_mark(intake_t *intake, uint16_t slot);
 
 /* Takes one frame of one session. Returns INTAKE_ bits | slot << 16. Counts into the session and the state. */
 uint32_t intake_take(intake_t *intake, session_t *session, const char *payload, uint64_t size, int64_t receive_ns);
+
+/* Takes the WebSocket frames (RFC 6455, a server's: not masked) of bytes[place->at … size), one after another, up to the first with
+ * bits of `attention` other than INTAKE_TOP and INTAKE_TOP_PRICE: those are noted per symbol for intake_take_moved. Returns a
+ * stream_stop_e and moves place->at; call it again after everything but STREAM_TAKEN and STREAM_BROKEN. */
+int intake_take_stream(intake_t *intake, session_t *session, const char *bytes, uint64_t size, int64_t receive_ns,
+                       uint32_t attention, stream_place_t *place);
+
+/* Hands out which tops moved, each once, as slot << 16 | INTAKE_TOP bits, and forgets them. Returns how many. */
+uint32_t intake_take_moved(intake_t *intake, uint32_t *out);
 
 /* Takes the best levels of a book into the top of its symbol, unless the top is newer. Returns INTAKE_ bits. */
 uint32_t intake_take_book(intake_t *intake, uint16_t slot, const book_t *book, int64_t receive_ns, int64_t exchange_ns);

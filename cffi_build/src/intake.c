@@ -198,6 +198,73 @@ uint32_t intake_take(intake_t *intake, session_t *session, const char *payload, 
     return bits | (uint32_t)frame->slot << 16;
 }
 
+#define PAYLOAD_SIZE_MAX (32u << 20)  /* The largest message a venue sends over a socket is a few MB. */
+
+/* The head of the frame at place->at. Returns its size, 0 if it is not all there yet, UINT32_MAX if it is none. */
+static uint32_t read_head(const unsigned char *bytes, uint64_t size, stream_place_t *place)
+{
+    const unsigned char *at = bytes + place->at;
+    uint64_t left = size - place->at;
+    if (left < 2)
+        return 0;
+    uint32_t head = at[1] < 126 ? 2 : at[1] == 126 ? 4 : 10;
+    if ((at[0] & 0x70) || (at[1] & 0x80))
+        return UINT32_MAX;  /* An extension that nobody agreed to, or a mask. */
+    if (left < head)
+        return 0;
+    place->opcode = at[0];
+    place->size = at[1];
+    if (head > 2) {
+        place->size = 0;
+        for (uint32_t index = 2; index < head; index++)
+            place->size = place->size << 8 | at[index];
+    }
+    return place->size > PAYLOAD_SIZE_MAX ? UINT32_MAX : head;
+}
+
+int intake_take_stream(intake_t *intake, session_t *session, const char *bytes, uint64_t size, int64_t receive_ns,
+                       uint32_t attention, stream_place_t *place)
+{
+    assert(place->at <= size && "a place lies inside its bytes");
+    for (;;) {
+        uint32_t head = read_head((const unsigned char *)bytes, size, place);
+        place->needed = head ? head + place->size : 0;
+        if (head == UINT32_MAX)
+            return STREAM_BROKEN;
+        if (head == 0 || size - place->at < place->needed)
+            return STREAM_TAKEN;
+        place->payload = place->at + head;
+        place->at += place->needed;
+        if (place->opcode != 0x81 && place->opcode != 0x82)  /* A whole text or binary message. */
+            return STREAM_CONTROL;
+        uint32_t bits = place->bits = intake_take(intake, session, bytes + place->payload, place->size, receive_ns);
+        uint32_t wanted = bits & attention & 0xffff, moved = wanted & (INTAKE_TOP | INTAKE_TOP_PRICE);
+        if (wanted != moved)
+            return STREAM_FRAME;
+        if (moved) {
+            uint16_t slot = (uint16_t)(bits >> 16);
+            state_t *state = &intake->states[slot];
+            if (!state->moved) {
+                assert(intake->moved_count < intake->symbols.capacity && "each symbol stands in the list once");
+                intake->moved[intake->moved_count++] = slot;
+            }
+            state->moved |= bits & (INTAKE_TOP | INTAKE_TOP_PRICE);
+        }
+    }
+}
+
+uint32_t intake_take_moved(intake_t *intake, uint32_t *out)
+{
+    uint32_t count = intake->moved_count;
+    for (uint32_t index = 0; index < count; index++) {
+        uint16_t slot = intake->moved[index];
+        out[index] = (uint32_t)slot << 16 | intake->states[slot].moved;
+        intake->states[slot].moved = 0;
+    }
+    intake->moved_count = 0;
+    return count;
+}
+
 uint32_t intake_take_book(intake_t *intake, uint16_t slot, const book_t *book, int64_t receive_ns, int64_t exchange_ns)
 {
     assert(slot < intake->symbols.count && "a slot stands in the table");

@@ -18,7 +18,7 @@ from reactor.exchanges.venue import Endpoints, MarketCodec, Stream, StreamOption
 from reactor.feed.check import CHECK_LIFE_NS, BookCheck, CheckResult, Horizon, horizon_of
 from reactor.feed.counters import Counter
 from reactor.feed.inquiry import InquiryParameters, VenueInquiry
-from reactor.feed.sessions import FeedSession, Line, SessionParameters, Take
+from reactor.feed.sessions import FeedSession, Line, SessionParameters, Take, Wholesale
 from reactor.loop.clock import Clock
 from reactor.loop.counters import Metrics
 from reactor.loop.log import Log
@@ -41,6 +41,7 @@ from reactor.market.intake import (
     FrameKind,
     Intake,
     Session,
+    StreamTaker,
 )
 from reactor.market.sync import BookSync, SyncState, Verdict
 from reactor.market.trades import Trade, Trades
@@ -156,9 +157,19 @@ class VenueBooks:
         self._frames_gone = 0
         self._can_bridge = False
         self._is_stopping = False
+        wholesale = Wholesale(lambda session: StreamTaker(self.intake, session), self._on_moved)
         self.lines = tuple(
-            Line(self, codec, codec.stream_url(endpoints, is_derived), network, sessions, self._make_take, uniform,
-                 ATTENTION_ALWAYS)
+            Line(
+                self,
+                codec,
+                codec.stream_url(endpoints, is_derived),
+                network,
+                sessions,
+                self._make_take,
+                uniform,
+                ATTENTION_ALWAYS,
+                wholesale,
+            )
             for is_derived in (False, True)
         )
 
@@ -219,6 +230,11 @@ class VenueBooks:
             self._on_crossed(book)
         if self._is_tapped and self.tap is not None:
             self.tap.tap(self._frame.kind, book.symbol, book.instrument_index, session.number, payload, receive_ns)
+
+    def _on_moved(self, receive_ns: int) -> None:
+        """The frames of a read are taken: who reads the tops that moved is asked now, once."""
+        for each in self.intake.take_moved():
+            self._listener.on_top(self.books[each >> 16].instrument_index, each & TOP_PRICE != 0, receive_ns)
 
     def _keep_trade(self, book: MarketBook, receive_ns: int) -> None:
         frame = self._frame
@@ -536,9 +552,7 @@ class VenueBooks:
     @property
     def frames(self) -> int:
         """Frames received on all sessions, living and gone."""
-        return self._frames_gone + sum(
-            int(session.counters.native.frames) for line in self.lines for session in line.sessions
-        )
+        return self._frames_gone + sum(int(session.counters.native.frames) for line in self.lines for session in line.sessions)
 
     # -- ends
 

@@ -16,9 +16,9 @@ from enum import IntEnum
 from typing import Final, Protocol
 
 from reactor.exchanges.venue import MarketCodec, Stream
-from reactor.market.intake import FrameKind, Session
+from reactor.market.intake import STREAM_BROKEN, STREAM_FRAME, STREAM_TAKEN, FrameKind, Session, StreamTaker
 from reactor.net.backoff import Backoff, BackoffParameters
-from reactor.net.network import Connection, Network, Sent
+from reactor.net.network import Connection, Network, Sent, StreamSource
 
 MS: Final = 1_000_000
 SECOND_NS: Final = 1_000_000_000
@@ -109,6 +109,14 @@ class LineOwner(Protocol):
 
 
 Take = Callable[[memoryview, int], int]
+
+
+@dataclass(frozen=True)
+class Wholesale:
+    """How an owner takes frames by the read instead of one by one."""
+
+    make_taker: Callable[[Session], StreamTaker]
+    on_moved: Callable[[int], None]  # (receive_ns): the frames of a read are taken, tops may have moved
 
 
 class FeedSession:
@@ -289,6 +297,37 @@ class FeedSession:
                 self.live_ns = 0
 
 
+class WholesaleSession(FeedSession):
+    """One that takes frames by the read, where the network can (a StreamListener)."""
+
+    def __init__(self, line: "Line", number: int, take: Take, counters: Session, backoff: Backoff, way: Wholesale) -> None:
+        super().__init__(line, number, take, counters, backoff)
+        self._stream = way.make_taker(counters)
+        self._take_bytes = self._stream.take
+        self._on_moved = way.on_moved
+
+    def on_bytes(self, connection: StreamSource, buffer: bytearray, start: int, end: int, receive_ns: int) -> int:
+        """The hot path: one C call for all frames of a read, and one more for each that must be decided on.
+
+        Signals are asked once per read, of the newest state: what stood between is older than its own message.
+        """
+        stream = self._stream
+        while (stop := self._take_bytes(buffer, start, end, receive_ns, self.attention)) != STREAM_TAKEN:
+            if stop == STREAM_BROKEN:
+                connection.fail("not a WebSocket frame")
+                return end
+            start = stream.at
+            if stop == STREAM_FRAME:
+                self._on_bits(stream.bits, stream.payload(), receive_ns, self)
+            else:
+                connection.on_control(stream.opcode, bytes(stream.payload()), receive_ns)
+        self._on_moved(receive_ns)
+        start = stream.at
+        if start != end:
+            connection.need(stream.needed)
+        return start
+
+
 class Line:
     """Redundant sessions for one set of streams at one address."""
 
@@ -302,8 +341,9 @@ class Line:
         make_take: Callable[[Session], Take],
         uniform: Callable[[], float],
         attention: int,
+        wholesale: Wholesale | None = None,
     ) -> None:
-        """`attention`: the intake's bits that the owner wants to hear of."""
+        """`attention`: the intake's bits that the owner wants to hear of; `wholesale`: None takes every frame by itself."""
         self.owner = owner
         self.codec = codec
         self.url = url
@@ -315,6 +355,7 @@ class Line:
         self.requests = 0
         self.rotations = 0
         self._make_take = make_take
+        self._wholesale = wholesale
         self._uniform = uniform
         self._numbers = 0
         self._is_stopping = False
@@ -366,7 +407,12 @@ class Line:
     def _open_one(self, now_ns: int) -> FeedSession:
         counters = Session()
         backoff = Backoff(self.parameters.backoff, self._uniform)
-        session = FeedSession(self, self._numbers, self._make_take(counters), counters, backoff)
+        take, number, way = self._make_take(counters), self._numbers, self._wholesale
+        session = (
+            FeedSession(self, number, take, counters, backoff)
+            if way is None
+            else WholesaleSession(self, number, take, counters, backoff, way)
+        )
         self._numbers += 1
         self.sessions.append(session)
         return session

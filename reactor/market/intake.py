@@ -37,6 +37,12 @@ FLAG_OFF_BOOK: Final[int] = lib.FRAME_OFF_BOOK
 FLAG_COMBINED: Final[int] = lib.FRAME_COMBINED
 FLAG_SEEN: Final[int] = lib.FRAME_SEEN
 
+STREAM_TAKEN: Final[int] = lib.STREAM_TAKEN
+STREAM_FRAME: Final[int] = lib.STREAM_FRAME
+STREAM_CONTROL: Final[int] = lib.STREAM_CONTROL
+STREAM_BROKEN: Final[int] = lib.STREAM_BROKEN
+
+_take_stream: Callable[..., int] = lib.intake_take_stream
 _BUCKETS = 4 * INSTRUMENTS_MAX  # A sparse hash: a look-up compares one name.
 
 
@@ -112,10 +118,59 @@ class Session:
         return bool(self.native.seen[slot] >> kind & 1)
 
 
+class StreamTaker:
+    """Takes the bytes of one connection as they lie in its read buffer: one call for all frames that nobody must decide on."""
+
+    __slots__ = ("_buffer", "_bytes", "_native", "_place", "_session")
+
+    def __init__(self, intake: "Intake", session: Session) -> None:
+        self._native = intake.native
+        self._session = session.native
+        self._place = ffi.new("stream_place_t *")
+        self._buffer = bytearray()
+        self._bytes = ffi.from_buffer(self._buffer)
+
+    def take(self, buffer: bytearray, start: int, end: int, receive_ns: int, attention: int) -> int:
+        """Takes the frames of buffer[start:end]. Returns STREAM_TAKEN, or what it stopped at; then call it again from `at`.
+
+        The buffer must not change its size while it is in use here.
+        """
+        if buffer is not self._buffer:
+            self._buffer, self._bytes = buffer, ffi.from_buffer(buffer)
+        self._place.at = start
+        return _take_stream(self._native, self._session, self._bytes, end, receive_ns, attention, self._place)
+
+    @property
+    def at(self) -> int:
+        """Where it stands: behind the last frame taken."""
+        at: int = self._place.at
+        return at
+
+    @property
+    def needed(self) -> int:
+        """Bytes from `at` to the end of the frame that has begun; 0: not known yet."""
+        return int(self._place.needed)
+
+    @property
+    def bits(self) -> int:
+        """STREAM_FRAME: what `Intake.take` would have said."""
+        return int(self._place.bits)
+
+    @property
+    def opcode(self) -> int:
+        """STREAM_CONTROL: the first byte of the frame."""
+        return int(self._place.opcode)
+
+    def payload(self) -> memoryview:
+        """Of the frame that it stopped at; valid until the buffer is read into again."""
+        place = self._place
+        return memoryview(self._buffer)[place.payload : place.payload + place.size]
+
+
 class Intake:
     """One stream out of the sessions of one venue."""
 
-    __slots__ = ("_arrays", "_dirty", "_states", "_symbols", "buffer", "frame", "native")
+    __slots__ = ("_arrays", "_dirty", "_moved", "_states", "_symbols", "buffer", "frame", "native")
 
     def __init__(self) -> None:
         self.buffer = LevelBuffer()
@@ -125,6 +180,8 @@ class Intake:
         self._arrays = (ffi.new("symbol_t[]", INSTRUMENTS_MAX), ffi.new("uint16_t[]", _BUCKETS))
         lib.symbols_init(self._symbols, self._arrays[0], INSTRUMENTS_MAX, self._arrays[1], _BUCKETS)
         self._dirty = ffi.new("uint16_t[]", INSTRUMENTS_MAX)
+        self._moved = (ffi.new("uint16_t[]", INSTRUMENTS_MAX), ffi.new("uint32_t[]", INSTRUMENTS_MAX))
+        self.native.moved = self._moved[0]
         self.native.states = self._states
         self.native.dirty = self._dirty
         self.native.bids = self.buffer.bids
@@ -149,6 +206,14 @@ class Intake:
         """`take` for one session with every name resolved: (payload, receive_ns) → bits."""
         take, from_buffer, native, own = lib.intake_take, ffi.from_buffer, self.native, session.native
         return lambda payload, receive_ns: take(native, own, from_buffer(payload), len(payload), receive_ns)
+
+    def take_moved(self) -> list[int]:
+        """Tops that moved inside of streams since last time, each once: slot << 16 | TOP bits."""
+        if not self.native.moved_count:
+            return []
+        out = self._moved[1]
+        moved: list[int] = ffi.unpack(out, lib.intake_take_moved(self.native, out))
+        return moved
 
     def decode_body(self, body: bytes, slot: int) -> int:
         """Decodes a REST depth body into `frame` and `buffer`. Returns the FrameKind. Never called inside `take`."""

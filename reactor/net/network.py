@@ -46,6 +46,29 @@ class Listener(Protocol):
         """The connection is gone, or never came to be (then without on_open). Called exactly once."""
 
 
+class StreamListener(Listener, Protocol):
+    """Who takes the bytes of a busy connection as they were read (reactor/net/stream.py), with many frames in them.
+
+    A network may hand single frames to `on_frame` all the same.
+    """
+
+    def on_bytes(self, connection: "StreamSource", buffer: bytearray, start: int, end: int, receive_ns: int) -> int:
+        """buffer[start:end] holds WebSocket frames. Returns where the first one begins that is not whole yet."""
+
+
+class StreamSource(Connection, Protocol):
+    """What a StreamListener does with frames that are not its own."""
+
+    def on_control(self, opcode: int, payload: bytes, receive_ns: int) -> None:
+        """A ping, pong, close, or a piece of a fragmented message; `opcode` is its first byte."""
+
+    def need(self, size: int) -> None:
+        """A frame of so many bytes has begun: make room for it."""
+
+    def fail(self, reason: str) -> None:
+        """What came is no WebSocket frame."""
+
+
 @dataclass(frozen=True)
 class Request:
     """One REST request. `body` is sent as it is; sign before."""

@@ -19,6 +19,7 @@ from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport, ws_
 
 from reactor.net.network import Listener, Request, Response, Sent
 from reactor.net.rest import RestClient
+from reactor.net.stream import StreamConnection, open_stream
 
 CONNECT_TIMEOUT_S = 10.0  # TCP, TLS and the handshake together; a venue that needs longer is not worth waiting for.
 CLOSE_TIMEOUT_S = 1.0  # How long the other side may take to answer our close before the socket is cut.
@@ -172,12 +173,16 @@ class UvloopNetwork:
         self._on_error: OnError = on_error or self._tell_loop
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_closed = False
-        self._connections: set[UvloopConnection] = set()
+        self._connections: set[UvloopConnection | StreamConnection] = set()
         self._rest = RestClient(self._loop, ssl_context)
 
     def connect(self, url: str, listener: Listener, headers: Mapping[str, str] | None = None) -> None:
-        """Starts a WebSocket; the listener hears on_open, or on_close with the reason why not."""
-        connection = UvloopConnection(listener, self._loop, self._on_error, self._on_activity, self._connections.discard)
+        """Starts a WebSocket; the listener hears on_open, or on_close with the reason why not.
+
+        A StreamListener gets bytes (stream.py), any other one frames.
+        """
+        kind: Any = StreamConnection if hasattr(listener, "on_bytes") else UvloopConnection
+        connection = kind(listener, self._loop, self._on_error, self._on_activity, self._connections.discard)
         if self._is_closed:
             self._loop.call_soon(connection.closed, "the shard stops")
             return
@@ -206,9 +211,15 @@ class UvloopNetwork:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _connect(self, url: str, connection: UvloopConnection, headers: Mapping[str, str] | None) -> None:
+    async def _connect(
+        self, url: str, connection: UvloopConnection | StreamConnection, headers: Mapping[str, str] | None
+    ) -> None:
         reason = "closed during the handshake"
         try:
+            if isinstance(connection, StreamConnection):
+                opening = open_stream(self._loop, url, connection, self._ssl_context, headers)
+                await asyncio.wait_for(opening, CONNECT_TIMEOUT_S)
+                return  # From here on the loop calls connection_lost.
             transport, _ = await asyncio.wait_for(
                 ws_connect(
                     lambda: connection,

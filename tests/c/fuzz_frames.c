@@ -27,7 +27,7 @@ static level_t bids[LEVELS], asks[LEVELS], book_bids[LEVELS], book_asks[LEVELS];
 static int64_t near[2 * 512];
 static uint64_t marks[2 * 512 / 64];
 static state_t states[SLOTS];
-static uint16_t dirty[SLOTS];
+static uint16_t dirty[SLOTS], moved[SLOTS];
 static session_t session;
 static intake_t intake;
 static book_t book;
@@ -63,6 +63,7 @@ static void prepare(void)
     intake.asks = asks;
     intake.level_capacity = LEVELS;
     intake.dirty = dirty;
+    intake.moved = moved;
     book_init(&book, book_bids, book_asks, LEVELS, near, marks, 512);
 }
 

@@ -41,6 +41,8 @@ class Socket:
     pings: int = 0
     is_open: bool = False
     closed: str | None = None
+    controls: list = field(default_factory=list)
+    needed: int = 0
 
     def send(self, payload):
         if self.closed is not None:
@@ -68,6 +70,32 @@ class Socket:
     def frame(self, message):
         payload = message if isinstance(message, bytes) else orjson.dumps(message)
         self.listener.on_frame(self, memoryview(payload), self.clock.monotonic_ns())
+
+    def read(self, *messages, splits=()):
+        """Everything in one read, or in several that end at the byte offsets `splits`. Returns what was left over."""
+        data = b"".join(self.wire(message) for message in messages)
+        buffer, start = bytearray(data), 0
+        for end in (*splits, len(data)):
+            start = self.listener.on_bytes(self, buffer, start, end, self.clock.monotonic_ns())
+        return len(data) - start
+
+    @staticmethod
+    def wire(message):
+        """A server's frame: not masked. A tuple is (first byte, payload)."""
+        opcode, payload = message if isinstance(message, tuple) else (0x81, message)
+        payload = payload if isinstance(payload, bytes) else orjson.dumps(payload)
+        size = len(payload)
+        short = bytes((size,)) if size < 126 else bytes((126,)) + size.to_bytes(2, "big")
+        return bytes((opcode,)) + (short if size < 65536 else bytes((127,)) + size.to_bytes(8, "big")) + payload
+
+    def on_control(self, opcode, payload, receive_ns):
+        self.controls.append((opcode, payload))
+
+    def need(self, size):
+        self.needed = size
+
+    def fail(self, reason):
+        self.drop(reason)
 
     def pong(self):
         self.listener.on_pong(self, b"", self.clock.monotonic_ns())

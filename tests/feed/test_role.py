@@ -1,5 +1,7 @@
 """The feed as a whole, on a fake network, with literal times."""
 
+import random
+
 import orjson
 import pytest
 
@@ -100,6 +102,68 @@ def test_what_both_sessions_bring_counts_once(spot):
     assert (top.bid_ticks, top.update_id) == (9999, 21)
     assert spot.role.book_of(0).top.duplicates == 3  # two tickers, and the first delta
     assert [said.tops[0] for said in spot.said() if said.receive_ns == said.signal_ns][:2] == [10000, 9999]
+
+
+def test_a_read_full_of_frames_asks_the_signals_once_of_the_newest_top(spot):
+    spot.one.read(*(ticker(update_id, f"{100 + update_id / 100:.2f}", "150.00") for update_id in range(11, 60)))
+    said = [each for each in spot.said() if each.kind == SignalType.BOOK_TOP]
+    assert [each.tops[0] for each in said] == [10_059]
+    assert spot.role.book_of(0).top.update_id == 59
+
+
+def test_frames_by_the_read_leave_the_same_books_as_frames_one_by_one(make_bench):
+    rng = random.Random(5)
+    frames, final_id = [], 10
+    for _ in range(400):
+        if rng.random() < 0.4:
+            sides = [[[f"{price / 100:.2f}", rng.choice(["0", "1.25", "3"])] for price in rng.sample(prices, 4)]
+                     for prices in (range(9_900, 10_000), range(10_001, 10_100))]  # fmt: skip
+            frames.append(depth(final_id + 1, final_id + 2, *sides))
+            final_id += 2
+        else:
+            frames.append(ticker(final_id + rng.randint(0, 2), f"{rng.randint(9_900, 10_000) / 100:.2f}", "100.01"))
+    tops, levels = [], []
+    for way in ("frames", "reads"):
+        bench = make_bench((0,), signals=SignalsParameters(book_top=BookTopParameters((0,))))
+        bench.open_all()
+        one, two = bench.network.live()
+        synchronise(bench, (one, two))
+        if way == "frames":
+            for each in frames:
+                one.frame(each)
+        else:
+            size = sum(len(one.wire(each)) for each in frames)
+            assert one.read(*frames, splits=sorted(rng.sample(range(size), 60))) == 0
+        book = bench.role.book_of(0)
+        assert book.sync.is_synchronised
+        tops.append((book.top.bid_ticks, book.top.ask_ticks, book.top.bid_lots, book.top.update_id, book.book.update_id))
+        levels.append([book.book.levels(side, 1000) for side in (1, -1)])
+    assert tops[0] == tops[1]
+    assert levels[0] == levels[1]
+
+
+def test_a_read_stops_for_what_must_be_decided_and_goes_on_behind_it(spot):
+    gap, after = depth(20, 21), ticker(40, "100.00", "100.01", quantity="7")
+    left = spot.one.read(ticker(11), (0x89, b"ping"), {"odd": 1}, gap, after, splits=(3, 9))
+    assert left == 0
+    assert spot.one.controls == [(0x89, b"ping")]
+    assert spot.counter(Counter.REFUSED) == 1
+    assert not spot.role.book_of(0).sync.is_synchronised
+    assert spot.role.book_of(0).top.update_id == 40
+
+
+def test_half_a_frame_waits_for_its_other_half_and_says_how_much_it_needs(spot):
+    data = spot.one.wire(ticker(11))
+    buffer = bytearray(data)
+    assert spot.one.listener.on_bytes(spot.one, buffer, 0, len(data) - 1, 1) == 0
+    assert spot.one.needed == len(data)
+    assert spot.one.listener.on_bytes(spot.one, buffer, 0, len(data), 1) == len(data)
+
+
+@pytest.mark.parametrize("head", [b"\xc1\x02{}", b"\x81\x82{}{}{}", b"\x81\x7f\xff\xff\xff\xff\xff\xff\xff\xff"])
+def test_bytes_that_are_no_frame_of_a_server_close_the_session(spot, head):
+    spot.one.listener.on_bytes(spot.one, bytearray(head), 0, len(head), 1)
+    assert spot.one.closed == "not a WebSocket frame"
 
 
 def test_one_session_lost_leaves_the_other_carrying_on(spot):

@@ -1,0 +1,275 @@
+"""A WebSocket whose owner takes the bytes as they were read: for market data, where a frame must not cost a Python call.
+
+    socket ─▶ one buffer ─▶ listener.on_bytes: one C call for every frame in it ─▶ what must be decided on ─▶ Python
+
+session.py hands every frame to its listener by itself, which is right where each one matters; a busy market-data connection
+brings hundreds in one read. The handshake, pings, closing and fragments are here; frames of data are the listener's.
+"""
+
+import asyncio
+import base64
+import hashlib
+import os
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from reactor.net.network import Sent, StreamListener
+
+READ_SIZE: Final = 64 * 1024  # Room for one read: some hundred frames, a tenth of a millisecond of work.
+BUFFER_SIZE: Final = 4 * READ_SIZE
+MESSAGE_SIZE_MAX: Final = 32 * 1024 * 1024
+HEAD_SIZE_MAX: Final = 16 * 1024
+CLOSE_TIMEOUT_S: Final = 1.0
+GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
+TEXT, CLOSE, PING, PONG, CONTINUATION = 0x1, 0x8, 0x9, 0xA, 0x0
+
+OnError = Callable[[BaseException, str], None]
+
+
+def masked(opcode: int, payload: bytes) -> bytes:
+    """One whole frame of a client."""
+    size, mask = len(payload), os.urandom(4)
+    if size < 126:
+        head = bytes((0x80 | opcode, 0x80 | size))
+    elif size < 65536:
+        head = bytes((0x80 | opcode, 0x80 | 126)) + size.to_bytes(2, "big")
+    else:
+        head = bytes((0x80 | opcode, 0x80 | 127)) + size.to_bytes(8, "big")
+    key = (mask * (size // 4 + 1))[:size]
+    return head + mask + (int.from_bytes(payload, "big") ^ int.from_bytes(key, "big")).to_bytes(size, "big")
+
+
+class StreamConnection(asyncio.BufferedProtocol):
+    """One WebSocket, both the loop's protocol and the `Connection` that the listener holds."""
+
+    def __init__(
+        self,
+        listener: StreamListener,
+        loop: asyncio.AbstractEventLoop,
+        on_error: OnError,
+        on_activity: Callable[[], None],
+        on_gone: Callable[[Any], None],
+    ) -> None:
+        self._listener = listener
+        self._loop = loop
+        self._on_error = on_error
+        self._on_activity = on_activity
+        self._on_gone = on_gone
+        self._monotonic_ns = time.monotonic_ns
+        self._on_bytes = listener.on_bytes
+        self._buffer = bytearray(BUFFER_SIZE)
+        self._view = memoryview(self._buffer)
+        self._start = 0  # what was not taken yet begins here …
+        self._end = 0  # … and ends here
+        self._transport: asyncio.Transport | None = None
+        self._key = base64.b64encode(os.urandom(16))
+        self._request = b""
+        self._is_open = False
+        self._is_closing = False
+        self._is_closed = False
+        self._close_reason = ""
+        self._parts: bytearray | None = None  # a fragmented message in the making
+
+    # -- Connection
+
+    def send(self, payload: bytes) -> Sent:
+        """Sends one text frame. NOT_SENT only when the socket was already closing: then no byte can have left."""
+        return self._write(TEXT, payload)
+
+    def ping(self, payload: bytes = b"") -> None:
+        """Sends a ping frame; nothing happens on a closed connection."""
+        self._write(PING, payload)
+
+    def close(self, reason: str = "") -> None:
+        """Starts closing; `on_close` follows, at the latest after CLOSE_TIMEOUT_S."""
+        transport = self._transport
+        if transport is None or self._is_closing or transport.is_closing():
+            return
+        self._close_reason = self._close_reason or reason or "closed by us"
+        if self._is_open:
+            self._write(CLOSE, (1000).to_bytes(2, "big") + reason[:100].encode())
+            self._loop.call_later(CLOSE_TIMEOUT_S, transport.abort)
+        else:
+            transport.abort()
+        self._is_closing = True
+
+    def _write(self, opcode: int, payload: bytes) -> Sent:
+        transport = self._transport
+        if transport is None or not self._is_open or self._is_closing or transport.is_closing():
+            return Sent.NOT_SENT
+        transport.write(masked(opcode, payload))
+        return Sent.HANDED_OVER
+
+    # -- the loop's calls
+
+    def begin(self, url: str, headers: Mapping[str, str] | None) -> None:
+        """Call it once, before the socket is there: the request of the handshake."""
+        parts = urlsplit(url)
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        lines = [f"GET {target} HTTP/1.1", f"Host: {parts.netloc}", "Upgrade: websocket", "Connection: Upgrade",
+                 f"Sec-WebSocket-Key: {self._key.decode()}", "Sec-WebSocket-Version: 13"]  # fmt: skip
+        lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
+        self._request = ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The socket is there (and encrypted, where it is to be): asks for the WebSocket."""
+        assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write"), "a stream transport"
+        self._transport = transport  # type: ignore[assignment]
+        self._transport.write(self._request)  # type: ignore[union-attr]
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where the next read goes."""
+        if len(self._buffer) - self._end < READ_SIZE:
+            self._make_room()
+        return self._view[self._end :]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """The hot path: some bytes came."""
+        receive_ns = self._monotonic_ns()
+        self._end += nbytes
+        try:
+            if self._is_open:
+                self._start = self._on_bytes(self, self._buffer, self._start, self._end, receive_ns)
+            elif not self._is_closed:
+                self._shake_hands(receive_ns)
+        except Exception as error:
+            self._on_error(error, "on_bytes")
+        if self._start == self._end:
+            self._start = self._end = 0
+        self._on_activity()
+
+    def eof_received(self) -> bool:
+        """The other side has ended."""
+        return False
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """The socket is gone."""
+        self.closed(f"connection lost: {exc}" if exc is not None else "connection lost")
+
+    def closed(self, reason: str) -> None:
+        """Tells the listener once. `reason` is used if nothing better is known."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._is_open = False
+        self._parts = None
+        self._on_gone(self)
+        self._call(self._listener.on_close, self._close_reason or reason, self._monotonic_ns())
+
+    # -- the listener's calls
+
+    def need(self, size: int) -> None:
+        """A frame of so many bytes has begun: there will be room for it."""
+        if size > len(self._buffer) - READ_SIZE:
+            self._grow(size)
+
+    def on_control(self, opcode: int, payload: bytes, receive_ns: int) -> None:
+        """A frame that carries no whole message, told by its first byte."""
+        kind = opcode & 0x0F
+        if kind == PING:
+            self._write(PONG, payload)
+        elif kind == PONG:
+            self._call(self._listener.on_pong, payload, receive_ns)
+        elif kind == CLOSE:
+            code, text = int.from_bytes(payload[:2], "big"), payload[2:].decode(errors="replace")
+            self._close_reason = self._close_reason or f"closed by the venue: {code} {text}".rstrip()
+            self._write(CLOSE, payload[:2])
+            self._end_now()
+        else:
+            self._take_part(opcode, payload, receive_ns)
+
+    def fail(self, reason: str) -> None:
+        """They broke the rules of the protocol: nothing that follows can be believed."""
+        self._close_reason = self._close_reason or reason
+        self._write(CLOSE, (1002).to_bytes(2, "big"))
+        self._end_now()
+
+    def _take_part(self, opcode: int, payload: bytes, receive_ns: int) -> None:
+        is_first, is_last = opcode & 0x0F != CONTINUATION, bool(opcode & 0x80)
+        if is_first != (self._parts is None) or len(self._parts or b"") + len(payload) > MESSAGE_SIZE_MAX:
+            self.fail("broken or oversized fragmented message")
+            return
+        if is_first:
+            self._parts = bytearray()
+        assert self._parts is not None, "a message has begun"
+        self._parts += payload
+        if is_last:
+            whole, self._parts = bytes(self._parts), None
+            self._call(self._listener.on_frame, memoryview(whole), receive_ns)
+
+    # -- inside
+
+    def _shake_hands(self, now_ns: int) -> None:
+        head_end = self._buffer.find(b"\r\n\r\n", 0, self._end)
+        if head_end < 0:
+            if self._end > HEAD_SIZE_MAX:
+                self._refuse("cannot connect: an answer without an end")
+            return
+        lines = bytes(self._view[:head_end]).decode("latin-1").split("\r\n")
+        headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
+        accept = base64.b64encode(hashlib.sha1(self._key + GUID).digest()).decode()
+        status = lines[0].split(" ", 2)
+        if len(status) < 2 or status[1] != "101" or headers.get("sec-websocket-accept") != accept:
+            self._refuse(f"cannot connect: {lines[0][:100]}")
+            return
+        self._start = head_end + 4
+        self._is_open = True
+        self._call(self._listener.on_open, now_ns)
+        if self._start < self._end and self._is_open:
+            self._start = self._on_bytes(self, self._buffer, self._start, self._end, now_ns)
+
+    def _refuse(self, reason: str) -> None:
+        self._close_reason = reason
+        self._end_now()
+
+    def _end_now(self) -> None:
+        self._start = self._end
+        self._is_closing = True
+        if self._transport is not None:
+            self._transport.close()
+
+    def _make_room(self) -> None:
+        left = self._end - self._start
+        if left + READ_SIZE > len(self._buffer):
+            self._grow(left)
+        elif self._start:
+            self._view[:left] = bytes(self._view[self._start : self._end])
+            self._start, self._end = 0, left
+
+    def _grow(self, size: int) -> None:
+        """A new buffer, because the C side holds the old one's address."""
+        left = self._end - self._start
+        buffer = bytearray(max(2 * len(self._buffer), size + 2 * READ_SIZE))
+        buffer[:left] = self._view[self._start : self._end]
+        self._buffer, self._view = buffer, memoryview(buffer)
+        self._start, self._end = 0, left
+
+    def _call(self, callback: Callable[..., None], *arguments: Any) -> None:
+        try:
+            callback(self, *arguments)
+        except Exception as error:
+            self._on_error(error, getattr(callback, "__name__", "callback"))
+        self._on_activity()
+
+
+async def open_stream(
+    loop: asyncio.AbstractEventLoop,
+    url: str,
+    connection: StreamConnection,
+    ssl_context: ssl.SSLContext | None,
+    headers: Mapping[str, str] | None = None,
+) -> None:
+    """Connects. From here on the listener is told of everything.
+
+    Raises:
+        OSError: there is no connection.
+    """
+    parts = urlsplit(url)
+    is_encrypted = parts.scheme == "wss"
+    connection.begin(url, headers)
+    context = (ssl_context or ssl.create_default_context()) if is_encrypted else None
+    port = parts.port or (443 if is_encrypted else 80)
+    await loop.create_connection(lambda: connection, parts.hostname or "", port, ssl=context)

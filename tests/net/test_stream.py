@@ -1,0 +1,196 @@
+"""The wholesale WebSocket over loopback: websockets as the venue, a plain walk over the bytes as the listener."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+import uvloop
+from websockets.asyncio.server import ServerConnection, serve
+
+from reactor.net.network import Connection, Sent, StreamSource
+from reactor.net.session import UvloopNetwork
+from reactor.net.stream import BUFFER_SIZE, masked
+
+WAIT_S = 10.0
+
+
+def frames_of(data: bytes) -> tuple[list[tuple[int, bytes]], int, int]:
+    """(first byte, payload) of every whole frame, how many bytes they took, and how many the next one needs."""
+    found, at = [], 0
+    while len(data) - at >= 2:
+        size, head = data[at + 1], 2
+        if size >= 126:
+            head = 4 if size == 126 else 10
+            if len(data) - at < head:
+                break
+            size = int.from_bytes(data[at + 2 : at + head], "big")
+        if len(data) - at < head + size:
+            return found, at, head + size
+        found.append((data[at], data[at + head : at + head + size]))
+        at += head + size
+    return found, at, 0
+
+
+class Ear:
+    """A StreamListener that remembers."""
+
+    def __init__(self) -> None:
+        self.messages: list[bytes] = []
+        self.pongs: list[bytes] = []
+        self.closed: list[str] = []
+        self.reads = 0
+        self.connection: Connection | None = None
+        self.changed = asyncio.Event()
+
+    def on_bytes(self, connection: StreamSource, buffer: bytearray, start: int, end: int, receive_ns: int) -> int:
+        self.reads += 1
+        frames, taken, needed = frames_of(bytes(buffer[start:end]))
+        for opcode, payload in frames:
+            if opcode in (0x81, 0x82):
+                self.messages.append(payload)
+            elif opcode & 0x70:
+                connection.fail("not a WebSocket frame")
+            else:
+                connection.on_control(opcode, payload, receive_ns)
+        if start + taken != end:
+            connection.need(needed)
+        self.changed.set()
+        return start + taken
+
+    def on_open(self, connection: Connection, now_ns: int) -> None:
+        self.connection = connection
+        self.changed.set()
+
+    def on_frame(self, connection: Connection, payload: memoryview, receive_ns: int) -> None:
+        self.messages.append(bytes(payload))
+        self.changed.set()
+
+    def on_pong(self, connection: Connection, payload: bytes, receive_ns: int) -> None:
+        self.pongs.append(payload)
+        self.changed.set()
+
+    def on_close(self, connection: Connection, reason: str, now_ns: int) -> None:
+        self.closed.append(reason)
+        self.changed.set()
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        async with asyncio.timeout(WAIT_S):
+            while not condition():
+                self.changed.clear()
+                await self.changed.wait()
+
+
+def run(handler: Callable[[ServerConnection], Awaitable[None]], body: Callable[[Ear, str], Awaitable[None]]) -> Ear:
+    ear: list[Ear] = []
+
+    async def main() -> None:
+        async with serve(handler, "127.0.0.1", 0, max_size=None) as server:
+            network = UvloopNetwork()
+            ear.append(Ear())
+            try:
+                network.connect(f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/stream?a=b", ear[0])
+                await body(ear[0], "")
+            finally:
+                await network.close()
+
+    uvloop.run(main())
+    return ear[0]
+
+
+async def echo(socket: ServerConnection) -> None:
+    async for message in socket:
+        await socket.send(message, text=True)
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 65_535, 65_536, 3 * BUFFER_SIZE])
+def test_a_message_of_any_size_comes_back_whole(size: int) -> None:
+    payload = bytes(range(32, 127)) * (size // 95 + 1)
+
+    async def body(ear: Ear, _: str) -> None:
+        await ear.until(lambda: ear.connection)
+        assert ear.connection is not None
+        assert ear.connection.send(payload[:size]) is Sent.HANDED_OVER
+        assert ear.connection.send(b"after") is Sent.HANDED_OVER
+        await ear.until(lambda: len(ear.messages) == 2)
+
+    assert run(echo, body).messages == [payload[:size], b"after"]
+
+
+def test_a_burst_comes_in_order_and_in_fewer_reads_than_frames() -> None:
+    async def burst(socket: ServerConnection) -> None:
+        for number in range(5_000):
+            await socket.send(f"{number:0200}")
+        await socket.wait_closed()
+
+    async def body(ear: Ear, _: str) -> None:
+        await ear.until(lambda: len(ear.messages) == 5_000)
+
+    ear = run(burst, body)
+    assert [int(message) for message in ear.messages] == list(range(5_000))
+    assert ear.reads < 5_000
+
+
+def test_pings_are_answered_fragments_are_joined_and_a_close_is_told_with_its_reason() -> None:
+    async def venue(socket: ServerConnection) -> None:
+        await (await socket.ping(b"there?"))
+        await socket.send(["one ", "message ", "in parts"])
+        await socket.close(1001, "going away")
+
+    async def body(ear: Ear, _: str) -> None:
+        await ear.until(lambda: ear.closed)
+
+    ear = run(venue, body)
+    assert ear.messages == [b"one message in parts"]
+    assert ear.closed == ["closed by the venue: 1001 going away"]
+
+
+def test_our_ping_brings_a_pong_and_after_a_close_nothing_can_be_sent() -> None:
+    async def body(ear: Ear, _: str) -> None:
+        await ear.until(lambda: ear.connection)
+        connection = ear.connection
+        assert connection is not None
+        connection.ping(b"alive?")
+        await ear.until(lambda: ear.pongs)
+        connection.close("enough")
+        assert connection.send(b"late") is Sent.NOT_SENT
+        await ear.until(lambda: ear.closed)
+
+    ear = run(echo, body)
+    assert (ear.pongs, ear.closed) == ([b"alive?"], ["enough"])
+
+
+def test_a_server_that_speaks_no_websocket_is_a_close_without_an_open() -> None:
+    async def main() -> Ear:
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        network, ear = UvloopNetwork(), Ear()
+        network.connect(f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/", ear)
+        await ear.until(lambda: ear.closed)
+        await network.close()
+        server.close()
+        return ear
+
+    ear = uvloop.run(main())
+    assert ear.connection is None
+    assert ear.closed == ["cannot connect: HTTP/1.1 404 Not Found"]
+
+
+def test_nobody_listening_is_a_close_with_the_reason() -> None:
+    async def main() -> Ear:
+        network, ear = UvloopNetwork(), Ear()
+        network.connect("ws://127.0.0.1:9/", ear)
+        await ear.until(lambda: ear.closed)
+        await network.close()
+        return ear
+
+    assert uvloop.run(main()).closed[0].startswith("cannot connect")
+
+
+def test_a_frame_of_a_client_is_masked() -> None:
+    frame = masked(0x1, b"hello")
+    mask = frame[2:6]
+    assert frame[:2] == bytes((0x81, 0x85))
+    assert bytes(byte ^ mask[index % 4] for index, byte in enumerate(frame[6:])) == b"hello"
