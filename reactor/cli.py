@@ -4,8 +4,8 @@ Every command says what it will do and exits honestly. What a user can cause end
 TradeError → the sentence, exit code 2; anything else → one sentence and the name of a file with the details.
 """
 
-import asyncio
 import contextlib
+import importlib
 import json
 import os
 import sys
@@ -13,7 +13,7 @@ import tempfile
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Final, NoReturn
 
 import typer
 from rich.console import Console
@@ -32,6 +32,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+_TOOLS: Final = {
+    "convert": "reactor.data.commands:convert",
+    "validate": "reactor.data.commands:validate",
+    "record": "reactor.data.recording_commands:record",
+    "collect": "reactor.data.recording_commands:collect",
+    "history": "reactor.monitor.commands:history",
+    "world": "reactor.sim.commands:world",
+    "backtest": "reactor.backtest.commands:backtest",
+    "bench": "reactor.supervisor.bench:bench",
+    "profile": "reactor.supervisor.profile:profile",
+}
+"""The commands of the rooms around the house: name → module:command."""
 
 ConfigPath = Annotated[Path | None, typer.Option("--config", help="Your YAML file; laid over the profile.")]
 Profile = Annotated[str | None, typer.Option(help="generated, replay, paper, demo, testnet or live.")]
@@ -60,6 +73,8 @@ def run(
     plain: Annotated[bool, typer.Option("--plain", help="Log lines instead of the live view.")] = False,
 ) -> None:
     """Trades: starts every process, shows what happens, stops in order, reports."""
+    import asyncio
+
     from reactor.monitor.dashboard import Dashboard
     from reactor.monitor.report import show
     from reactor.supervisor.session import Session, SessionOptions
@@ -434,31 +449,21 @@ def register(command: Callable[..., None], name: str | None = None) -> None:
     app.command(name=name)(command)
 
 
-def _add_tools() -> None:
-    """The commands of the rooms around the house."""
-    from reactor.backtest import commands as backtest
-    from reactor.data import commands as data
-    from reactor.data import recording_commands as recording
-    from reactor.monitor import commands as monitor
-    from reactor.sim import commands as sim
-    from reactor.supervisor.bench import bench
-    from reactor.supervisor.profile import profile
-
-    app.add_typer(data.convert, name="convert")
-    register(data.validate)
-    register(recording.record)
-    register(recording.collect)
-    register(monitor.history)
-    register(sim.world)
-    register(backtest.backtest)
-    register(bench)
-    register(profile)
+def _add_tools(wanted: str) -> None:
+    """The commands of the rooms around the house. Only the room that is asked for: all of them take a second to import."""
+    for name in (wanted,) if wanted in _TOOLS else _TOOLS:
+        module, _, attribute = _TOOLS[name].partition(":")
+        tool = getattr(importlib.import_module(module), attribute)
+        if isinstance(tool, typer.Typer):
+            app.add_typer(tool, name=name)
+        else:
+            register(tool)
 
 
 def main() -> None:
     """The console command."""
     with _clear_messages():
-        _add_tools()
+        _add_tools(sys.argv[1] if len(sys.argv) > 1 else "")
         app(standalone_mode=True)
 
 

@@ -5,8 +5,9 @@
     another reader                                         ─▶ staging ─┘
 
 What is read is merged at once, so that only the result takes memory: one thread inflates a block (capture.py), one scans the
-block before it, one merges the rows of the block before that. How far times go back in a file is not known before it was read to its end: `WINDOW_NS` is supposed
-at first; if a row comes later than that, the rest of the files is only measured and everything is read once more.
+block before it, one merges the rows of the block before that. How far times go back in a file is not known before it was read
+to its end: `WINDOW_NS` is supposed at first; if a row comes later than that, the rest of the files is only measured and
+everything is read once more.
 """
 
 import mmap
@@ -80,9 +81,7 @@ class Weave:
         self._memory: list[object] = []
         self._dropped = [0] * len(self._sources)  # rows that have left the staging
         self._thresholds = [STAGING_ROWS] * len(self._sources)
-        for lane, source, own in zip(
-            self._lanes, self._sources, windows or [WINDOW_NS] * len(self._sources), strict=True
-        ):
+        for lane, source, own in zip(self._lanes, self._sources, windows or [WINDOW_NS] * len(self._sources), strict=True):
             lane.rows, lane.room = source.rows.next_row, min(source.rows.room, STAGING_ROWS_MAX)
             lane.order[0], lane.order[1], lane.scratch = self._places(), self._places(), self._places()
             lane.window[0], lane.window[1] = own
