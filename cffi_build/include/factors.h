@@ -43,6 +43,7 @@ double rolling_std(const double *state, double ddof);       /* NaN while count <
 double rolling_zscore(const double *state, double sample);  /* (sample − mean) / std(0); 0 where std is 0; NaN while empty */
 double rolling_at(const double *state, int64_t age);        /* 0: the newest; NaN if there is none so old */
 void   rolling_batch(double *state, const double *samples, int64_t count, double *means, double *stds, double ddof);
+void   rolling_zscore_batch(double *state, const double *samples, int64_t count, double *zscores);  /* each in the window with itself */
 
 /* Exponential moving averages: by samples (value += alpha · (sample − value)), and by time (weight e^(−dt/tau)). */
 void   ema_init(double *state, double alpha);
@@ -52,6 +53,8 @@ void   ema_time_init(double *state, double tau_ns);
 void   ema_time_reset(double *state);
 double ema_time_update(double *state, int64_t now_ns, double sample);
 double ema_value(const double *state);                      /* of both kinds; NaN while empty */
+int64_t ema_count(const double *state);                     /* samples taken, of both kinds */
+void   ema_time_batch(double *state, const int64_t *times, const double *samples, int64_t count, double *values);
 void   ema_batch(double *state, const double *samples, int64_t count, double *values);
 
 /* Samples of the last `duration_ns` with minimum, maximum, sum. A sample that is exactly `duration_ns` old has left.
@@ -66,6 +69,7 @@ int64_t span_dropped(const double *state);
 double span_sum(const double *state);                       /* 0 while empty */
 double span_min(const double *state);                       /* NaN while empty */
 double span_max(const double *state);
+void   span_batch(double *state, const int64_t *times, const double *samples, int64_t count, double *sums, double *mins, double *maxs);
 
 /* Standard deviation (ddof 0) of the changes of the mid, sampled every `interval_ns`, over a window of changes. */
 int64_t volatility_size(int64_t capacity);
@@ -73,6 +77,7 @@ void   volatility_init(double *state, int64_t capacity, int64_t interval_ns, int
 void   volatility_reset(double *state);
 int64_t volatility_update(double *state, int64_t now_ns, double mid);  /* 1: a sample was taken */
 double volatility_value(const double *state);               /* NaN until samples_min changes are there */
+void   volatility_batch(double *state, const int64_t *times, const double *mids, int64_t count, double *values);
 
 /* (bought − sold) / (bought + sold) by takers over the last `duration_ns`. */
 int64_t flow_size(int64_t capacity);
@@ -80,6 +85,10 @@ void   flow_init(double *state, int64_t capacity, int64_t duration_ns);
 void   flow_reset(double *state);
 int64_t flow_push(double *state, int64_t now_ns, double signed_quantity);
 double flow_value(double *state, int64_t now_ns);           /* in [−1, 1]; 0 while nothing traded */
+int64_t flow_count(const double *state);                    /* trades in it */
+/* The value at each of `asked` (times of an array in order) when all trades up to and including then are in. */
+void   flow_batch(double *state, const int64_t *times, const double *signed_quantities, int64_t count, const int64_t *asked,
+                  int64_t asked_count, double *values);
 
 /* Where a value stands among the last `capacity` samples: the spread's percentile. */
 int64_t rank_size(int64_t capacity);
@@ -87,6 +96,9 @@ void   rank_init(double *state, int64_t capacity);
 void   rank_reset(double *state);
 int64_t rank_push(double *state, double sample);
 double rank_value(const double *state, double value);       /* in [0, 1], equal ones counted half; 0.5 while empty */
+int64_t rank_count(const double *state);
+int64_t rank_is_full(const double *state);
+void   rank_batch(double *state, const double *samples, int64_t count, double *values);  /* each among those up to itself */
 
 /* Stop loss by z-scores: how unusual is the last change of the mid, and how unusual the volatility. */
 int64_t guard_size(int64_t changes, int64_t volatilities);
@@ -94,11 +106,18 @@ void   guard_init(double *state, int64_t changes, int64_t volatilities, int64_t 
                   double change_z_max);
 void   guard_reset(double *state);
 int64_t guard_update(double *state, int64_t now_ns, double mid);       /* guard_verdict_e; NORMAL while windows fill */
+int64_t guard_verdict(const double *state);                 /* of the last update */
+double guard_z_change(const double *state);                 /* of the last sample; 0 while its window fills */
+double guard_z_volatility(const double *state);
+int64_t guard_is_full(const double *state);                 /* both windows: from now on it can cry for either reason */
+void   guard_batch(double *state, const int64_t *times, const double *mids, int64_t count, double *verdicts);
 
 /* Without state. */
 double microprice(double bid, double ask, double bid_quantity, double ask_quantity);  /* the mid if both are 0 */
 double imbalance(double bid_quantity, double ask_quantity);            /* in [−1, 1]; 0 if both are 0 */
 double combine(const double *weights, const double *values, int64_t count);  /* Σ w·v / Σ |w| over finite values; NaN: none */
+/* Column-wise over `columns` arrays of `count` that lie one behind the other. */
+void   combine_batch(const double *weights, int64_t columns, const double *values, int64_t count, double *combined);
 /* cffi: end */
 
 #endif

@@ -126,6 +126,14 @@ void rolling_batch(double *state, const double *samples, int64_t count, double *
     }
 }
 
+void rolling_zscore_batch(double *state, const double *samples, int64_t count, double *zscores)
+{
+    for (int64_t i = 0; i < count; i++) {
+        rolling_push(state, samples[i]);
+        zscores[i] = rolling_zscore(state, samples[i]);
+    }
+}
+
 /* ---- exponential averages --------------------------------------------------------------------------------- */
 
 enum { E_RATE, E_COUNT, E_VALUE, E_LAST };
@@ -178,6 +186,14 @@ void ema_batch(double *state, const double *samples, int64_t count, double *valu
 {
     for (int64_t i = 0; i < count; i++)
         values[i] = ema_update(state, samples[i]);
+}
+
+int64_t ema_count(const double *state) { return (int64_t)state[E_COUNT]; }
+
+void ema_time_batch(double *state, const int64_t *times, const double *samples, int64_t count, double *values)
+{
+    for (int64_t i = 0; i < count; i++)
+        values[i] = ema_time_update(state, times[i], samples[i]);
 }
 
 /* ---- a span of time --------------------------------------------------------------------------------------- */
@@ -293,6 +309,16 @@ double span_max(const double *state)
     return state[S_COUNT] > 0 ? samples[(int64_t)maxs[(int64_t)state[S_MAX_HEAD]]] : NAN;
 }
 
+void span_batch(double *state, const int64_t *times, const double *samples, int64_t count, double *sums, double *mins, double *maxs)
+{
+    for (int64_t i = 0; i < count; i++) {
+        span_push(state, times[i], samples[i]);
+        sums[i] = span_sum(state);
+        mins[i] = span_min(state);
+        maxs[i] = span_max(state);
+    }
+}
+
 /* ---- volatility ------------------------------------------------------------------------------------------- */
 
 enum { V_INTERVAL, V_DUE, V_LAST, V_SAMPLES_MIN, V_STARTED };
@@ -347,6 +373,14 @@ double volatility_value(const double *state)
     return changes[R_COUNT] > 0 && changes[R_COUNT] >= state[V_SAMPLES_MIN] ? rolling_std(changes, 0) : NAN;
 }
 
+void volatility_batch(double *state, const int64_t *times, const double *mids, int64_t count, double *values)
+{
+    for (int64_t i = 0; i < count; i++) {
+        volatility_update(state, times[i], mids[i]);
+        values[i] = volatility_value(state);
+    }
+}
+
 /* ---- trade flow ------------------------------------------------------------------------------------------- */
 
 int64_t flow_size(int64_t capacity) { return FLOW_HEAD + 2 * span_size(capacity); }
@@ -378,6 +412,19 @@ double flow_value(double *state, int64_t now_ns)
     span_expire(absolute_span, now_ns);
     double total = span_sum(absolute_span);
     return total > 0 ? span_sum(signed_span) / total : 0;
+}
+
+int64_t flow_count(const double *state) { return span_count(state + FLOW_HEAD); }
+
+void flow_batch(double *state, const int64_t *times, const double *signed_quantities, int64_t count, const int64_t *asked,
+                int64_t asked_count, double *values)
+{
+    int64_t trade = 0;
+    for (int64_t i = 0; i < asked_count; i++) {
+        for (; trade < count && times[trade] <= asked[i]; trade++)
+            flow_push(state, times[trade], signed_quantities[trade]);
+        values[i] = flow_value(state, asked[i]);
+    }
 }
 
 /* ---- rank: window.h over the caller's doubles --------------------------------------------------------------- */
@@ -416,6 +463,18 @@ double rank_value(const double *state, double value)
 {
     window_t window = rank_window(state);
     return window_rank(&window, value);
+}
+
+int64_t rank_count(const double *state) { return (int64_t)state[K_COUNT]; }
+
+int64_t rank_is_full(const double *state) { return state[K_COUNT] == state[K_CAPACITY]; }
+
+void rank_batch(double *state, const double *samples, int64_t count, double *values)
+{
+    for (int64_t i = 0; i < count; i++) {
+        rank_push(state, samples[i]);
+        values[i] = rank_value(state, samples[i]);
+    }
 }
 
 /* ---- stop loss -------------------------------------------------------------------------------------------- */
@@ -485,6 +544,23 @@ int64_t guard_update(double *state, int64_t now_ns, double mid)
     return verdict;
 }
 
+int64_t guard_verdict(const double *state) { return (int64_t)state[G_VERDICT]; }
+
+double guard_z_change(const double *state) { return state[G_Z_CHANGE]; }
+
+double guard_z_volatility(const double *state) { return state[G_Z_VOLATILITY]; }
+
+int64_t guard_is_full(const double *state)
+{
+    return rolling_is_full(state + (int64_t)state[G_CHANGES]) && rolling_is_full(state + (int64_t)state[G_VOLATILITIES]);
+}
+
+void guard_batch(double *state, const int64_t *times, const double *mids, int64_t count, double *verdicts)
+{
+    for (int64_t i = 0; i < count; i++)
+        verdicts[i] = (double)guard_update(state, times[i], mids[i]);
+}
+
 /* ---- without state ---------------------------------------------------------------------------------------- */
 
 double microprice(double bid, double ask, double bid_quantity, double ask_quantity)
@@ -509,4 +585,19 @@ double combine(const double *weights, const double *values, int64_t count)
         }
     }
     return total > 0 ? sum / total : NAN;
+}
+
+void combine_batch(const double *weights, int64_t columns, const double *values, int64_t count, double *combined)
+{
+    for (int64_t i = 0; i < count; i++) {
+        double sum = 0, total = 0;
+        for (int64_t column = 0; column < columns; column++) {
+            double value = values[column * count + i];
+            if (isfinite(value)) {
+                sum += weights[column] * value;
+                total += fabs(weights[column]);
+            }
+        }
+        combined[i] = total > 0 ? sum / total : NAN;
+    }
 }

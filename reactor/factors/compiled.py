@@ -14,9 +14,14 @@ from numba.extending import overload
 from reactor import _native
 from reactor.factors import kernels
 
-# Parameters that are arrays of doubles; all others travel as they are.
-_ARRAYS = frozenset({"state", "samples", "values", "weights", "means", "stds"})
-_NOT_KERNELS = frozenset({"state", "integers", "integer_rows", "array_of", "doubles_of"})
+# Parameters that are arrays; all others travel as they are.
+_ARRAYS = frozenset(
+    {
+        "asked", "combined", "maxs", "means", "mids", "mins", "samples", "signed_quantities", "state", "stds", "sums", "times",
+        "values", "verdicts", "weights", "zscores",
+    }
+)  # fmt: skip
+_NOT_KERNELS = frozenset({"state", "integers", "integer_rows", "array_of", "doubles_of", "times_of"})
 
 
 def kernel_functions() -> dict[str, FunctionType]:

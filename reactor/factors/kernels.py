@@ -53,6 +53,13 @@ def doubles_of(array: NDArray[np.float64]) -> State:
     return ffi.cast("double *", array.ctypes.data)
 
 
+def times_of(array: NDArray[np.int64]) -> State:
+    """The C view of a contiguous int64 array of times. Keep the array alive while it is used."""
+    assert array.dtype == np.int64, "times are whole nanoseconds"
+    assert array.flags.c_contiguous, "an array lies in one piece"
+    return ffi.cast("int64_t *", array.ctypes.data)
+
+
 def rolling_init(state: State, capacity: int) -> None:
     """Prepares a state; see the drawing in factors.h for its size."""
     lib.rolling_init(state, capacity)
@@ -99,8 +106,13 @@ def rolling_at(state: State, age: int) -> float:
 
 
 def rolling_batch(state: State, samples: State, count: int, means: State, stds: State, ddof: float) -> None:
-    """Exponential moving averages: by samples (value += alpha · (sample − value)), and by time (weight e^(−dt/tau)).."""
+    """Takes a whole array; mean and deviation after each sample."""
     lib.rolling_batch(state, samples, count, means, stds, ddof)
+
+
+def rolling_zscore_batch(state: State, samples: State, count: int, zscores: State) -> None:
+    """Takes a whole array; the z-score of each sample in the window that ends with it."""
+    lib.rolling_zscore_batch(state, samples, count, zscores)
 
 
 def ema_init(state: State, alpha: float) -> None:
@@ -136,6 +148,16 @@ def ema_time_update(state: State, now_ns: int, sample: float) -> float:
 def ema_value(state: State) -> float:
     """Of both kinds; NaN while empty."""
     return float(lib.ema_value(state))
+
+
+def ema_count(state: State) -> int:
+    """How many samples it has taken."""
+    return int(lib.ema_count(state))
+
+
+def ema_time_batch(state: State, times: State, samples: State, count: int, values: State) -> None:
+    """Takes a whole array with its times (int64, ns); the value after each sample."""
+    lib.ema_time_batch(state, times, samples, count, values)
 
 
 def ema_batch(state: State, samples: State, count: int, values: State) -> None:
@@ -189,12 +211,17 @@ def span_min(state: State) -> float:
 
 
 def span_max(state: State) -> float:
-    """Standard deviation (ddof 0) of the changes of the mid, sampled every `interval_ns`, over a window of changes.."""
+    """NaN while empty."""
     return float(lib.span_max(state))
 
 
+def span_batch(state: State, times: State, samples: State, count: int, sums: State, mins: State, maxs: State) -> None:
+    """Takes a whole array with its times; sum, least and greatest after each sample."""
+    lib.span_batch(state, times, samples, count, sums, mins, maxs)
+
+
 def volatility_size(capacity: int) -> int:
-    """volatility_size"""
+    """Doubles that the state takes."""
     return int(lib.volatility_size(capacity))
 
 
@@ -218,8 +245,13 @@ def volatility_value(state: State) -> float:
     return float(lib.volatility_value(state))
 
 
+def volatility_batch(state: State, times: State, mids: State, count: int, values: State) -> None:
+    """Takes a whole array with its times; the value after each mid."""
+    lib.volatility_batch(state, times, mids, count, values)
+
+
 def flow_size(capacity: int) -> int:
-    """flow_size"""
+    """Doubles that the state takes."""
     return int(lib.flow_size(capacity))
 
 
@@ -243,8 +275,20 @@ def flow_value(state: State, now_ns: int) -> float:
     return float(lib.flow_value(state, now_ns))
 
 
+def flow_count(state: State) -> int:
+    """How many trades it holds."""
+    return int(lib.flow_count(state))
+
+
+def flow_batch(
+    state: State, times: State, signed_quantities: State, count: int, asked: State, asked_count: int, values: State
+) -> None:
+    """Takes all trades; the value at each time of `asked`, with every trade up to and including then."""
+    lib.flow_batch(state, times, signed_quantities, count, asked, asked_count, values)
+
+
 def rank_size(capacity: int) -> int:
-    """rank_size"""
+    """Doubles that the state takes."""
     return int(lib.rank_size(capacity))
 
 
@@ -268,8 +312,23 @@ def rank_value(state: State, value: float) -> float:
     return float(lib.rank_value(state, value))
 
 
+def rank_count(state: State) -> int:
+    """How many samples it holds."""
+    return int(lib.rank_count(state))
+
+
+def rank_is_full(state: State) -> int:
+    """1 once every place is taken."""
+    return int(lib.rank_is_full(state))
+
+
+def rank_batch(state: State, samples: State, count: int, values: State) -> None:
+    """Takes a whole array; the rank of each sample in the window that ends with it."""
+    lib.rank_batch(state, samples, count, values)
+
+
 def guard_size(changes: int, volatilities: int) -> int:
-    """guard_size"""
+    """Doubles that the state takes."""
     return int(lib.guard_size(changes, volatilities))
 
 
@@ -290,6 +349,31 @@ def guard_update(state: State, now_ns: int, mid: float) -> int:
     return int(lib.guard_update(state, now_ns, mid))
 
 
+def guard_verdict(state: State) -> int:
+    """guard_verdict_e of the last update."""
+    return int(lib.guard_verdict(state))
+
+
+def guard_z_change(state: State) -> float:
+    """How unusual the last change was; 0 while its window fills."""
+    return float(lib.guard_z_change(state))
+
+
+def guard_z_volatility(state: State) -> float:
+    """How unusual the volatility is; 0 while its window fills."""
+    return float(lib.guard_z_volatility(state))
+
+
+def guard_is_full(state: State) -> int:
+    """1 once it can cry for either reason."""
+    return int(lib.guard_is_full(state))
+
+
+def guard_batch(state: State, times: State, mids: State, count: int, verdicts: State) -> None:
+    """Takes a whole array with its times; the verdict after each mid, as doubles."""
+    lib.guard_batch(state, times, mids, count, verdicts)
+
+
 def microprice(bid: float, ask: float, bid_quantity: float, ask_quantity: float) -> float:
     """The mid if both are 0."""
     return float(lib.microprice(bid, ask, bid_quantity, ask_quantity))
@@ -303,3 +387,8 @@ def imbalance(bid_quantity: float, ask_quantity: float) -> float:
 def combine(weights: State, values: State, count: int) -> float:
     """Σ w·v / Σ |w| over finite values; NaN: none."""
     return float(lib.combine(weights, values, count))
+
+
+def combine_batch(weights: State, columns: int, values: State, count: int, combined: State) -> None:
+    """Column-wise: values[columns][count] in one piece."""
+    lib.combine_batch(weights, columns, values, count, combined)
