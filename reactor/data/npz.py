@@ -52,7 +52,7 @@ class NpzWriter:
         self._file.write(_local_header(0, 0, 0))
         header = io.BytesIO()
         npy: Any = np.lib.format
-        npy.write_array_header_2_0(header, {"descr": npy.dtype_to_descr(dtype), "fortran_order": False, "shape": (count,)})
+        npy.write_array_header_1_0(header, {"descr": npy.dtype_to_descr(dtype), "fortran_order": False, "shape": (count,)})
         self._put(memoryview(header.getvalue()))
 
     def __enter__(self) -> "NpzWriter":
