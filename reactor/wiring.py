@@ -24,7 +24,7 @@ from reactor.loop.clock import SystemClock
 from reactor.loop.counters import Metrics, Span
 from reactor.loop.log import RingLog
 from reactor.loop.role import Role
-from reactor.loop.shard import EXIT_FAILED, Cell, Link, Shard, ShardParameters
+from reactor.loop.shard import EXIT_CONFIG, EXIT_FAILED, Cell, Link, Shard, ShardParameters
 from reactor.loop.wait import WaitPolicy
 from shm.histogram import open_histograms_writer
 from shm.ring import Consumer, Producer, heap_ring, open_consumer, open_producer
@@ -33,7 +33,6 @@ from shm.seqlock import RowsReader, RowsWriter, open_rows_reader, open_rows_writ
 from shm.wake import Bell
 
 HEARTBEAT_AGE_NS_MAX = 1_000_000_000  # Neighbours of a role count it as dead after a second without a pass.
-EXIT_CONFIG = 2
 WARM_UP_PLAYS = 100  # Beyond a few dozen the interpreter has specialised everything; 30 ms.
 FLOW = ("feed", "collector", "prepost", "engine", "journal")
 HOT_KINDS = ("feed", "collector", "prepost", "engine")

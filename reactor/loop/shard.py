@@ -32,7 +32,7 @@ from typing import Any, Protocol
 
 import uvloop
 
-from reactor.domain.errors import TradeError
+from reactor.domain.errors import ConfigError, TradeError
 from reactor.domain.messages import LifeState
 from reactor.loop.clock import Clock
 from reactor.loop.counters import Metrics
@@ -46,6 +46,7 @@ HEARTBEAT_NS = 1_000_000  # A published row is 1 kB; a thousand per second cost 
 REFRESH_NS = 10_000_000  # update_connections of every link; contract of shm/ring.py.
 ORPHAN_TIME_MAX_NS = 4_500_000_000  # The promise is 5 s from the supervisor's death to "none of ours is open".
 GC_FREEZE_AFTER_NS = 3_000_000_000  # After the first sessions are up and the caches are filled.
+EXIT_CONFIG = 2  # what no restart cures
 EXIT_FAILED = 3
 CLOSE_TIME_S = 0.5  # For close frames and half-finished requests; nothing that matters waits until here.
 PR_SET_PDEATHSIG = 1
@@ -168,7 +169,8 @@ class Shard:
     # -- outside of the passes -------------------------------------------------------------------------------
 
     def run(self, build: Callable[["Shard"], None]) -> int:
-        """Runs the loop; `build` is called inside it and must call `plug`. Returns 0, or EXIT_FAILED after a role failed."""
+        """Runs the loop; `build` is called inside it and must call `plug`. Returns 0, EXIT_FAILED after a role failed, or
+        EXIT_CONFIG where its configuration is the reason."""
         pin_to(self.parameters.core)
         go_first() if self.parameters.is_hot else give_way(NICE_JOURNAL)
         watch_parent()
@@ -374,7 +376,7 @@ class Shard:
             cell.metrics.publish()
 
     def _fail(self, error: Exception) -> None:
-        self._exit_code = EXIT_FAILED
+        self._exit_code = EXIT_CONFIG if isinstance(error, ConfigError) else EXIT_FAILED
         sentence = str(error) if isinstance(error, TradeError) else f"{type(error).__name__}: {error}"
         if not isinstance(error, TradeError):
             traceback.print_exception(error, file=sys.stderr)  # stderr of a role is its own file, never the user's screen.

@@ -13,6 +13,7 @@
 import asyncio
 import contextlib
 import errno
+import logging
 import os
 import signal
 import socket
@@ -50,6 +51,7 @@ from reactor.sim.venue import USDM_PARAMETERS, AccountParameters, VenueParameter
 PORT_DEFAULT: Final = 9080
 BODY_BYTES_MAX: Final = 1 << 20
 MESSAGE_BYTES_MAX: Final = 1 << 20
+LINE_BYTES_MAX: Final = 1 << 16  # A request line; "1024 streams per connection" are named in one.
 STOP_S_MAX: Final = 0.5  # A client that does not answer the closing handshake is not waited for any longer.
 PUMP_S_MIN: Final = 0.001  # The market is taken in steps of at least this: a shared core has other work.
 PUMP_S_MAX: Final = 0.005
@@ -201,6 +203,25 @@ def open_exchange(
     return exchange, replace(parameters.face, keys=tuple(keys))
 
 
+class _OneSentence(logging.Handler):
+    """What the HTTP library says about a request that is none, as a sentence of ours instead of a traceback."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__()
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        why = " ".join(str(error).split())[:200] if error is not None else record.getMessage()
+        self._log.warning("a request that is no HTTP was refused", why=why)
+
+
+def _refusals_to(log: Log) -> logging.Logger:
+    logger = logging.Logger("reactor.sim.http", logging.WARNING)
+    logger.addHandler(_OneSentence(log))
+    return logger
+
+
 class SimServer:
     """Both venues on their ports. Everything runs on the loop that `start` was called on."""
 
@@ -244,7 +265,13 @@ class SimServer:
         self.spot_port, self.usdm_port = (listener.getsockname()[1] for listener in listeners)
         faces: tuple[Face, Face] = (self.spot, self.usdm)
         for face, listener in zip(faces, listeners, strict=True):
-            runner = web.ServerRunner(web.Server(self._handler(face), access_log=None), shutdown_timeout=STOP_S_MAX)
+            server = web.Server(
+                self._handler(face),
+                access_log=None,
+                logger=_refusals_to(self._log),
+                max_line_size=LINE_BYTES_MAX,
+            )
+            runner = web.ServerRunner(server, shutdown_timeout=STOP_S_MAX)
             await runner.setup()
             await web.SockSite(runner, listener).start()
             self._runners.append(runner)

@@ -162,8 +162,11 @@ class Lifecycle:
         """The readiness gate is open. True the first time of this incarnation."""
         return self.roles[name].apply(RoleEvent.BECAME_READY, now_ns)
 
-    def on_died(self, name: str, now_ns: int) -> Consequence:
-        """The process is gone, or was killed because it hung. Arms the backoff or gives up."""
+    def on_died(self, name: str, now_ns: int, *, is_config: bool = False) -> Consequence:
+        """The process is gone, or was killed because it hung. Arms the backoff or gives up.
+
+        `is_config`: it says that its configuration is the reason. At its first start it will say so every time.
+        """
         life = self.roles[name]
         if life.state in (RoleState.STOPPED, RoleState.FAILED) or not life.apply(RoleEvent.DIED, now_ns):
             return Consequence.NOTHING
@@ -171,7 +174,8 @@ class Lifecycle:
         life.deaths += 1
         life.deaths_ns = [then for then in life.deaths_ns if now_ns - then <= parameters.window_s * SECOND_NS] + [now_ns]
         count = len(life.deaths_ns)
-        if life.kind == "sim" or count > parameters.deaths_max:  # A market that restarts is another market.
+        is_hopeless = is_config and life.incarnation == 1
+        if life.kind == "sim" or count > parameters.deaths_max or is_hopeless:  # A market that restarts is another market.
             life.apply(RoleEvent.LIMIT_REACHED, now_ns)
             others = [other for other in self._of_kind(life.kind) if other.state in (RoleState.READY, RoleState.STARTING)]
             if life.kind != "feed" or not others:

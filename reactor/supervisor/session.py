@@ -34,6 +34,7 @@ from reactor.exchanges.binance.rules import endpoints_at, endpoints_of
 from reactor.exchanges.venue import Credentials, Endpoints, RateLimit
 from reactor.loop.clock import SystemClock
 from reactor.loop.log import Level
+from reactor.loop.shard import EXIT_CONFIG
 from reactor.monitor.reader import Picture, Reader
 from reactor.monitor.report import Report
 from reactor.supervisor.cancel_all import Confirmation, cancel_ours, confirm
@@ -417,7 +418,7 @@ class Session:
             if life is None:
                 continue
             was_wanted = life.state not in (RoleState.STOPPED, RoleState.FAILED)
-            consequence = self._lifecycle.on_died(role, now_ns)
+            consequence = self._lifecycle.on_died(role, now_ns, is_config=code == EXIT_CONFIG)
             if not was_wanted:
                 continue
             sentence = self._why(name, role) if code > 0 else ""
@@ -427,8 +428,8 @@ class Session:
                 self._keep_traceback(name)
             if consequence == Consequence.CANCEL_OURS:
                 self._start(self._cancel_after_death(role))
-            elif consequence == Consequence.END_SESSION:
-                self._failure = f"{role} gave up: {sentence or how}"
+            elif consequence == Consequence.END_SESSION and not self._failure:
+                self._failure = f"{role if len(roles) == 1 else name} gave up: {sentence or how}"
                 self.ask_stop(self._failure)
 
     def _why(self, shard: str, role: str) -> str:

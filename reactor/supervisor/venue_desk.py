@@ -225,7 +225,8 @@ class VenueDesk:
                 return response.status, await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise OutcomeUnknown(
-                f"{self.name}: {self._endpoints.rest_url} cannot be reached ({error or type(error).__name__})"
+                f"{self.name}: {self._endpoints.rest_url} cannot be reached ({error or type(error).__name__}); "
+                "is the network up, and is the address in exchanges.binance right?"
             ) from None
 
     def _refusal(self, status: int, body: bytes) -> Exception:

@@ -90,6 +90,18 @@ def test_a_role_that_dies_too_often_ends_the_session():
     assert lifecycle.roles["prepost"].state == RoleState.FAILED
 
 
+def test_a_role_whose_configuration_is_wrong_is_not_tried_again():
+    assert started().on_died("collector", 1, is_config=True) == Consequence.END_SESSION
+
+
+def test_a_configuration_that_was_good_once_is_tried_again():
+    lifecycle = started()
+    lifecycle.on_died("collector", 1)
+    lifecycle.due_starts(10**12)
+    lifecycle.on_started("collector", 10**12)
+    assert lifecycle.on_died("collector", 10**12 + 1, is_config=True) == Consequence.NOTHING
+
+
 def test_a_feed_that_gives_up_ends_nothing_while_another_lives():
     lifecycle = started(parameters=RestartParameters(deaths_max=0))
     assert lifecycle.on_died("feed-0", 0) == Consequence.NOTHING
