@@ -12,10 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from reactor.domain.errors import ConfigError
 from reactor.sim.events import Notices
 from reactor.sim.funding import FundingParameters
-from reactor.sim.generator import COINS, Generator, GeneratorParameters
+from reactor.sim.generator import Generator, GeneratorParameters
 from reactor.sim.replay import Replay
 from reactor.sim.spot import SpotVenue
 from reactor.sim.symbols import SPOT_SYMBOLS, USDM_SYMBOLS
@@ -73,9 +72,6 @@ class SimulatedExchange:
             source = Replay(replay, speed, loops=loops)
         else:
             parameters = dataclasses.replace(generator or GeneratorParameters(), symbols=tuple(symbols), seed=seed, speed=speed)
-            unknown = [name for name in symbols if name not in COINS]
-            if unknown:
-                raise ConfigError(f"the generator has no {', '.join(unknown)}; it knows {', '.join(COINS)}")
             source = Generator(parameters)
         funding = dataclasses.replace(funding or FundingParameters(), seed=seed)
         return cls(source, now_ns, funding=funding)

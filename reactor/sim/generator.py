@@ -21,13 +21,15 @@ enough for a strategy to open and close several times a minute. Everything is dr
 
 import math
 import random
+import re
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
+from reactor.domain.errors import ConfigError
 from reactor.sim.events import Levels, Notices
 from reactor.sim.symbols import SPOT_SYMBOLS, USDM_SYMBOLS, Product, SymbolRules
 from reactor.sim.updates import BookUpdate, MarketUpdate, TopUpdate, TradeUpdate
@@ -113,18 +115,51 @@ COINS: Final = {
 }
 
 
+MADE_UP: Final = re.compile(r"COIN([1-9]\d{0,2})USDT")  # COIN1USDT … COIN999USDT: coins for tests of many symbols.
+
+
+def coin_of(symbol: str) -> tuple[Coin, SymbolRules, SymbolRules] | None:
+    """A coin and its rules on spot and USD-M; None: the generator has no such coin.
+
+    Made-up coins trade as SOL does, quietly, at a price of their own.
+    """
+    if symbol in COINS:
+        return COINS[symbol], SPOT_SYMBOLS[symbol], USDM_SYMBOLS[symbol]
+    found = MADE_UP.fullmatch(symbol)
+    if found is None:
+        return None
+    like, base = COINS["SOLUSDT"], symbol.removesuffix("USDT")
+    coin = replace(like, symbol=symbol, price=like.price * (1.0 + int(found[1]) / 100.0))
+    spot, usdm = (replace(listed[like.symbol], symbol=symbol, base_asset=base) for listed in (SPOT_SYMBOLS, USDM_SYMBOLS))
+    return coin, spot, usdm
+
+
 @dataclass(frozen=True)
 class GeneratorParameters:
     """Knobs. `density` 1.0 gives the captured message rates (about 400 /s for the BTCUSDT pair), 0.2 a fifth of them."""
 
     seed: int = 1
     symbols: tuple[str, ...] = ("BTCUSDT", "ETHUSDT")
+    coins: int = 0  # So many made-up symbols besides: COIN1USDT, COIN2USDT, … up to 999.
     density: float = 1.0
     speed: float = 1.0  # Market seconds per wall second.
     basis_mean_bps: float = 3.0  # Perpetual above spot, as it stands when funding is positive. (Captured: −3.7.)
     basis_liveliness: float = 1.0  # Multiplies every moving part of the basis.
     swing_bps: float = 2.0  # Standard deviation of the extra swing (τ 12 s); 0: exactly the captured basis.
     volatility: float = 1.0  # Multiplies the returns.
+
+    def listed(self) -> list[tuple[Coin, SymbolRules, SymbolRules]]:
+        """Every coin with its rules on spot and USD-M.
+
+        Raises:
+            ConfigError: a symbol that the generator does not know.
+        """
+        names = [*self.symbols, *(f"COIN{number}USDT" for number in range(1, self.coins + 1))]
+        found = [(name, coin_of(name)) for name in dict.fromkeys(names)]
+        unknown = [name for name, listing in found if listing is None]
+        if unknown:
+            raise ConfigError(f"the generator has no {', '.join(unknown)}; it knows {', '.join(COINS)} and COIN1USDT …")
+        return [listing for _, listing in found if listing is not None]
 
 
 class _Dice(random.Random):
@@ -414,9 +449,7 @@ class Generator:
     def __init__(self, parameters: GeneratorParameters | None = None) -> None:
         self.notices = Notices()
         self._parameters = parameters or GeneratorParameters()
-        self._pairs = [
-            _Pair(COINS[name], self._parameters, SPOT_SYMBOLS[name], USDM_SYMBOLS[name]) for name in self._parameters.symbols
-        ]
+        self._pairs = [_Pair(coin, self._parameters, spot, usdm) for coin, spot, usdm in self._parameters.listed()]
         self._next_step_ns = 0
         self._queue: Sequence[Due] = ()
         self._late: list[Due] = []

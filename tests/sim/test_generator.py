@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from reactor.domain.errors import ConfigError
 from reactor.sim.events import BookTickerEvent, DepthEvent, TradeEvent
 from reactor.sim.exchange import SimulatedExchange
 from reactor.sim.generator import Generator, GeneratorParameters
@@ -126,3 +127,13 @@ def test_levels_stay_behind_the_best_prices() -> None:
             top = tops[update.product]
             assert all(ticks < top.bid_ticks for ticks, _ in update.bids)
             assert all(ticks > top.ask_ticks for ticks, _ in update.asks)
+
+
+def test_made_up_coins_trade_beside_the_others_each_with_a_price_of_its_own() -> None:
+    parameters = GeneratorParameters(symbols=("BTCUSDT",), coins=20)
+    source = Generator(parameters)
+    assert len(source.symbols()) == 42
+    assert {rules.symbol for rules in source.symbols()} == {"BTCUSDT", *(f"COIN{number}USDT" for number in range(1, 21))}
+    assert len({coin.price for coin, _, _ in parameters.listed()}) == 21
+    with pytest.raises(ConfigError, match="has no COIN0USDT, XYZ"):
+        Generator(GeneratorParameters(symbols=("BTCUSDT", "COIN0USDT", "XYZ")))
