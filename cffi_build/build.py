@@ -22,8 +22,11 @@ ROOT = HERE.parent
 
 MEMORY_PARTS = ("ring", "pool", "seqlock", "wake", "clock", "histogram", "topic")
 ARITHMETIC_PARTS = (
-    "messages", "levels", "book", "window", "scan", "frames", "intake", "events", "weave", "fuse", "audit", "factors", "sampling",
+    "messages", "levels", "book", "window", "scan", "frames", "intake", "events", "weave", "fuse", "audit", "factors",
+    "sampling", "market_link", "live_bot",
 )  # fmt: skip
+# Sources of shm._native that C of ours calls without the interpreter: compiled in a second time, invisible from outside.
+PRIVATE_PARTS = ("ring", "seqlock", "wake", "clock")
 
 # -UNDEBUG: assertions stay on in production. No -march=native: a wheel may travel.
 COMPILE_ARGS = ["-O3", "-std=c11", "-UNDEBUG", "-Wall", "-Wextra", "-Wno-unused-function", "-fvisibility=hidden"]
@@ -43,13 +46,14 @@ def visible_part(header: Path) -> str:
     return "\n".join(parts)
 
 
-def _builder(module: str, parts: tuple[str, ...], root: Path = Path()) -> FFI:
-    """One extension module; paths are relative to the project (setuptools asks for that) unless `root` is given."""
+def _builder(module: str, parts: tuple[str, ...], private: tuple[str, ...] = (), root: Path = Path()) -> FFI:
+    """One extension module; paths are relative to the project (setuptools asks for that) unless `root` is given. `private`
+    parts are linked and not shown to Python."""
     present = [part for part in parts if (INCLUDE / f"{part}.h").exists()]
     builder = FFI()
     for part in present:
         builder.cdef(visible_part(INCLUDE / f"{part}.h"))
-    sources = [SOURCE / f"{part}.c" for part in present if (SOURCE / f"{part}.c").exists()]
+    sources = [SOURCE / f"{part}.c" for part in (*present, *private) if (SOURCE / f"{part}.c").exists()]
     builder.set_source(
         module,
         "\n".join(f'#include "{part}.h"' for part in present),
@@ -62,13 +66,14 @@ def _builder(module: str, parts: tuple[str, ...], root: Path = Path()) -> FFI:
 
 
 shm_builder = _builder("shm._native", MEMORY_PARTS)
-reactor_builder = _builder("reactor._native", ARITHMETIC_PARTS)
+reactor_builder = _builder("reactor._native", ARITHMETIC_PARTS, PRIVATE_PARTS)
 
 
 def build_in_place() -> None:
     """Compiles both modules and puts them beside their Python faces by rename."""
     os.chdir(ROOT)
-    for builder in (_builder("shm._native", MEMORY_PARTS, ROOT), _builder("reactor._native", ARITHMETIC_PARTS, ROOT)):
+    memory = _builder("shm._native", MEMORY_PARTS, root=ROOT)
+    for builder in (memory, _builder("reactor._native", ARITHMETIC_PARTS, PRIVATE_PARTS, ROOT)):
         with tempfile.TemporaryDirectory(dir=ROOT, prefix=".build-") as scratch:
             built = Path(builder.compile(tmpdir=scratch, verbose="-v" in sys.argv))
             package = built.relative_to(scratch).parts[0]

@@ -72,6 +72,7 @@ class Producer:
         "_partner",
         "_views",
         "capacity",
+        "meetings",
         "name",
     )
 
@@ -88,6 +89,7 @@ class Producer:
     ) -> None:
         self.name = name
         self.capacity = capacity
+        self.meetings = 0  # how often a partner has attached: one more means that it was started again
         self._own = own
         self._announced = announced
         self._is_closed = False
@@ -185,6 +187,7 @@ class Producer:
         if result != lib.RING_OK:
             raise RingError(self.name, result)
         self._partner = segment
+        self.meetings += 1
         if not was_settled:
             for lane, handle in enumerate(self._handles):
                 self._claimed[lane] = lib.ring_claimed(handle)
@@ -205,6 +208,10 @@ class Producer:
     def own_segment(self) -> Own:
         """What the consumer maps."""
         return self._own
+
+    def lane_address(self, lane: int) -> int:
+        """The ring_producer_lane_t, for C that writes a lane by itself. Nobody claims on that lane here."""
+        return int(ffi.cast("uintptr_t", self._handles[lane]))
 
     def close(self) -> None:
         """Takes the segment back. No view may be used after this."""
@@ -233,6 +240,7 @@ class Consumer:
         "_partner",
         "_undrained",
         "capacity",
+        "meetings",
         "name",
     )
 
@@ -249,6 +257,7 @@ class Consumer:
     ) -> None:
         self.name = name
         self.capacity = capacity
+        self.meetings = 0  # how often a partner has attached: one more means that it was started again
         self._own = own
         self._announced = announced
         self._make_view = make_view
@@ -365,6 +374,7 @@ class Consumer:
         if result != lib.RING_OK:
             raise RingError(self.name, result)
         self._draining, self._partner = self._partner or segment, segment
+        self.meetings += 1
         self._undrained = set(range(len(self._handles)))
         for lane in range(len(self._handles)):
             self._switch(lane)
@@ -407,6 +417,15 @@ class Consumer:
     def own_segment(self) -> Own:
         """What the producer maps."""
         return self._own
+
+    @property
+    def address(self) -> int:
+        """The ring_consumer_t, for C that sleeps by itself."""
+        return int(ffi.cast("uintptr_t", self._body))
+
+    def lane_address(self, lane: int) -> int:
+        """The ring_consumer_lane_t, for C that reads a lane by itself. Nobody peeks on that lane here."""
+        return int(ffi.cast("uintptr_t", self._handles[lane]))
 
     def close(self) -> None:
         """Takes the segment back. No view may be used after this."""

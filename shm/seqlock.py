@@ -144,6 +144,14 @@ class RowsReader:
         for row in self._handles:
             row.segment = segment if segment is not None else ffi.NULL
 
+    def row_address(self, index: int) -> int:
+        """The seqlock_row_t, for C that reads by itself. What it reads stands in `view(index)`."""
+        return int(ffi.cast("uintptr_t", self._handles[index]))
+
+    def view(self, index: int) -> Any:
+        """The row as it was read last; zeros before."""
+        return self._views[index]
+
     @property
     def is_connected(self) -> bool:
         """A writer's segment has been found."""

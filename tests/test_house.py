@@ -13,21 +13,21 @@ ROOT = Path(__file__).resolve().parents[1]
 ROOMS_ROOT = ROOT / "reactor"
 
 DRAWING = """
-    shm → domain → market → exchanges | factors strategies → loop net journal → feed | collector | prepost | engine
+    shm → domain → market → exchanges | factors strategies → loop net journal → feed | collector | prepost | engine | live_bot
         → config → rehearsal wiring → data | monitor → supervisor → sim → backtest → cli
 """
 
 # In a room only these touch the world; every other file there is a core.
 WORLD_FILES = {"role", "external", "publish", "connections"}
 CORE_FLOORS = {"domain", "market", "exchanges", "factors", "strategies"}
-ROOMS = {"feed", "collector", "prepost", "engine"}
+ROOMS = {"feed", "collector", "prepost", "engine", "live_bot"}
 WORLD_MODULES = {"asyncio", "socket", "time", "random", "os", "zmq", "iceoryx2", "uvloop", "aiohttp", "websockets", "picows"}
 HEAVY_MODULES = {"pydantic", "pydantic_settings", "typer", "rich", "watchfiles", "prometheus_client"}
 FORBIDDEN_STEMS = {"utils", "helpers", "common", "manager"}
 # The Python faces of our C: who else touches a _native module has bypassed its face.
 NATIVE_FACES = {
     "shm": {"shm"},
-    "reactor": {"domain", "market", "factors", "exchanges", "data"},
+    "reactor": {"domain", "market", "factors", "exchanges", "data", "live_bot"},
 }
 
 

@@ -21,6 +21,7 @@
 #define SIGNAL_VALUES_MAX 12
 #define QUOTES_PER_MESSAGE 6
 #define COUNTERS_MAX 96
+#define MARKET_LEVELS 28
 
 /* ---- words ------------------------------------------------------------------------------------------------- */
 
@@ -168,6 +169,7 @@ typedef enum kill_switch { KILL_SWITCH_RUNNING = 0, KILL_SWITCH_REDUCE_ONLY = 1,
 #define FLAG_REPLAYED 128     /* came from a query or a snapshot, not from the live stream */
 #define FLAG_FOREIGN 256      /* somebody else's: report, never touch */
 #define FLAG_LIQUIDATION 512  /* forced by the venue: liquidation, auto-deleveraging, settlement */
+#define FLAG_QUOTE 1024       /* STRATEGY_ORDER: one rung of a strategy's own grid: no cooldown, quotes_max is its limit */
 
 /* ---- header ------------------------------------------------------------------------------------------------ */
 
@@ -317,8 +319,36 @@ typedef struct response_message {
     int16_t  side;
     uint16_t strategy_index;
     uint16_t order_status;
-    uint8_t  pad[8];
+    uint64_t position_fills;       /* how many fills made position_lots: the greater, the newer (position_row_t.fills) */
 } response_message_t;
+
+/* What a market message says. */
+typedef enum market_kind {
+    MARKET_DELTA = 0,              /* absolute quantities of some levels; 0 deletes */
+    MARKET_BOOK = 1,               /* the whole book, in parts: forget what was before at the first */
+    MARKET_LOST = 2,               /* the book cannot be believed until the next MARKET_BOOK */
+    MARKET_TOP = 3,                /* best bid and ask, newer than the book: levels[0], levels[1] */
+    MARKET_TRADE = 4               /* levels[0]; > 0: the buyer was the taker */
+} market_kind_e;
+
+#define MARKET_FIRST_PART 1
+#define MARKET_LAST_PART 2
+
+/* feed → live bot: what happened to one book. No header of 128 bytes: it carries no decision, and there are many. The parts
+ * of one update are published together. */
+typedef struct market_message {
+    uint64_t sequence;             /* the ring position + 1 */
+    int64_t  exchange_ns;          /* the venue's wall clock; 0: unknown */
+    int64_t  receive_ns;           /* CLOCK_MONOTONIC */
+    int64_t  update_id;            /* the book is true up to here */
+    uint16_t kind;                 /* market_kind_e */
+    uint16_t instrument_index;
+    uint16_t flags;                /* MARKET_FIRST_PART, MARKET_LAST_PART */
+    uint16_t bid_count;            /* levels[0 .. bid_count) are bids, then come asks */
+    uint16_t ask_count;
+    uint8_t  pad[22];
+    quote_t  levels[28];           /* MARKET_LEVELS */
+} market_message_t;
 
 /* any hot role → journal writer. One fact that happened: written once to SQLite, see reactor/journal. header.kind is
  * journal_kind_e; every field a kind does not name is 0. Always: header.sequence (Producer.sequence), header.source, wall_ns,
@@ -532,6 +562,7 @@ WHOLE_CACHE_LINES(event_message_t);
 WHOLE_CACHE_LINES(command_message_t);
 WHOLE_CACHE_LINES(report_message_t);
 WHOLE_CACHE_LINES(response_message_t);
+WHOLE_CACHE_LINES(market_message_t);
 WHOLE_CACHE_LINES(journal_message_t);
 WHOLE_CACHE_LINES(control_message_t);
 WHOLE_CACHE_LINES(log_message_t);

@@ -37,6 +37,7 @@ ControlKind: Any = enum_of(ffi, "control_kind_e", "CONTROL_")
 LifeState: Any = enum_of(ffi, "life_state_e", "LIFE_")
 KillSwitch: Any = enum_of(ffi, "kill_switch_e", "KILL_SWITCH_")
 JournalKind: Any = enum_of(ffi, "journal_kind_e", "JOURNAL_")
+MarketKind: Any = enum_of(ffi, "market_kind_e", "MARKET_")
 
 FLAG_REDUCE_ONLY: int = lib.FLAG_REDUCE_ONLY
 FLAG_URGENT: int = lib.FLAG_URGENT
@@ -48,6 +49,7 @@ FLAG_CLOSE: int = lib.FLAG_CLOSE
 FLAG_REPLAYED: int = lib.FLAG_REPLAYED
 FLAG_FOREIGN: int = lib.FLAG_FOREIGN
 FLAG_LIQUIDATION: int = lib.FLAG_LIQUIDATION
+FLAG_QUOTE: int = lib.FLAG_QUOTE
 
 MESSAGE_STRUCTS = {
     "signal": "signal_message_t",
@@ -55,6 +57,7 @@ MESSAGE_STRUCTS = {
     "command": "command_message_t",
     "report": "report_message_t",
     "response": "response_message_t",
+    "market": "market_message_t",
     "journal": "journal_message_t",
     "control": "control_message_t",
     "log": "log_message_t",

@@ -43,6 +43,7 @@ from reactor.market.intake import (
     Session,
     StreamTaker,
 )
+from reactor.market.market_link import MarketLink
 from reactor.market.sync import BookSync, SyncState, Verdict
 from reactor.market.trades import Trade, Trades
 from reactor.net.backoff import Backoff, BackoffParameters
@@ -57,6 +58,7 @@ APPLY, KEEP = Verdict.APPLY, Verdict.KEEP
 SYNCHRONISED = SyncState.SYNCHRONISED
 MALFORMED: int = FrameKind.MALFORMED
 ANSWER: int = FrameKind.ANSWER
+BOOK_TICKER: int = FrameKind.BOOK_TICKER
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,7 @@ class MarketBook:
         self.sync: BookSync[KeptLevels] = BookSync(codec.sync_rule)
         self.book = Book(parameters.book_capacity if instrument is not None else 1)
         self.trades = Trades()
+        self.links: list[MarketLink] = []  # to the live bots that trade it
         self.horizon = Horizon(0, 0)
         self.check: BookCheck | None = None
         self.has_depth = False
@@ -144,6 +147,7 @@ class VenueBooks:
         self.tap: FrameTap | None = None
         self.hears_quantities = False  # somebody reads more of a top than its prices
         self.keeps_trades = False  # somebody reads the tape
+        self._has_links = False
         self._is_tapped = False
         self._clock = clock
         self._count = metrics.count
@@ -204,6 +208,12 @@ class VenueBooks:
         """The intake's slot of a subscribed symbol."""
         return self.intake.find(symbol)
 
+    def add_link(self, book: MarketBook, link: MarketLink) -> None:
+        """A live bot follows this book from now on."""
+        book.links.append(link)
+        self._has_links = True
+        self.set_attention()
+
     # -- frames
 
     def on_frame_bits(self, bits: int, payload: memoryview, receive_ns: int, session: FeedSession) -> None:
@@ -228,13 +238,32 @@ class VenueBooks:
         elif bits & CROSSED:
             book.sync.advance(book.book.update_id)
             self._on_crossed(book)
+        if book.links:
+            self._share(book, bits, receive_ns)
         if self._is_tapped and self.tap is not None:
             self.tap.tap(self._frame.kind, book.symbol, book.instrument_index, session.number, payload, receive_ns)
 
     def _on_moved(self, receive_ns: int) -> None:
         """The frames of a read are taken: who reads the tops that moved is asked now, once."""
         for each in self.intake.take_moved():
-            self._listener.on_top(self.books[each >> 16].instrument_index, each & TOP_PRICE != 0, receive_ns)
+            book = self.books[each >> 16]
+            self._listener.on_top(book.instrument_index, each & TOP_PRICE != 0, receive_ns)
+            for link in book.links:
+                link.top(book.top, receive_ns)
+
+    def _share(self, book: MarketBook, bits: int, receive_ns: int) -> None:
+        """What the frame said, to the live bots. Deltas that went through our hands have been sent as whole books."""
+        frame, top = self._frame, book.top
+        if bits & APPLIED:
+            exchange_ns = (frame.transaction_ms or frame.event_ms) * MS
+            for link in book.links:
+                link.delta(self._buffer, frame, book.book, exchange_ns, receive_ns)
+        elif bits & TRADE:
+            for link in book.links:
+                link.trade(frame.trade.price_ticks, top.last_trade_lots, frame.transaction_ms * MS, receive_ns)
+        elif bits & TOP and frame.kind == BOOK_TICKER:
+            for link in book.links:
+                link.top(top, receive_ns)
 
     def _keep_trade(self, book: MarketBook, receive_ns: int) -> None:
         frame = self._frame
@@ -248,6 +277,8 @@ class VenueBooks:
             attention |= TOP
         if self.keeps_trades:
             attention |= TRADE
+        if self._has_links:
+            attention |= APPLIED | TOP | TRADE
         self._is_tapped = self.tap is not None and self.tap.is_heard
         if self._is_tapped:
             attention = ATTENTION_ALL
@@ -289,8 +320,12 @@ class VenueBooks:
         elif sync.state is SYNCHRONISED:
             self._arm(book)
             self.intake.take_book(book.slot, book.book, receive_ns, exchange_ns)
+            for link in book.links:
+                link.is_behind = True
             if not book.top.is_synchronised:
                 self._wake(book)
+            for link in book.links:
+                link.catch_up(book.book, exchange_ns, receive_ns)
             self._listener.on_top(book.instrument_index, True, receive_ns)  # Signals may speak again.
 
     def _arm(self, book: MarketBook) -> None:
@@ -344,6 +379,9 @@ class VenueBooks:
         top = book.top
         is_good = not book.is_stale and (not book.has_depth or book.sync.is_synchronised)
         top.is_synchronised = 1 if is_good else 0
+        for link in book.links:
+            link.set_good(is_good)
+            link.catch_up(book.book, top.exchange_ns, self._clock.monotonic_ns())
         top.resyncs = book.sync.resyncs
         self.intake.mark(book.slot)
 
@@ -434,6 +472,9 @@ class VenueBooks:
                     self._fetch(book, now_ns)
             if book.check is not None:
                 self._run_check(book, now_ns)
+            for link in book.links:
+                if link.is_waiting:
+                    link.catch_up(book.book, top.exchange_ns, now_ns)
 
     # -- snapshots
 

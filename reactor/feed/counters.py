@@ -38,3 +38,4 @@ class Counter(IntEnum):
     SIGNAL_FAILURES = 29  # a user's signal raised and was switched off
     CONTROLS = 30
     OFF_GRID = 31  # gauge: levels and quantities of a past tick or lot size
+    BOT_UPDATES_LEFT_OUT = 32  # gauge: a live bot's ring was full; the whole book followed

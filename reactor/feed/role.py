@@ -31,6 +31,8 @@ from reactor.loop.clock import Clock
 from reactor.loop.counters import Metrics
 from reactor.loop.log import Log
 from reactor.loop.user_file import load_class, make
+from reactor.market.book import LevelBuffer
+from reactor.market.market_link import MarketLink
 from reactor.net.network import Network
 from reactor.strategies.registry import make_strategy
 from reactor.strategies.strategy import Scale, Strategy, StrategyView
@@ -119,6 +121,7 @@ class FeedPorts:
     strategies: Sequence[Strategy] = ()
     reload: Callable[[int], FeedParameters] | None = None  # plan generation → parameters; raises ConfigError
     source_index: int = 0  # of this role in the plan: header.source
+    bots: Sequence[tuple[Producer, frozenset[int]]] = ()  # live bots: a ring of market messages each, and its instruments
 
 
 class FeedRole:
@@ -150,6 +153,9 @@ class FeedRole:
                            ports.log, parameters.feed_index, ports.source_index)  # fmt: skip
         self._on_board_top = self.board.on_top
         self.host: StrategyHost | None = None
+        self._bot_links: list[tuple[Producer, list[MarketLink]]] = [(producer, []) for producer, _ in ports.bots]
+        self._bot_meetings = [0] * len(ports.bots)
+        self._book_room = LevelBuffer() if ports.bots else LevelBuffer(1)
 
     def _open_venue(self, venue: int, uniform: Callable[[], float]) -> VenueBooks:
         ports, parameters = self.ports, self.parameters
@@ -174,6 +180,10 @@ class FeedRole:
             book = venue.add(instrument.symbol, instrument, now_ns)
             self._tops[index] = book.top
             self._rows.add(venue.intake, book.slot, index)
+            for (producer, wanted), (_, links) in zip(self.ports.bots, self._bot_links, strict=True):
+                if index in wanted:
+                    links.append(MarketLink(producer.lane_address(NORMAL), index, self._book_room))
+                    venue.add_link(book, links[-1])
         self._plug_strategies()
         self._plug_signals(self._make_signals(self.parameters))
         self._work_on_time(now_ns)
@@ -225,6 +235,8 @@ class FeedRole:
         if positions is not None:
             for index in self._position_rows:
                 positions.read(index)  # Fills the view that the signals hold.
+        if self._bot_links:
+            self._greet_bots()
         for venue in self.venues.values():
             venue.on_time(now_ns)
         self.board.on_time(now_ns)
@@ -233,6 +245,14 @@ class FeedRole:
         if now_ns >= self._gauges_ns:
             self._gauges_ns = now_ns + GAUGES_NS
             self._set_gauges()
+
+    def _greet_bots(self) -> None:
+        """A bot that has just attached knows no book: each is sent whole."""
+        for number, (producer, links) in enumerate(self._bot_links):
+            if producer.meetings != self._bot_meetings[number]:
+                self._bot_meetings[number] = producer.meetings
+                for link in links:
+                    link.begin_anew()
 
     def _set_gauges(self) -> None:
         lines = [line for venue in self.venues.values() for line in venue.lines]
@@ -249,6 +269,7 @@ class FeedRole:
             Counter.BOOKS_SYNCHRONISED: sum(bool(book.top.is_synchronised) for book in books),
             Counter.BOOKS_STALE: sum(book.is_stale for book in books),
             Counter.OFF_GRID: sum(int(book.state.off_grid) for book in books),
+            Counter.BOT_UPDATES_LEFT_OUT: sum(link.left_out for _, links in self._bot_links for link in links),
             Counter.CLOCK_ERROR_US: max((venue.inquiry.error_us() for venue in self.venues.values()), default=0),
         }
         for counter, value in values.items():

@@ -17,7 +17,15 @@ from typing import Any, Final, Protocol
 from reactor.domain.errors import ConfigError
 from reactor.domain.ids import ClientIds, order_id_of
 from reactor.domain.instrument import VENUE_NAMES, Instruments
-from reactor.domain.messages import FLAG_HEDGE, FLAG_REDUCE_ONLY, NO_INSTRUMENT, OrderType, Reason, TimeInForce
+from reactor.domain.messages import (
+    FLAG_HEDGE,
+    FLAG_REDUCE_ONLY,
+    NO_INSTRUMENT,
+    OrderType,
+    Reason,
+    ResponseKind,
+    TimeInForce,
+)
 from reactor.journal.memory import History
 from reactor.prepost import post, pre
 from reactor.prepost.balances import Balances
@@ -25,7 +33,17 @@ from reactor.prepost.counters import Counter
 from reactor.prepost.hedging import Hedging
 from reactor.prepost.inquiry import Inquiry
 from reactor.prepost.kill_switch import KillSwitchState, Pull
-from reactor.prepost.orders import IS_TERMINAL, NEXT_STATE, FillMemory, Leg, Order, OrderEvent, Orders, OrderState
+from reactor.prepost.orders import (
+    IS_TERMINAL,
+    NEXT_STATE,
+    STRATEGY_LEGS,
+    FillMemory,
+    Leg,
+    Order,
+    OrderEvent,
+    Orders,
+    OrderState,
+)
 from reactor.prepost.pairs import Pair, PairEvent
 from reactor.prepost.parameters import PrepostParameters
 from reactor.prepost.pipeline import Decision, Outcome, compose_post, compose_pre, run_file
@@ -44,6 +62,7 @@ ACK: Final = int(OrderEvent.ACK)
 PARTIAL_FILL: Final = int(OrderEvent.PARTIAL_FILL)
 FILL: Final = int(OrderEvent.FILL)
 SUBMITTING: Final = int(OrderState.SUBMITTING)
+R_CLOSED: Final = int(ResponseKind.CLOSED)
 BELIEVED_DEAD: Final = frozenset({int(OrderState.REJECTED), int(OrderState.NOT_SENT)})
 
 
@@ -349,6 +368,17 @@ class Desk:
         outcome.instrument_index = order.instrument_index
         outcome.state_from = order.state
         self._conclude(outcome)
+        self.out.respond(R_CLOSED, outcome)
+
+    def cancel_strategy(self, strategy_index: int) -> int:
+        """Cancels every live order of one strategy. Returns how many."""
+        count = 0
+        for terms in self.terms:
+            for order in list(self.orders.live_of(terms.index)):
+                if order.leg in STRATEGY_LEGS and order.strategy_index == strategy_index and not order.wants_cancel:
+                    self.cancel(order)
+                    count += 1
+        return count
 
     # ---- reports
 

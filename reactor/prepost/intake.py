@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from reactor.domain.messages import (
     FLAG_LAST_PART,
+    FLAG_QUOTE,
     FLAG_REDUCE_ONLY,
     NO_INSTRUMENT,
     EventKind,
@@ -205,6 +206,7 @@ class Intake:
         decision.time_in_force = event.time_in_force
         decision.price_ticks = event.price_ticks
         decision.flags = header.flags & FLAG_REDUCE_ONLY
+        decision.is_quote = bool(header.flags & FLAG_QUOTE)
         self._size(decision, event.quantity_lots, event.price_ticks or desk.money.mark_ticks(index))
         decision.is_opening = not is_reducing(desk.positions[index].base_e8, event.side, decision.base_e8, decision.flags)
         desk.decide(decision)

@@ -191,6 +191,9 @@ class Leg(IntEnum):
     QUOTE = 4  # one rung of a strategy's grid
 
 
+STRATEGY_LEGS: Final = frozenset({int(Leg.SINGLE), int(Leg.QUOTE)})
+
+
 class Order:
     """One order of ours. Pooled: `reset` makes it new again."""
 

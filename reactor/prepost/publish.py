@@ -26,7 +26,7 @@ from reactor.domain.messages import (
 )
 from reactor.prepost.counters import Counter
 from reactor.prepost.desk import Count, Desk
-from reactor.prepost.orders import IS_TERMINAL, Leg, Order, OrderState
+from reactor.prepost.orders import IS_TERMINAL, STRATEGY_LEGS, Order, OrderState
 from reactor.prepost.pairs import Pair
 from reactor.prepost.pipeline import Decision, Outcome
 from reactor.prepost.record import Recorder, Ring, blank_header
@@ -48,7 +48,6 @@ R_ACCEPTED: Final = int(ResponseKind.ACCEPTED)
 R_REFUSED: Final = int(ResponseKind.REFUSED)
 R_HEDGE_REQUIRED: Final = int(ResponseKind.HEDGE_REQUIRED)
 R_ACKNOWLEDGED: Final = int(ResponseKind.ACKNOWLEDGED)
-STRATEGY_LEGS: Final = frozenset({int(Leg.SINGLE), int(Leg.QUOTE)})
 
 
 class Rows(Protocol):
@@ -369,7 +368,9 @@ class Publisher(Recorder):
             message.strategy_index = order.strategy_index
             message.order_status = order.state
             if self.desk is not None:
-                message.position_lots = self.desk.positions[instrument_index].lots
+                position = self.desk.positions[instrument_index]
+                message.position_lots = position.lots
+                message.position_fills = position.fills
         return message
 
     def _write(self, ring: Ring | None, message: Any, lane: int) -> None:

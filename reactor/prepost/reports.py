@@ -64,6 +64,14 @@ STATUS_EVENTS: Final = {
 }
 """What the venue's state of an order means for the machine."""
 
+STATUS_RESPONSES: Final = {
+    int(E.ACK): R_ACKNOWLEDGED,
+    int(E.CANCELLED): R_CLOSED,
+    int(E.EXPIRE): R_CLOSED,
+    int(E.REJECT): R_REJECTED,
+}
+"""What whoever follows the order hears when only a question has brought its state; fills speak for themselves."""
+
 
 class Reports:
     """Reads reports for one desk."""
@@ -226,7 +234,7 @@ class Reports:
         self._count_fills(order, report)
         if event == E.FILL and order.venue_filled_lots < order.quantity_lots:
             order.venue_filled_lots = order.quantity_lots
-        self._apply(order, event, report, -1)
+        self._apply(order, event, report, STATUS_RESPONSES.get(event, -1))
         if order.wants_cancel and order.state in OPEN_STATES:
             desk.inquiry.cancel_again(order)
 

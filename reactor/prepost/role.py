@@ -8,7 +8,7 @@ more is read, which is what the producers feel as backpressure.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -105,6 +105,7 @@ class PrepostPorts:
     control: Input | None = None
     responses: Ring | None = None
     strategy_responses: Sequence[Ring] = ()
+    strategies_alive: Mapping[int, Callable[[int], bool]] = field(default_factory=dict)  # those of a process of their own
     history: History = field(default_factory=History)
     load_parameters: Callable[[int], PrepostParameters] | None = None  # CONTROL_RELOAD: generation → parameters, or ConfigError
     source: int = 0  # index of this role in the plan
@@ -132,6 +133,7 @@ class PrepostRole:
         self.settlement.reports = self.reports
         self.intake = Intake(self.desk)
         self.stop = StopSequence(self.desk, self.settlement)
+        self._was_alive: dict[int, bool] = {}  # by strategy index
         self._risk_ns = 0
         self._commands_seen = 0
         self._tidied_ns = 0
@@ -266,6 +268,8 @@ class PrepostRole:
             out.publish_rows(desk)
         if now_ns - self._risk_ns >= RISK_PERIOD_NS or self._risk_ns == 0:
             self._risk_ns = now_ns
+            if self._ports.strategies_alive:
+                self._watch_strategies(now_ns)
             if self._ports.journal_trouble is not None:
                 desk.hear_journal(self._ports.journal_trouble(now_ns))
             out.publish_risk(desk, self.stop.is_clean)
@@ -274,6 +278,15 @@ class PrepostRole:
             self._metrics.set(Counter.UNKNOWN_ORDERS, unknown)
             self._metrics.set(Counter.HELD_COMMANDS, len(out.held))
             self._metrics.set(Counter.DOUBLE_RETURNS, desk.quota.double_returns)
+
+    def _watch_strategies(self, now_ns: int) -> None:
+        """Orders of a strategy whose process is gone (or hangs) are nobody's: they go."""
+        for index, is_alive in self._ports.strategies_alive.items():
+            alive = is_alive(now_ns)
+            if self._was_alive.get(index, False) and not alive:
+                count = self.desk.cancel_strategy(index)
+                self._ports.log.warning("a strategy gives no sign of life: its orders go", strategy=index, cancelled=count)
+            self._was_alive[index] = alive
 
     # ---- the operator
 

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from reactor.collector.triggers.trigger import EVERY, Binding, Event, Priority, Signal, Trigger, copy_tops
-from reactor.domain.messages import FLAG_LAST_PART, FLAG_REDUCE_ONLY, EventKind, SignalType
+from reactor.domain.messages import FLAG_LAST_PART, FLAG_QUOTE, FLAG_REDUCE_ONLY, EventKind, SignalType
 
-PASSED_FLAGS = FLAG_LAST_PART | FLAG_REDUCE_ONLY  # A strategy may not claim the hedges' fast path for itself.
+PASSED_FLAGS = FLAG_LAST_PART | FLAG_REDUCE_ONLY | FLAG_QUOTE  # A strategy may not claim the hedges' fast path for itself.
 
 
 class _Wish(Trigger):
