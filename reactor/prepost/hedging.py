@@ -187,7 +187,8 @@ class Hedging:
         return max(-terms.lots_max, min(terms.lots_max, lots))
 
     def _hedge(self, pair: Pair, lots: int, cause: Outcome | None, signal_id: int, stages: object) -> int:
-        is_reducing = pair.is_hedge_reducing(lots)
+        # Where somebody else has a position in the same instrument, the venue nets the two: only we know what reduces ours.
+        is_reducing = pair.is_hedge_reducing(lots) and not self._desk.foreign_base_e8[pair.hedge.index]
         decision = self._fill(pair, pair.hedge, LEG_HEDGE, lots, pair.parameters.hedge_through_ticks, pair.hedge_refusals)
         decision.event = EVENT_HEDGE
         decision.flags = FLAG_HEDGE | (FLAG_REDUCE_ONLY if is_reducing and pair.hedge.is_perpetual else 0)
@@ -216,7 +217,8 @@ class Hedging:
         lots = max(-terms.lots_max, min(terms.lots_max, lots))
         decision = self._fill(pair, terms, LEG_UNWIND, lots, pair.parameters.close_through_ticks, pair.unwind_attempts)
         decision.event = EVENT_CLOSE
-        decision.flags = FLAG_HEDGE | FLAG_CLOSE | (FLAG_REDUCE_ONLY if terms.is_perpetual else 0)
+        is_reducing = terms.is_perpetual and not desk.foreign_base_e8[terms.index]
+        decision.flags = FLAG_HEDGE | FLAG_CLOSE | (FLAG_REDUCE_ONLY if is_reducing else 0)
         decision.is_close = True
         self._trace(decision, pair, None, 0, None)
         if pair.state == UNWINDING:

@@ -273,6 +273,9 @@ class Reports:
                 order = self._settlement.owner_of_fill(report)
                 if order is None:
                     return
+            elif self._is_of_others(report):
+                self.book_foreign(report)
+                return
         outcome = self._begin(report, order)
         outcome.fill_lots = report.quantity_lots
         outcome.price_ticks = report.price_ticks
@@ -294,6 +297,11 @@ class Reports:
                 desk.fills.expect_fee(index, outcome.trade_id, outcome.side)
             elif not outcome.is_fee_only:
                 desk.out.respond(R_FILL, outcome)
+
+    def _is_of_others(self, report: Report) -> bool:
+        """A forced fill where somebody else has a position too: it closes theirs if it does not make ours smaller."""
+        index = report.header.instrument_index
+        return bool(self._desk.foreign_base_e8[index]) and self._desk.positions[index].base_e8 * report.side >= 0
 
     def book_foreign(self, report: Report) -> None:
         """Somebody else's fill on the same account: it moves the wallets, nothing else."""

@@ -75,6 +75,7 @@ class VenueRun:
     retries: int = 0  # since the last agreement, or since the session came up
     last: tuple[Difference, ...] = ()
     accepts: bool = False  # the operator has said: what the venue says is right
+    agreed_ns: int = 0  # when the questions of the last agreement were asked
     asks_insurance: bool = False  # a futures wallet differs: perhaps a liquidation has cost more than its fills say
 
 
@@ -560,6 +561,7 @@ class Settlement:
         run.dispute_count = 0
         run.retries = 0
         run.asks_insurance = False
+        run.agreed_ns = run.asked_ns
         if not run.is_agreed:
             run.is_agreed = True
             desk.log.info("our books and the venue's agree", venue=run.venue)

@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from collections import Counter as Tally
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from itertools import islice
@@ -11,7 +12,7 @@ from typing import Annotated
 import typer
 
 from reactor.domain.errors import ConfigError
-from reactor.sim.world.faults import FAULTS
+from reactor.sim.world.faults import BESIDE, FAULTS
 from reactor.sim.world.world import Verdict, WorldParameters, run_seed
 
 AHEAD: int = 4  # Seeds handed out per worker before the first answers: enough that nobody waits, few enough to stop soon.
@@ -47,6 +48,34 @@ def parameters_of(seconds: float, density: float, symbols: str, faults: str) -> 
     return WorldParameters(seconds, density, tuple(symbols.upper().split(",")), names)
 
 
+class Coverage:
+    """How often each fault struck, over all seeds: a fault that never does tests nothing."""
+
+    def __init__(self) -> None:
+        self._struck: Tally[str] = Tally()
+        self._seeds: Tally[str] = Tally()  # in which it struck
+        self._drawn: Tally[str] = Tally()
+        self._naked_ns_max = 0
+
+    def add(self, verdict: Verdict) -> None:
+        """One more seed."""
+        self._drawn.update(verdict.suffered)
+        for name, count in verdict.struck:
+            self._struck[name] += count
+            self._seeds[name] += count > 0
+        self._naked_ns_max = max(self._naked_ns_max, verdict.naked_ns_max)
+
+    def lines(self) -> list[str]:
+        """The table, in the order of the list of faults."""
+        rows = [f"{'fault':<24} {'seeds drew it':>14} {'struck in':>10} {'times':>9}"]
+        for name in (*FAULTS, *BESIDE):
+            drawn = str(self._drawn[name]) if name in FAULTS else "every seed"
+            if self._drawn[name] or self._struck[name]:
+                rows.append(f"{name:<24} {drawn:>14} {self._seeds[name]:>10} {self._struck[name]:>9}")
+        rows.append(f"longest that a leg was naked although it could have been hedged: {self._naked_ns_max / 1e9:.2f} s")
+        return rows
+
+
 def world(
     seeds: Annotated[str, typer.Option(help="Which ones: 7, or 1-500.")] = "1-20",
     seconds: Annotated[float, typer.Option(help="Simulated time with faults, per seed.")] = 20.0,
@@ -60,6 +89,7 @@ def world(
     parameters = parameters_of(seconds, density, symbols, faults)
     wanted = seeds_of(seeds)
     started = time.perf_counter()
+    coverage = Coverage()
     done = fills = failed = 0
     simulated_s = 0.0
     workers = jobs or len(os.sched_getaffinity(0))
@@ -68,9 +98,12 @@ def world(
         fills += verdict.fills
         simulated_s += verdict.simulated_s
         failed += bool(verdict.violation)
+        coverage.add(verdict)
         if verdict.violation or story:
             _tell(verdict, parameters, is_long=story)
     real_s = time.perf_counter() - started
+    for line in coverage.lines():
+        typer.echo(line)
     typer.echo(
         f"{done} seeds, {failed} violations; {fills} fills; {simulated_s:.0f} s simulated in {real_s:.1f} s"
         f" ({simulated_s / max(real_s, 1e-9):.0f} × real time on {workers} processes)"

@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from reactor.sim.commands import parameters_of, seeds_of
+from reactor.sim.commands import Coverage, parameters_of, seeds_of
+from reactor.sim.world.faults import BESIDE, FAULTS
 from reactor.sim.world.world import World, WorldParameters, run_seed
 
 SHORT = WorldParameters(seconds=6.0)
@@ -54,6 +55,18 @@ def test_everything_adds_up_over_many_seeds() -> None:
     for seed in range(1, 501):
         verdict = run_seed(seed, WorldParameters())
         assert verdict.violation == "", f"seed {seed}\n" + "\n".join(verdict.story[-60:])
+
+
+def test_every_fault_strikes_within_a_hundred_seeds() -> None:
+    coverage = Coverage()
+    wanted = set(FAULTS) | set(BESIDE)
+    for seed in range(1, 101):
+        verdict = World(seed, WorldParameters()).run()
+        coverage.add(verdict)
+        wanted -= {name for name, count in verdict.struck if count}
+        if not wanted:
+            break
+    assert not wanted, "\n".join(coverage.lines())
 
 
 def test_the_command_says_which_seeds_and_faults_there_are() -> None:

@@ -15,14 +15,20 @@ from reactor.prepost.kill_switch import HALTED, RUNNING
 from reactor.prepost.orders import IS_TERMINAL, Leg
 from reactor.prepost.pairs import Pair
 from reactor.sim.venue import VenueCore
-from reactor.sim.world.time import SECOND
+from reactor.sim.world.time import MS, SECOND
 
 if TYPE_CHECKING:
     from reactor.sim.world.house import House
 
 OPENING_LEGS: Final = frozenset({int(Leg.SINGLE), int(Leg.OPEN), int(Leg.QUOTE)})
-NAKED_NS_MAX: Final = 15 * SECOND  # hedge_attempts_max with their backoff, hedge_patience_ms, and the unwind after them
+# What counts is time in which hedging was possible: see Checks._is_hindered. hedge_patience_ms (5 s), then the unwind, whose
+# pauses grow to 1 s.
+NAKED_NS_MAX: Final = 8 * SECOND
+LOOK_NS: Final = 50 * MS  # between two looks at the legs
 QUEUE_MAX: Final = 20_000  # Nothing in a world of seconds may hold more than this.
+
+
+Key = tuple[int, str]  # of a trade: its id, our side
 
 
 class Violation(AssertionError):
@@ -38,10 +44,15 @@ class Checks:
         self._account = account
         self._ids = ClientIds(house.plan.order_id_prefix)
         self._restricted_since_ns: dict[str, int] = {}
-        self._naked_since_ns: dict[int, int] = {}
-        self._illegal_seen = 0
-        self.blocked_until_ns = 0  # until then a fault alone may keep a leg from being hedged
+        self._naked_ns: dict[int, int] = {}  # pair → how long a leg has been naked that could have been hedged
+        self._looked_ns = 0
+        self._excused_until_ns = 0
+        self.naked_ns_max = 0  # the longest of them
         self.count = 0
+
+    def excuse(self, ns: int) -> None:
+        """A fault has hit a message about an order: until then one cannot ask for a hedge."""
+        self._excused_until_ns = max(self._excused_until_ns, self._house.time.now_ns + ns)
 
     # -- after every pass of prepost
 
@@ -51,8 +62,10 @@ class Checks:
         desk: Desk = role.desk
         self._quota(desk)
         self._switch(desk)
-        if self.count % 16 == 0:
-            self._hedged(desk)
+        if desk.now_ns >= self._looked_ns + LOOK_NS:
+            self._hedged(desk, min(desk.now_ns - self._looked_ns, 2 * LOOK_NS))
+            self._looked_ns = desk.now_ns
+        if self.count % 64 == 0:
             self._bounds(role)
 
     def _quota(self, desk: Desk) -> None:
@@ -110,23 +123,41 @@ class Checks:
             if order.created_ns > limit_ns and order.leg in OPENING_LEGS and not order.flags & FLAG_HEDGE:
                 raise Violation(f"{order.client_order_id.decode()} opens although the switch stands at {state}")
 
-    def _hedged(self, desk: Desk) -> None:
-        """Every opening fill is hedged or unwound in bounded time: seen in the exchange's own positions."""
-        now_ns = desk.now_ns
-        if now_ns < self.blocked_until_ns:
-            self._naked_since_ns.clear()
-            return
+    def _hedged(self, desk: Desk, passed_ns: int) -> None:
+        """Every opening fill is hedged or unwound in bounded time: a naked leg's clock runs while nothing hinders a hedge."""
         for pair in desk.pairs:
             lots = self._naked_lots(desk, pair)
             if not lots:
-                self._naked_since_ns.pop(pair.pair_id, None)
+                self._naked_ns.pop(pair.pair_id, None)
                 continue
-            since_ns = self._naked_since_ns.setdefault(pair.pair_id, now_ns)
-            if now_ns - since_ns > NAKED_NS_MAX:
+            if self._is_hindered(desk, pair):
+                continue
+            naked_ns = self._naked_ns[pair.pair_id] = self._naked_ns.get(pair.pair_id, 0) + passed_ns
+            self.naked_ns_max = max(naked_ns, self.naked_ns_max)
+            if naked_ns > NAKED_NS_MAX:
                 raise Violation(
-                    f"pair {pair.pair_id} naked for {(now_ns - since_ns) / 1e9:.1f} s: open leg {pair.open_position.base_e8},"
+                    f"pair {pair.pair_id} naked for {naked_ns / 1e9:.1f} s in which it could be hedged:"
+                    f" open leg {pair.open_position.base_e8},"
                     f" hedge leg {pair.hedge_position.base_e8} (1e-8), state {pair.state}, required {lots} lots"
                 )
+
+    def _is_hindered(self, desk: Desk, pair: Pair) -> bool:
+        """True while no order could reach one of the two venues, or nobody knows yet what is there."""
+        house = self._house
+        now_ns = house.time.now_ns
+        engine: Any = house.role("engine")
+        if now_ns < self._excused_until_ns or engine is None or house.shards["engine"].is_paused:
+            return True
+        for terms in (pair.open, pair.hedge):
+            venue = terms.venue
+            if not desk.is_known[venue] or not desk.is_session_up[venue]:
+                return True
+            connections = engine._venues[venue].connections
+            if not connections.is_available or not connections.may_place:
+                return True
+            if not _has_budget(connections.budget, connections.timestamp_ms()):
+                return True
+        return False
 
     @staticmethod
     def _naked_lots(desk: Desk, pair: Pair) -> int:
@@ -171,46 +202,67 @@ class Checks:
             raise Violation(f"{illegal} illegal transitions were refused")
 
     def _same_fills(self, desk: Desk, name: str, core: VenueCore) -> None:
+        """Every trade of the account is in the journal once, as ours or as somebody else's; positions follow from ours."""
         account = core._accounts[self._account]
         venue = VENUE_NAMES.index(name)
         for terms in desk.terms:
             if terms.venue != venue:
                 continue
             symbol = desk.instruments[terms.index].symbol
+            ours_there, of_others = self._trades(account, symbol)
+            ours_here, foreign_here = self._journaled(terms.index)
+            # A forced close may be of either, where somebody else has traded the same instrument.
+            forced = {key for key, fill in ours_there.items() if of_others and _is_forced(account, fill)}
+            missing = ours_there.keys() - ours_here.keys() - (forced & foreign_here.keys())
+            extra = ours_here.keys() - ours_there.keys() - of_others.keys()
+            if missing or extra:
+                raise Violation(f"fills of {terms.name}: the journal lacks {sorted(missing)} and has too many {sorted(extra)}")
+            if doubled := [key for key, count in (ours_here + foreign_here).items() if count > 1]:
+                raise Violation(f"fills of {terms.name}: the journal has {sorted(doubled)} more than once")
+            if wrong := ours_here.keys() & of_others.keys():
+                raise Violation(f"fills of {terms.name}: somebody else's were taken for ours: {sorted(wrong)}")
             theirs = 0
-            ids: Tally[tuple[int, str]] = Tally()
-            for fill in account.fills:
-                order = account.orders.get(fill.order_id)
-                named = order.original_client_order_id or order.client_order_id if order else fill.client_order_id
-                is_ours = self._ids.order_id(named) or self._ids.order_id(fill.client_order_id)
-                forced = order is not None and order.is_liquidation
-                if fill.rules.symbol != symbol or not (is_ours or forced):
-                    continue
-                sign = 1 if fill.side == "BUY" else -1
-                theirs += sign * fill.quantity_lots * terms.lot_base_e8
+            for key in ours_here:
+                fill = ours_there[key]
+                theirs += (1 if fill.side == "BUY" else -1) * fill.quantity_lots * terms.lot_base_e8
                 if fill.commission_asset == terms.base_asset and not terms.is_perpetual:
                     theirs -= fill.commission_e8
-                ids[fill.trade_id, fill.side] += 1
             ours = desk.positions[terms.index].base_e8
-            booked = self._journaled(terms.index)
-            if booked != ids:
-                missing, extra = ids - booked, booked - ids
-                raise Violation(f"fills of {terms.name}: the journal lacks {dict(missing)} and has too many {dict(extra)}")
             if ours != theirs:
                 raise Violation(f"position of {terms.name}: ours {ours}, the exchange's fills give {theirs} (1e-8)")
             if terms.is_perpetual:
                 lots = sum(row.amount_lots for (row_symbol, _), row in account.positions.items() if row_symbol == symbol)
-                if lots * terms.lot_base_e8 != ours:
-                    raise Violation(f"position of {terms.name}: ours {ours}, the exchange's {lots * terms.lot_base_e8} (1e-8)")
+                foreign = desk.foreign_base_e8[terms.index]
+                if lots * terms.lot_base_e8 != ours + foreign:
+                    raise Violation(
+                        f"position of {terms.name}: ours {ours} and {foreign} of others,"
+                        f" the exchange's {lots * terms.lot_base_e8} (1e-8)"
+                    )
 
-    def _journaled(self, index: int) -> "Tally[tuple[int, str]]":
-        tally: Tally[tuple[int, str]] = Tally()
+    def _trades(self, account: Any, symbol: str) -> "tuple[dict[Key, Any], dict[Key, Any]]":
+        """What the exchange has executed for the account: ours (and what it forced), and somebody else's."""
+        ours: dict[Key, Any] = {}
+        of_others: dict[Key, Any] = {}
+        for fill in account.fills:
+            if fill.rules.symbol != symbol:
+                continue
+            order = account.orders.get(fill.order_id)
+            named = order.original_client_order_id or order.client_order_id if order else fill.client_order_id
+            is_ours = self._ids.order_id(named) or self._ids.order_id(fill.client_order_id) or _is_forced(account, fill)
+            (ours if is_ours else of_others)[fill.trade_id, fill.side] = fill
+        return ours, of_others
+
+    def _journaled(self, index: int) -> "tuple[Tally[Key], Tally[Key]]":
+        """Rows of ours, and of others."""
+        ours: Tally[Key] = Tally()
+        foreign: Tally[Key] = Tally()
         instrument = self._house.instruments[index]
-        query = "SELECT trade_id, side_code FROM fills WHERE venue = ? AND symbol = ? AND flags & ? = 0"
+        query = "SELECT trade_id, side_code, flags FROM fills WHERE venue = ? AND symbol = ?"
         with Reader(self._house.journal_path) as reader:
-            for row in reader.rows(query, (VENUE_NAMES[instrument.venue], instrument.symbol, FLAG_FOREIGN)):
+            for row in reader.rows(query, (VENUE_NAMES[instrument.venue], instrument.symbol)):
+                tally = foreign if row["flags"] & FLAG_FOREIGN else ours
                 tally[int(row["trade_id"]), "BUY" if row["side_code"] > 0 else "SELL"] += 1
-        return tally
+        return ours, foreign
 
     def _same_wallet(self, desk: Desk, name: str, core: VenueCore) -> None:
         account = core._accounts[self._account]
@@ -238,3 +290,19 @@ class Checks:
         if desk.kill_switch.state == HALTED and not operator_halted:
             return "HALTED, and no operator asked for it"
         return ""
+
+
+def _is_forced(account: Any, fill: Any) -> bool:
+    order = account.orders.get(fill.order_id)
+    return order is not None and bool(order.is_liquidation)
+
+
+def _has_budget(budget: Any, venue_ms: int) -> bool:
+    """The venue's limits leave room for one urgent order now; nothing is counted."""
+    if budget.blocked_until_ms(venue_ms):
+        return False
+    return all(
+        window.used < window.limit and window.total < window.total_limit
+        for window in budget._windows
+        if venue_ms < window.end_ms
+    )

@@ -1,7 +1,7 @@
 """What goes wrong and when: each seed draws its own mixture of kinds, and its own moments.
 
 A seed does not suffer everything: about half of the kinds are left out, because one loud fault hides the quiet ones.
-`checks.blocked_until_ns` is told for how long a fault alone may keep a leg from being hedged.
+Whatever strikes is counted by its name (`Cloud.tally`): a fault that never strikes tests nothing.
 """
 
 from collections.abc import Callable
@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from reactor.domain.messages import ControlKind
 from reactor.sim.events import Placed, Refusal
-from reactor.sim.faults import FaultParameters, FaultPlan
+from reactor.sim.faces.streams import Frame
+from reactor.sim.faults import GOOD_REQUEST, FaultParameters, FaultPlan, RequestFate
 from reactor.sim.venue import Fields, VenueCore
 from reactor.sim.world.checks import Violation
+from reactor.sim.world.house import LOGON_KEY, plan_of
 from reactor.sim.world.time import MS, SECOND
 
 if TYPE_CHECKING:
@@ -22,14 +24,25 @@ if TYPE_CHECKING:
 SHARE: Final = 0.5  # of all kinds that a seed suffers
 LEAVE_NS: Final = 4_500 * MS  # See reactor/loop/shard.py: ORPHAN_TIME_MAX_NS.
 FOREIGN_ID: Final = "stranger-1"
+UNTOUCHED: Final = ("NEW", "PARTIALLY_FILLED", "FILLED")
+EXCUSE_NS: Final = 4 * SECOND  # After a request about an order was struck: its outcome is asked for, its hedge tried again.
 FAULTS: Final = (
-    "spikes", "drops", "duplicates", "reorders", "cuts", "refused", "lost_answers", "executes_without_answer", "busy", "bans",
-    "slow", "rejects", "drift", "stranger",
+    "spikes", "drops", "duplicates", "reorders", "stale_snapshots", "cuts", "refused", "lost_answers",
+    "executes_without_answer", "busy", "bans", "slow", "rejects", "drift", "stranger",
     "kill_feed", "kill_collector", "kill_prepost", "kill_engine", "kill_journal", "kill_two", "cut_all", "outage", "pause",
-    "clock_jump", "listen_key", "symbol_halt", "reload", "operator", "power_cut", "supervisor_death", "liquidation",
-    "deleveraging",
+    "clock_jump", "listen_key", "logon_expiry", "symbol_halt", "price_gap", "funding_flip", "reload", "operator", "power_cut",
+    "supervisor_death", "liquidation", "deleveraging",
 )  # fmt: skip
+COUNTED_LATER: Final = ("liquidation", "deleveraging", "power_cut")  # when there is something to lose
+POWER_NS_MAX: Final = 3 * SECOND
+BESIDE: Final = ("rotation", "torn_journal")  # also counted: every seed has the first, power cuts bring the second
+RELOADS: Final = (
+    (),
+    ("risk_control.cooldown_s=0.4",),
+    ("strategy.triggers.mt.percentile_min=0.6", "risk_control.cooldown_s=0.2"),
+)
 TALKING: Final = ("prepost", "collector")
+STREAM_ENDED: Final = b'{"event":{"e":"eventStreamTerminated","E":1790000000000}}'
 
 # How the venues word a refusal of a new order (facts of the two APIs), by venue: every reason that the rules map.
 SPOT_REFUSALS: Final = (
@@ -76,11 +89,24 @@ USDM_REFUSALS: Final = (
 )
 
 
+NAME_OF_FATE: Final = {"ok": "slow", "busy": "busy", "banned": "bans"}
+
+
 class SwitchableFaults(FaultPlan):
     """The exchange's own misbehaviour, off until the world switches it on."""
 
     def __init__(self, seed: int) -> None:
         super().__init__(FaultParameters(seed=seed))
+        self.on_struck: Callable[[str], None] = lambda name: None
+
+    def request(self, *, is_order: bool, is_exempt: bool = False) -> RequestFate:
+        """As FaultPlan.request, and told to who counts."""
+        fate = super().request(is_order=is_order, is_exempt=is_exempt)
+        if fate is not GOOD_REQUEST:
+            name = NAME_OF_FATE.get(fate.kind, "executes_without_answer")
+            if fate.kind != "ok" or fate.delay_ns:
+                self.on_struck(name)
+        return fate
 
     def switch(self, parameters: FaultParameters) -> None:
         """From now on."""
@@ -92,21 +118,24 @@ class SwitchableFaults(FaultPlan):
 class Refusals:
     """Stands before a venue's matching and refuses some new orders without effect, or a symbol altogether."""
 
-    def __init__(self, core: VenueCore, rows: tuple[tuple[int, str], ...], dice: Random) -> None:
+    def __init__(
+        self, core: VenueCore, rows: tuple[tuple[int, str], ...], dice: Random, on_struck: Callable[[str], None]
+    ) -> None:
         self.place_unhindered = core.place
+        self._on_struck = on_struck
         self._rows = rows
         self._dice = dice
         self.rate = 0.0
         self.is_halted = False
-        self.count = 0
         setattr(core, "place", self.place)  # noqa: B010  # The one door that both kinds of request come through.
 
     def place(self, account_id: int, fields: Fields, now_ns: int, *, is_test: bool = False) -> Placed | Refusal:
         """As VenueCore.place."""
         if self.is_halted:
+            self._on_struck("symbol_halt")
             return Refusal(-1013 if self._rows is SPOT_REFUSALS else -4140, "Market is closed.")
         if self.rate and self._dice.random() < self.rate:
-            self.count += 1
+            self._on_struck("rejects")
             code, text = self._rows[int(self._dice.random() * len(self._rows))]
             status = 503 if code in (-1001, -1008) else 429 if code in (-1003, -1015) else 400
             return Refusal(code, text, status)
@@ -119,9 +148,13 @@ class Faults:
     def __init__(self, world: "World", dice: Random, names: tuple[str, ...]) -> None:
         self._world = world
         self._dice = dice
-        self.count = 0
+        self.tally = world.cloud.tally
         spot, usdm = world.exchange.spot, world.exchange.usdm
-        self._refusals = (Refusals(spot, SPOT_REFUSALS, dice), Refusals(usdm, USDM_REFUSALS, dice))
+        self._refusals = tuple(
+            Refusals(core, rows, dice, self._struck_an_order) for core, rows in ((spot, SPOT_REFUSALS), (usdm, USDM_REFUSALS))
+        )
+        world.fault_plan.on_struck = self._struck_a_request
+        world.cloud.excuse = self._excuse
         self._exchange_faults = FaultParameters(seed=world.seed)
         self._until_ns = 0
         self._is_over = True
@@ -138,7 +171,10 @@ class Faults:
             "pause": self._pause,
             "clock_jump": self._clock_jump,
             "listen_key": self._listen_key,
+            "logon_expiry": self._logon_expiry,
             "symbol_halt": self._symbol_halt,
+            "price_gap": self._price_gap,
+            "funding_flip": self._funding_flip,
             "reload": self._reload,
             "operator": self._operator,
             "power_cut": self._power_cut,
@@ -151,6 +187,7 @@ class Faults:
             "drops": lambda: self._weather("drop_rate", 0.001, 0.05),
             "duplicates": lambda: self._weather("duplicate_rate", 0.01, 0.3),
             "reorders": lambda: self._weather("reorder_rate", 0.001, 0.05),
+            "stale_snapshots": lambda: self._weather("stale_rate", 0.1, 1.0),
             "cuts": lambda: self._weather("cut_rate", 0.0002, 0.003),
             "refused": lambda: self._weather("refuse_rate", 0.01, 0.3),
             "lost_answers": lambda: self._weather("lose_rate", 0.01, 0.3),
@@ -164,6 +201,8 @@ class Faults:
         }
         assert (*self._states, *self._moments) == FAULTS, "every fault has its name in the list"
         self.names = self._choose(names)
+        if "logon_expiry" in self.names:
+            world.house.key = LOGON_KEY
 
     def _choose(self, names: tuple[str, ...]) -> tuple[str, ...]:
         if names in ((), ("none",)):
@@ -183,7 +222,6 @@ class Faults:
         for name in self.names:
             if name in self._states:
                 self._states[name]()
-                self.count += 1
                 continue
             for _ in range(1 + int(self._dice.random() * 2.5)):
                 at_ns = now_ns + int(self._dice.random() ** 0.8 * (until_ns - now_ns))
@@ -201,26 +239,27 @@ class Faults:
             refusals.rate = 0.0
             refusals.is_halted = False
         world.house.clock.drift_ppm = 0.0
-        world.checks.blocked_until_ns = max(world.checks.blocked_until_ns, world.time.now_ns + 5 * SECOND)
         if world.operator_restricted:
             world.operator_restricted = False
             world.house.supervisor.control(ControlKind.RESUME, ("prepost",))
         self._tell("faults are over")
 
     def check_foreign(self) -> None:
-        """Somebody else's orders are as they were. Raises Violation."""
+        """Somebody else's orders are as they were, or the market has filled them. Raises Violation."""
         if "stranger" not in self.names:
             return
         world = self._world
         for core in (world.exchange.spot, world.exchange.usdm):
             if core is world.exchange.usdm and self._is_liquidated:
                 continue  # A liquidation cancels what is open: the venue did it.
-            if not any(order.client_order_id == FOREIGN_ID for order in core._accounts[1].open_orders.values()):
+            orders = core._accounts[1].orders.values()
+            if not any(order.client_order_id == FOREIGN_ID and order.status in UNTOUCHED for order in orders):
                 raise Violation(f"the stranger's order on {core.product} is gone")
 
     def _strike(self, name: str) -> None:
         if not self._is_over:
-            self.count += 1
+            if name not in COUNTED_LATER:
+                self.tally[name] += 1
             self._tell(f"fault: {name}")
             self._moments[name]()
 
@@ -231,9 +270,17 @@ class Faults:
         """Small values as likely as large ones."""
         return float(low * (high / low) ** self._dice.random())
 
-    def _block(self, ns: int) -> None:
-        checks = self._world.checks
-        checks.blocked_until_ns = max(checks.blocked_until_ns, self._world.time.now_ns + ns)
+    def _excuse(self) -> None:
+        self._world.checks.excuse(EXCUSE_NS)
+
+    def _struck_a_request(self, name: str) -> None:
+        self.tally[name] += 1
+        if name != "slow":
+            self._excuse()
+
+    def _struck_an_order(self, name: str) -> None:
+        self.tally[name] += 1
+        self._excuse()
 
     # -- states
 
@@ -251,11 +298,13 @@ class Faults:
             refusals.rate = self._between(0.02, 0.5)
 
     def _drift(self) -> None:
+        self.tally["drift"] += 1
         self._world.house.clock.drift_ppm = (self._dice.random() - 0.5) * 2_000
 
     def _stranger(self) -> None:
         """Somebody else trades on the same account: orders far from the market, with ids that are not ours."""
         world = self._world
+        self.tally["stranger"] += 1
         now_ns = world.time.exchange_ns()
         symbol = world.parameters.symbols[0]
         for core, refusals in zip((world.exchange.spot, world.exchange.usdm), self._refusals, strict=True):
@@ -270,8 +319,6 @@ class Faults:
 
     def _kill(self, name: str) -> None:
         down_ns = int(self._between(50, 4_000) * MS)
-        if name in ("prepost", "engine", "journal"):
-            self._block(down_ns + 5 * SECOND)
         self._world.house.supervisor.crash(name, "kill -9", down_ns)
 
     def _kill_two(self) -> None:
@@ -295,7 +342,6 @@ class Faults:
         length_ns = int(self._between(50, 6_000) * MS)
         for host in hosts:
             self._world.cloud.outages[host] = self._world.time.now_ns + length_ns
-        self._block(length_ns + 5 * SECOND)
         self._tell(f"nobody reaches {', '.join(hosts)} for {length_ns // MS} ms")
 
     def _pause(self) -> None:
@@ -303,24 +349,51 @@ class Faults:
         name = names[int(self._dice.random() * len(names))]
         length_ns = int(self._between(2, 3_000) * MS)
         self._tell(f"{name} is not scheduled for {length_ns // MS} ms")
-        if length_ns > SECOND:
-            self._block(length_ns + 5 * SECOND)
         self._world.house.shards[name].pause(length_ns)
 
     def _clock_jump(self) -> None:
         ns = int((self._dice.random() - 0.5) * 2 * self._between(10, 10_000) * MS)
         self._tell(f"the host's wall clock jumps by {ns // MS} ms")
-        self._block(10 * SECOND)
         self._world.house.clock.jump(ns)
 
     def _listen_key(self) -> None:
         self._world.usdm.listen_keys.stop(1)
 
+    def _logon_expiry(self) -> None:
+        """A venue forgets who has logged on (a key's rights changed, a server was replaced); perhaps it ends the events too."""
+        ends_events = self._dice.random() < 0.5
+        for face in (self._world.spot, self._world.usdm):
+            for session in list(face.messages.sessions.values()):
+                if session.key is None:
+                    continue
+                session.key = None
+                session.authorized_ns = 0
+                if ends_events and session.subscriptions:
+                    session.subscriptions.clear()
+                    session.socket.send(STREAM_ENDED, Frame.USER)
+
+    def _price_gap(self) -> None:
+        """The market opens somewhere else: through resting orders, stops and collars; now and then on one venue first."""
+        share = self._between(0.001, 0.04) * (1 if self._dice.random() < 0.5 else -1)
+        source: Any = self._world.exchange._source
+        for pair in source._pairs:
+            pair._price *= 1.0 + share
+            if self._dice.random() < 0.3:
+                pair._swing += share * 1e4  # The perpetual has gone twice as far, and comes back.
+        self._tell(f"the price jumps by {share * 100:.2f} %")
+
+    def _funding_flip(self) -> None:
+        """Who was paid, pays."""
+        world: Any = self._world
+        now_ns = world.time.exchange_ns()
+        for model in world.exchange.usdm._funding.values():
+            positive_share = 0.0 if model.rate_e8(now_ns) > 0 else 1.0
+            model._parameters = replace(model._parameters, positive_share=positive_share)
+
     def _symbol_halt(self) -> None:
         refusals = self._refusals[int(self._dice.random() * 2)]
         length_ns = int(self._between(100, 5_000) * MS)
         refusals.is_halted = True
-        self._block(length_ns + 5 * SECOND)
 
         def over() -> None:
             refusals.is_halted = False
@@ -328,8 +401,12 @@ class Faults:
         self._world.time.after(length_ns, over)
 
     def _reload(self) -> None:
-        feeds = tuple(name for name in self._world.house.shards if name.startswith("feed"))
-        self._world.house.supervisor.control(ControlKind.RELOAD, (*TALKING, *feeds), "world", self.count)
+        """Other settings, for everybody at once; as a supervisor does it, roles that start later have them too."""
+        world = self._world
+        settings = world.settings + RELOADS[int(self._dice.random() * len(RELOADS))]
+        world.house.read_parameters(plan_of(world.parameters.symbols, settings))
+        feeds = tuple(name for name in world.house.shards if name.startswith("feed"))
+        world.house.supervisor.control(ControlKind.RELOAD, (*TALKING, *feeds), "world", self.tally["reload"])
 
     def _operator(self) -> None:
         world = self._world
@@ -346,23 +423,33 @@ class Faults:
     def _power_cut(self) -> None:
         """Everything of ours goes dark; of the journal's last second only a part has reached the disk, perhaps a torn one."""
         world = self._world
+        path = world.house.journal_path
         if any(shard.role is None for shard in world.house.shards.values()):
             return
-        path = world.house.journal_path
         kept = {}
         for suffix in ("", "-wal"):
             file = path.with_name(path.name + suffix)
             if file.exists():
                 kept[suffix] = file.read_bytes()
         starts = world.house.shards["prepost"].incarnation
-        self._world.time.after(int(self._dice.random() * 900 * MS), self._go_dark, kept, starts)
+        self._await_news(kept, starts, world.time.now_ns + POWER_NS_MAX)
+
+    def _await_news(self, kept: dict[str, bytes], starts: int, until_ns: int) -> None:
+        """The cut comes while the journal is being written, if it is: a quiet journal has nothing to lose."""
+        world = self._world
+        path = world.house.journal_path
+        wal = path.with_name(path.name + "-wal")
+        size = wal.stat().st_size if wal.exists() else 0
+        if size == len(kept.get("-wal", b"")) and world.time.now_ns < until_ns:
+            world.time.after(10 * MS, self._await_news, kept, starts, until_ns)
+            return
+        world.time.after(int(self._dice.random() ** 2 * 500 * MS), self._go_dark, kept, starts)
 
     def _go_dark(self, kept: dict[str, bytes], starts: int) -> None:
         world = self._world
         shards = world.house.shards
         if self._is_over or shards["prepost"].incarnation != starts or any(shard.role is None for shard in shards.values()):
             return
-        self._block(10 * SECOND)
         path = world.house.journal_path
         wal = path.with_name(path.name + "-wal")
         now_wal = wal.read_bytes() if wal.exists() else b""
@@ -375,6 +462,8 @@ class Faults:
         wal.write_bytes(old_wal)
         shm = path.with_name(path.name + "-shm")
         shm.unlink(missing_ok=True)
+        self.tally["power_cut"] += 1
+        self.tally["torn_journal"] += len(now_wal) > len(old_wal)
         self._tell(f"power cut: {len(now_wal) - len(old_wal)} bytes of the journal's log are lost")
         world.time.after(int(self._between(300, 3_000) * MS), world.house.supervisor.revive)
 
@@ -384,7 +473,6 @@ class Faults:
         engine = world.house.shards["engine"]
         if engine.role is None:
             return
-        self._block(LEAVE_NS + 8 * SECOND)
         for name, shard in world.house.shards.items():
             if name != "engine" and shard.role is not None:
                 shard.crash("the supervisor is gone")
@@ -411,8 +499,13 @@ class Faults:
         core: Any = world.exchange.usdm
         account = core._accounts[1]
         positions = [position for position in account.positions.values() if position.amount_lots]
-        if positions:
+        if self._is_over:
+            return
+        if not positions:
+            world.time.after(50 * MS, lambda: self._force_close(has_fee=has_fee))
+        else:
             self._is_liquidated = True
+            self.tally["liquidation" if has_fee else "deleveraging"] += 1
             rules = positions[0].rules
             fee_e6 = rules.liquidation_fee_e6
             if not has_fee:

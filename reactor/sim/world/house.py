@@ -18,6 +18,7 @@ from reactor.config.assemble import assemble, symbols_by_venue
 from reactor.config.load import load
 from reactor.config.placement import Host
 from reactor.config.plan import SUPERVISOR, LinkPlan, Plan, RolePlan, RowsPlan
+from reactor.config.schema import Config
 from reactor.domain.errors import TradeError
 from reactor.domain.ids import ClientIds
 from reactor.domain.instrument import VENUE_NAMES, Instrument, Instruments
@@ -38,6 +39,7 @@ from reactor.prepost.orders import IS_TERMINAL, OrderEvent, OrderState
 from reactor.prepost.pairs import PairState
 from reactor.prepost.role import PrepostPorts, PrepostRole
 from reactor.sim.faces.face import Face
+from reactor.sim.faces.keys import DEFAULT_PRIVATE_PEM
 from reactor.sim.faces.request import HttpRequest
 from reactor.sim.faces.spot import SpotFace
 from reactor.sim.faces.usdm import UsdmFace
@@ -60,6 +62,7 @@ JOURNAL_COMMIT_NS: Final = 20 * MS
 CANCEL_ROUND_NS: Final = 200 * MS
 ORDERS_MAX: Final = 512  # Of a prepost: a world that needs more has found a leak.
 KEY: Final = Credentials("test-key", "test-secret")
+LOGON_KEY: Final = Credentials("test-key-ed25519", DEFAULT_PRIVATE_PEM)  # signs once per session
 HOSTS: Final = {"binance_spot": "spot", "binance_usdm": "usdm"}
 LIVING: Final = (LifeState.STARTING, LifeState.READY, LifeState.RUNNING, LifeState.STOPPING, LifeState.STOPPED)
 
@@ -72,7 +75,11 @@ def plan_of(symbols: tuple[str, ...], settings: tuple[str, ...]) -> Plan:
         ConfigError: a setting is wrong.
     """
     pairs = [{"open": f"binance_spot:{symbol}", "hedge": f"binance_usdm:{symbol}"} for symbol in symbols]
-    config = load("generated", None, {}, settings, {"strategy.pairs": pairs})
+    return plan_with(load("generated", None, {}, settings, {"strategy.pairs": pairs}), symbols)
+
+
+def plan_with(config: Config, symbols: tuple[str, ...]) -> Plan:
+    """The plan of a config on the generated market of these coins."""
     parameters = SimParameters()
     parameters = replace(parameters, generator=replace(parameters.generator, symbols=symbols))
     exchange, face = open_exchange(parameters, BIRTHDAY_NS)
@@ -258,6 +265,11 @@ class Shard:
             self._next_ns = max(at_ns, now_ns)
             self.house.time.at(self._next_ns, self._fire, self._next_ns, self.incarnation)
 
+    @property
+    def is_paused(self) -> bool:
+        """It gets no passes now."""
+        return self.house.time.now_ns < self._paused_until_ns
+
     def pause(self, ns: int) -> None:
         """The host gives the core to somebody else."""
         self._paused_until_ns = self.house.time.now_ns + ns
@@ -282,9 +294,9 @@ class Shard:
         self.metrics.publish()
         for link, reader in self.readers:
             if reader.role is not None and link.has_news():
-                reader.want(now_ns + 1_000 + house.dice.getrandbits(WAKE_BITS))
+                reader.want(now_ns + house.wake_ns())
         if work:
-            self.want(now_ns + PASS_GAP_NS)
+            self.want(now_ns + house.pass_gap_ns)
         else:
             self.want(max(min(role.deadline_ns(now_ns), now_ns + house.pass_period_ns), now_ns + house.timer_ns))
         house.after_pass(self)
@@ -345,7 +357,7 @@ class Supervisor:
         """The engine is dead: over REST, by prefix, on every venue."""
         house = self._house
         for endpoint in house.plan.endpoints:
-            codec = order_codec(endpoint.venue, endpoint, KEY, house.instruments)
+            codec = order_codec(endpoint.venue, endpoint, house.key, house.instruments)
             work = self._works[endpoint.venue] = CancelAllOurs(codec, ClientIds(house.plan.order_id_prefix))
             self._call(work, work.start(self._local_ms()))
 
@@ -379,9 +391,12 @@ class House:
         self.home = home
         self.journal_path = home / "journal.sqlite"
         self.clock = HostClock(time)
+        self.key = KEY
         self.instruments = Instruments(plan.instruments)
         self.pass_period_ns = PASS_PERIOD_NS
         self.timer_ns = TIMER_NS
+        self.pass_gap_ns = PASS_GAP_NS
+        self.wake_ns: Callable[[], int] = lambda: 1_000 + dice.getrandbits(WAKE_BITS)
         self.after_pass: Callable[[Shard], None] = lambda shard: None
         self.links = {link.name: Link(link) for link in plan.links if not link.name.startswith("log.")}
         self.rows = {rows.name: Rows(rows) for rows in plan.rows}
@@ -392,7 +407,12 @@ class House:
             if link.writer == SUPERVISOR and name.startswith("control."):
                 link.open_producer()
         self.supervisor = Supervisor(self)
-        self.parameters: dict[str, Any] = {role.name: role.read_parameters() for role in plan.roles}
+        self.parameters: dict[str, Any] = {}
+        self.read_parameters(plan)
+
+    def read_parameters(self, plan: Plan) -> None:
+        """What roles have from their next start or reload on."""
+        self.parameters = {role.name: role.read_parameters() for role in plan.roles}
 
     def start(self) -> None:
         """In the order of the lifecycle, a few ms between them."""
@@ -508,7 +528,9 @@ def _prepost(shard: Shard) -> Role:
         journal_trouble=lambda now_ns: int(state_of(journal_metrics.read(0), now_ns)),
         control=_consumer(shard, f"control.{shard.name}"),
         responses=_producer(shard, "responses"),
-        strategy_responses=[],
+        strategy_responses=[
+            _producer(shard, f"responses.{role.name}") for role in house.plan.of_kind("feed") for _ in range(role.strategies)
+        ],
         history=history,
         load_parameters=lambda generation: house.parameters[shard.name],
         source=shard.plan.index,
@@ -530,6 +552,7 @@ def _feed(shard: Shard) -> Role:
         tops=house.rows[f"tops.{shard.name}"].open_writer(),
         positions=house.rows["positions"].reader(),
         control=_consumer(shard, f"control.{shard.name}"),
+        responses=_consumer(shard, f"responses.{shard.name}") if shard.plan.strategies else None,
         reload=lambda generation: house.parameters[shard.name],
         source_index=shard.plan.index,
     )
@@ -543,7 +566,7 @@ def _engine(shard: Shard) -> Role:
         reports=_producer(shard, "reports"),
         network=shard.network,
         prepost_alive=house.shards["prepost"].is_alive,
-        credentials={each.venue: KEY for each in house.plan.endpoints},
+        credentials={each.venue: house.key for each in house.plan.endpoints},
         instruments=house.instruments,
         clock=house.clock,
         metrics=shard.metrics,

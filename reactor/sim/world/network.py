@@ -8,6 +8,7 @@ with its connection, or as the exchange's own fault (a market message that a ven
 is a message that was not delivered and a connection that is gone: that is all a role can see of it.
 """
 
+from collections import Counter as Tally
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
@@ -18,11 +19,12 @@ from zlib import crc32
 from reactor.net.network import Failure, Listener, Request, Response, Sent
 from reactor.sim.exchange import SimulatedExchange
 from reactor.sim.faces.face import Face
-from reactor.sim.faces.request import HttpRequest
+from reactor.sim.faces.request import HttpRequest, HttpResponse
 from reactor.sim.faces.streams import Frame
 from reactor.sim.world.story import Story
 from reactor.sim.world.time import MS, VirtualTime
 
+AGED: Final = "disconnected"  # what a venue says to a connection that has lived for its 24 h
 HANDSHAKES: Final = 2  # A connection costs two ways there and back: TCP, then the upgrade.
 NOTICE_NS_MAX: Final = 20 * MS  # How long a host may not know that a connection is gone: until then it still sends.
 ANSWER: Final = int(Frame.ANSWER)
@@ -45,11 +47,12 @@ class Weather:
     cut_rate: float = 0.0  # a connection is cut instead of carrying the message
     refuse_rate: float = 0.0  # a connection or request does not come to be
     lose_rate: float = 0.0  # a request arrives, its answer does not
+    stale_rate: float = 0.0  # a snapshot of a book is the one that was given out before
 
     def calm(self) -> None:
         """Fine weather."""
         self.spike_rate = self.drop_rate = self.duplicate_rate = self.reorder_rate = 0.0
-        self.cut_rate = self.refuse_rate = self.lose_rate = 0.0
+        self.cut_rate = self.refuse_rate = self.lose_rate = self.stale_rate = 0.0
 
 
 class Cloud:
@@ -73,6 +76,9 @@ class Cloud:
         self.life_ns = life_ns
         self.lines: dict[int, Line] = {}
         self.outages: dict[str, int] = {}  # host name → until when nobody reaches it
+        self.tally: Tally[str] = Tally()  # how often each fault has struck
+        self.excuse: Callable[[], None] = lambda: None  # called when one struck a message of the engine
+        self._snapshots: dict[str, HttpResponse] = {}  # the last of each book
         self.digest = 0
         self.frames = 0
         self.requests = 0
@@ -84,7 +90,26 @@ class Cloud:
         delay = weather.latency_ns + int(dice.random() * weather.jitter_ns)
         if weather.spike_rate and dice.random() < weather.spike_rate:
             delay += int(dice.random() * weather.spike_ns)
+            self.tally["spikes"] += 1
         return delay
+
+    def struck(self, name: str, who: str) -> None:
+        """A fault has struck something of that role."""
+        self.tally[name] += 1
+        if who == "engine":
+            self.excuse()
+
+    def aged(self, asked: HttpRequest, answer: HttpResponse) -> HttpResponse:
+        """The answer, or an older one: a cache that lags behind gives out snapshots of the past."""
+        if not self.weather.stale_rate or not asked.path.endswith("/depth") or answer.status != 200:
+            return answer
+        key = f"{asked.path}?{asked.query}"
+        older = self._snapshots.get(key)
+        if older is not None and self.dice.random() < self.weather.stale_rate:
+            self.tally["stale_snapshots"] += 1
+            return older
+        self._snapshots[key] = answer
+        return answer
 
     def is_out(self, host: str) -> bool:
         """Nobody reaches this host now."""
@@ -145,6 +170,7 @@ class Line:
         cloud = self.cloud
         weather = cloud.weather
         if cloud.is_out(self.host) or (weather.refuse_rate and cloud.dice.random() < weather.refuse_rate):
+            cloud.tally["refused"] += 1
             cloud.time.after(cloud.delay_ns() * 3, self._end, "cannot connect: no answer")
             return
         cloud.time.after(cloud.delay_ns() * HANDSHAKES, self._arrive)
@@ -165,7 +191,7 @@ class Line:
             return
         self._down_ns = cloud.time.now_ns + cloud.delay_ns()
         cloud.time.at(self._down_ns, self._opened)
-        cloud.time.after(cloud.life_ns, self.close_by_venue, 1008, "disconnected")
+        cloud.time.after(cloud.life_ns, self.close_by_venue, 1008, AGED)
         cloud.settle()
 
     def _opened(self) -> None:
@@ -210,6 +236,7 @@ class Line:
             return
         cloud = self.cloud
         if cloud.is_out(self.host) or (cloud.weather.cut_rate and cloud.dice.random() < cloud.weather.cut_rate):
+            cloud.struck("cuts", self.net.name)
             self.cut("cut on the way up")
             return
         now_ns = cloud.time.exchange_ns()
@@ -241,16 +268,20 @@ class Line:
         copies = 1
         if kind != ANSWER or weather.cut_rate:
             if weather.cut_rate and dice.random() < weather.cut_rate:
+                cloud.struck("cuts", self.net.name)
                 self.cut("cut on the way down")
                 return
             if kind == MARKET:
                 if weather.drop_rate and dice.random() < weather.drop_rate:
+                    cloud.tally["drops"] += 1
                     return
                 if weather.reorder_rate and self._held is None and dice.random() < weather.reorder_rate:
                     self._held = payload
+                    cloud.tally["reorders"] += 1
                     return
             if kind != ANSWER and weather.duplicate_rate and dice.random() < weather.duplicate_rate:
                 copies = 2
+                cloud.tally["duplicates"] += 1
         self._down_ns = max(self._down_ns, cloud.time.now_ns + cloud.delay_ns() + delay_ns)
         for _ in range(copies):
             cloud.time.at(self._down_ns, self._frame, payload, kind)
@@ -288,6 +319,8 @@ class Line:
             return
         self._is_closing = True
         cloud = self.cloud
+        if reason == AGED:
+            cloud.tally["rotation"] += 1
         cloud.time.after(0, self._unserve)
         self._down_ns = max(self._down_ns, cloud.time.now_ns + cloud.delay_ns())
         cloud.time.at(self._down_ns, self._end, f"closed by the venue: {code} {reason}")
@@ -371,6 +404,7 @@ class Exchange:
             cloud.story.tell(self._net.name, f"▶ {host} {note[:220]}")
         weather = cloud.weather
         if cloud.is_out(host) or (weather.refuse_rate and cloud.dice.random() < weather.refuse_rate):
+            cloud.struck("refused", self._net.name)
             cloud.time.after(cloud.delay_ns() * 3, self._fail, Failure.NOT_SENT, "cannot connect")
             return
         headers = {name.lower(): value for name, value in request.headers.items()}
@@ -384,11 +418,12 @@ class Exchange:
         if cloud.is_out(host):
             return
         cloud.exchange.advance(now_ns)
-        answer = cloud.faces[host].on_request(asked, now_ns)
+        answer = cloud.aged(asked, cloud.faces[host].on_request(asked, now_ns))
         cloud.settle()
         delay_ns = cloud.delay_ns() + answer.delay_ns
         weather = cloud.weather
         if answer.is_cut or (weather.lose_rate and cloud.dice.random() < weather.lose_rate):
+            cloud.struck("lost_answers", self._net.name)
             cloud.time.after(delay_ns, self._fail, Failure.OUTCOME_UNKNOWN, "connection lost")
             return
         cloud.time.after(delay_ns, self._answered, host, answer.status, answer.headers, answer.body)

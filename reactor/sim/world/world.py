@@ -71,7 +71,9 @@ class Verdict:
     fills: int
     orders: int
     pairs_opened: int
-    faults: int
+    struck: tuple[tuple[str, int], ...]  # how often each fault has struck
+    suffered: tuple[str, ...]  # the kinds that the seed drew
+    naked_ns_max: int  # the longest that a leg was naked although it could have been hedged
     steps: int
     simulated_s: float
     real_s: float
@@ -87,8 +89,8 @@ class World:
         self.story = Story(self.time, is_told=parameters.is_told)
         self.dice = Random(f"{seed}:world")
         maker_like = ("opens_as_maker=true",) if seed % 3 == 0 else ()
-        settings = SETTINGS + tuple(f"strategy.pair_terms.{text}" for text in maker_like) + parameters.settings
-        plan = plan_of(parameters.symbols, settings)
+        self.settings = SETTINGS + tuple(f"strategy.pair_terms.{text}" for text in maker_like) + parameters.settings
+        plan = plan_of(parameters.symbols, self.settings)
         sim = SimParameters()
         sim = replace(
             sim,
@@ -171,7 +173,9 @@ class World:
             fills,
             orders,
             self._pairs_opened,
-            self.faults.count,
+            tuple(sorted(self.cloud.tally.items())),
+            self.faults.names,
+            self.checks.naked_ns_max,
             self.steps,
             (self.time.now_ns - BOOT_NS) / 1e9,
             time.perf_counter() - started,
@@ -241,7 +245,7 @@ class World:
         if desk.kill_switch.state == KillSwitch.HALTED:
             return True
         runs = role.settlement.runs.values()
-        return bool(desk.is_reconciled) and not any(run.is_running or run.asked_ns < self._calm_ns for run in runs)
+        return bool(desk.is_reconciled) and all(run.agreed_ns >= self._calm_ns for run in runs)
 
     def _is_clean(self) -> bool:
         role = self.house.role("prepost")
