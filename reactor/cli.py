@@ -41,6 +41,7 @@ _TOOLS: Final = {
     "history": "reactor.monitor.commands:history",
     "world": "reactor.sim.commands:world",
     "backtest": "reactor.backtest.commands:backtest",
+    "sweep": "reactor.backtest.sweep_commands:sweep",
     "bench": "reactor.supervisor.bench:bench",
     "profile": "reactor.supervisor.profile:profile",
 }
@@ -395,7 +396,8 @@ def check(
         table.add_row(each.shard, describe(each.core, each.wait_policy.name.lower()), each.reason)
     console.print(table)
     marks = {Judgement.GOOD: "[green]good[/green]", Judgement.NOTE: "[yellow]note[/yellow]", Judgement.BAD: "[red]bad[/red]"}
-    table = Table("", "fact", "here", "remedy", title="this host", title_justify="left")
+    table = Table("", "fact", "here", title="this host", title_justify="left")
+    table.add_column("remedy", overflow="fold")  # Whole words, however narrow the terminal: somebody types them.
     found = facts()
     for fact in found:
         table.add_row(marks[fact.judgement], fact.name, fact.value, fact.remedy)

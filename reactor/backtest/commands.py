@@ -12,12 +12,9 @@ from rich.table import Table
 from reactor.backtest import choice as choices
 from reactor.backtest.choice import Choice
 from reactor.backtest.exchange import need_hftbacktest
-from reactor.backtest.funding import funding_times
-from reactor.backtest.ledger import account_of
 from reactor.backtest.options import Options, parameters_of
-from reactor.backtest.parameters import BacktestParameters
 from reactor.backtest.report import Report, cost_us, open_directory, rows_of, write
-from reactor.domain.errors import ConfigError
+from reactor.backtest.trial import open_markets, trial
 
 StrategyName = Annotated[str, typer.Argument(metavar="STRATEGY", help="obi-mm, or your own: FILE.py:CLASS.")]
 Data = Annotated[
@@ -69,7 +66,7 @@ def backtest(
     no_plots: Annotated[bool, typer.Option("--no-plots", help="Without PNGs (and without matplotlib).")] = False,
 ) -> None:
     """Runs a strategy on the past, as it is. Without --data on a market of its own: generated, recorded, converted."""
-    console = Console(highlight=False)
+    console = terminal()
     given = {
         "data": data, "tick_size": tick_size, "lot_size": lot_size, "latency": latency, "queue": queue, "maker_fee": maker_fee,
         "taker_fee": taker_fee, "contract_size": contract_size, "inverse": inverse, "funding_rate": funding_rate,
@@ -85,12 +82,20 @@ def backtest(
         from reactor.backtest.plots import need_matplotlib
 
         need_matplotlib()
-    report = run_one(chosen, parameters, console)
+    markets = open_markets(parameters)
+    with console.status("compiling and running …"):
+        report = trial(chosen, parameters, markets)
     written = write(report, directory, has_plots=not no_plots)
     show(report, console)
     console.print(f"report: {written[0]}", soft_wrap=True)
     others = ", ".join(path.name for path in written[1:])
     console.print(f"        beside it {others}", soft_wrap=True)
+
+
+def terminal() -> Console:
+    """The terminal; wide where there is none, so that a table in a log is whole."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=max(console.width, 132))
 
 
 def chosen_of(strategy: str, config: Path | None, param: list[str] | None, given: dict[str, Any]) -> tuple[Choice, Options]:
@@ -136,48 +141,6 @@ def _version() -> str:
     from reactor.sim import generator
 
     return hashlib.sha256(Path(generator.__file__).read_bytes()).hexdigest()
-
-
-def run_one(chosen: Choice, parameters: BacktestParameters, console: Console | None = None) -> Report:
-    """Loads, runs and counts.
-
-    Raises:
-        ConfigError: the strategy or an option makes no sense.
-        DataError: the data cannot be backtested.
-    """
-    from reactor.backtest.host import run, scale_of
-    from reactor.backtest.market import open_market
-
-    markets = [open_market(asset) for asset in parameters.assets]
-    strategies = [
-        chosen.with_parameters(market.parameters.parameters).make(number, scale_of(market))
-        for number, market in enumerate(markets)
-    ]
-    remarks = []
-    for market in markets:
-        if market.is_tick_told:
-            own = market.parameters
-            steps = f"ticks of {own.tick_size:g} and lots of {own.lot_size:g}"
-            remarks.append(f"{own.name}: the steps were told from the data, {steps}.")
-        if not market.has_snapshot:
-            remarks.append(
-                f"{market.parameters.name}: no snapshot in the data: the book completes itself as its levels change."
-            )
-    if console is not None:
-        with console.status("compiling and running …"):
-            result = run(strategies, markets, parameters)
-    else:
-        result = run(strategies, markets, parameters)
-    first_ns, last_ns = min(each.first_ns for each in markets), max(each.last_ns for each in markets)
-    funding = funding_times(parameters, first_ns, last_ns)
-    accounts = [
-        account_of(instrument, market.parameters, number, result.fills, result.samples, funding)
-        for number, (instrument, market) in enumerate(zip(result.instruments, markets, strict=True))
-    ]
-    if any(not account.points for account in accounts):
-        name = next(market.parameters.name for market, account in zip(markets, accounts, strict=True) if not account.points)
-        raise ConfigError(f"{name}: the book never has both sides: nothing can be traded on it")
-    return Report(chosen.name, chosen.parameters, parameters, result, accounts, remarks=remarks)
 
 
 def show(report: Report, console: Console) -> None:

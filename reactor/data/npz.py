@@ -8,6 +8,7 @@ ZIP with the 64-bit extensions of PKWARE's APPNOTE §4.3–4.5; np.load, zipfile
 import io
 import os
 import struct
+import zipfile
 import zlib
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -135,8 +136,9 @@ def load_npz(path: str | Path) -> EventArray:
             events: EventArray = archive["data"]
     except KeyError:
         raise DataError(str(path), "has no array named 'data': not an event file") from None
-    except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise DataError(str(path), f"is not a readable npz file ({error})") from None
+    except (OSError, EOFError, ValueError, zlib.error, zipfile.BadZipFile) as error:
+        reason = "it is no archive at all" if "pickle" in str(error) else error
+        raise DataError(str(path), f"is not a readable npz file ({reason})") from None
     if events.dtype.names is None or "exch_ts" not in events.dtype.names:
         raise DataError(str(path), f"holds rows of type {events.dtype}, not market events")
     return events
