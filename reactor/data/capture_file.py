@@ -222,7 +222,7 @@ class CaptureFile:
         self._waiting_bytes = 0
 
     def close(self) -> None:
-        """Flushes, and returns when the disk has it.
+        """Flushes, and returns when the disk has it. A file without a line goes.
 
         Raises:
             DataError: as flush.
@@ -232,6 +232,8 @@ class CaptureFile:
         try:
             self.flush()
             os.fsync(self._file)
+            if self._size == 0:
+                self.path.unlink(missing_ok=True)
         except OSError as error:
             raise DataError(str(self.path), f"cannot be written: {error.strerror}") from None
         finally:

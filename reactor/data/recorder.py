@@ -26,7 +26,7 @@ from typing import Final
 
 import uvloop
 
-from reactor.data.capture_file import CaptureFile
+from reactor.data.capture_file import CaptureFile, recover
 from reactor.data.recording import DAY_NS, Gap, SymbolRecording, SymbolStatistics
 from reactor.data.sources import FrameReader, OwnSessions, Source, Topics
 from reactor.data.venues import SNAPSHOT_DEPTH, RecordedVenue
@@ -161,6 +161,8 @@ class Files:
             file.close()
         finally:
             self.written_bytes += file.written_bytes
+            if not file.path.exists():  # Not a line came.
+                self.paths.remove(str(file.path))
 
     def _fail(self, error: DataError) -> None:
         if self.failure is None:
@@ -352,20 +354,27 @@ class Recorder:
         )
 
     def _recover(self) -> None:
-        """Files of today that an earlier run left: what is readable stays, and the time between is a gap."""
+        """What earlier runs left is readable and stays; the time since then is a gap.
+
+        A symbol without a file gets an empty one: whoever dies before its first line leaves at least the moment he began.
+        """
         today = self._clock.realtime_ns() // DAY_NS
         for symbol, recording in self._recordings.items():
-            if not self._files.path_of(symbol, today).exists():
-                continue
-            recovered = self._files.open(symbol, today).recovered
+            path, before = self._files.path_of(symbol, today), self._files.path_of(symbol, today - 1)
+            began_ns = path.stat().st_mtime_ns if path.exists() else 0
+            if not began_ns and before.exists():
+                recovered = recover(before)
+            else:
+                recovered = self._files.open(symbol, today).recovered
             self.report.recovered_lines += recovered.lines
             if recovered.torn_bytes:
                 self._log.warning(
                     "a torn file was recovered", symbol=symbol, lines=recovered.lines, saved=recovered.saved_lines,
                     torn_bytes=recovered.torn_bytes,
                 )  # fmt: skip
-            for is_derived in {stream.is_derived for stream in self._reader.streams}:
-                recording.on_lost(recovered.last_ns, "the recorder was not running", is_derived)
+            if recovered.last_ns or began_ns:
+                for is_derived in {stream.is_derived for stream in self._reader.streams}:
+                    recording.on_lost(recovered.last_ns or began_ns, "the recorder was not running", is_derived)
 
     def _tick(self, source: Source, snapshots: Snapshots, now_ns: int) -> None:
         wall_ns = self._clock.realtime_ns()

@@ -60,7 +60,7 @@ class Gap:
     """Something that the venue may have sent and no file has. Times are wall clock ns."""
 
     symbol: str
-    stream: str  # "depth", "trade", …; "*": anything of the symbol
+    stream: str  # "depth", "trade", …; "*": anything of the symbol; "snapshot": nothing is lost, but the book is incomplete
     from_ns: int  # last line before it; 0: unknown
     to_ns: int
     reason: str
@@ -265,10 +265,11 @@ class SymbolRecording:
 
     def release(self, wall_ns: int, reason: str) -> None:
         """Writes what is held without a snapshot, and says so."""
+        from_ns = self._held[0].stamp_ns
         for stamp_ns, line, _ in self._held:
             self._put(stamp_ns, line)
         self._forget_held()
-        self._gap("snapshot", 0, wall_ns, reason)
+        self._gap("snapshot", from_ns, wall_ns, reason)
 
     def _forget_held(self) -> None:
         self._held.clear()

@@ -102,6 +102,7 @@ def recorded_venue(name: str) -> RecordedVenue:
     Raises:
         ConfigError: names those there are.
     """
+    name = name.replace("-", "_")
     found = VENUES.get(ALIASES.get(name, name))
     if found is None:
         raise ConfigError(f"venue {name!r} cannot be recorded; there are {', '.join(VENUES)}")

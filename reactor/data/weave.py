@@ -28,8 +28,9 @@ STAGING_ROWS: Final = 1 << 16  # 4 MB of rows per file before those that are mer
 ALONE_BLOCKS: Final = 4  # Small files are done before a thread has begun.
 STAGING_ROWS_MAX: Final = 1 << 31  # Address space only.
 PLACE_BYTES: Final = 4
-WINDOW_NS: Final = (10_000_000_000, 0)
-"""How far times are supposed to go back at most: exchange time after reconnects and hiccups, local time never."""
+WINDOW_NS: Final = (5_000_000_000, 5_000_000_000)
+"""How far times are supposed to go back at most: exchange times after reconnects and hiccups, local times where a recorder puts
+what it held behind the snapshot that it waited for."""
 
 
 @dataclass

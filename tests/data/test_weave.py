@@ -67,7 +67,7 @@ def test_the_result_is_that_of_sorting_everything_at_once(seed: int) -> None:
 
 def test_rows_within_the_window_are_read_once_and_later_ones_twice() -> None:
     readings = []
-    for back_ns in (9 * SECOND_NS, 11 * SECOND_NS):
+    for back_ns in (4 * SECOND_NS, 6 * SECOND_NS):
         rows = lane(random.Random(1), 2000, back_ns, -5)
         opened = 0
 
