@@ -1,13 +1,13 @@
 """Market data, one feed core: decode + book + signal, per message, against orjson alone and against other people's handlers.
 
     read of a socket ─▶ FeedSession.on_bytes ─▶ [C: frames → books, tops] ─▶ signals ─▶ ring ─▶ (drained here)
-                                      the whole feed role, as it runs, its clock moved by hand; FeedRole.do_work after every read
+                                      the whole role as it runs, its clock moved by hand; do_work after every read
 
 The feed is measured at three loads: full reads (64 KiB lie in the socket: the core is saturated, the case that counts for
 throughput), eight frames a read, and one frame a read (a quiet market; there the socket itself costs ten times more).
 Baseline, same frames, same run, interleaved: `orjson.loads` per frame and nothing else. Rivals, each in a process of its own:
 cryptofeed's and ccxt's handlers with their own books (rival.py). Frames: captures, or generated where there are none.
-CPU time, not wall time, so that a busy neighbour changes little. Checksum: the tops of the books at the end, equal for everyone.
+CPU time, so that a busy neighbour changes little. Checksum: the tops of the books at the end, equal for everyone.
 
     python bench/feed/feed.py [--rounds N] [--frames N] [--json]
     CRYPTO_TRADE_RIVALS_PYTHON=/path/to/venv/bin/python      where cryptofeed and ccxt are installed (default: this one)
@@ -37,6 +37,7 @@ from reactor.feed.sessions import SessionParameters
 from reactor.loop.clock import ManualClock
 from reactor.loop.counters import Metrics
 from reactor.loop.log import ListLog
+from reactor.market.sync import SyncState
 from reactor.net.network import Request, Response, Sent
 from shm.ring import heap_ring
 from shm.seqlock import heap_rows
@@ -49,6 +50,9 @@ from machine import machine  # noqa: E402
 
 READ_SIZE = 64 * 1024
 MS = 1_000_000
+LOADED = (SyncState.ANCHORING, SyncState.SYNCHRONISED)
+DRAIN_EVERY = 64  # Messages: the ring of signals never fills.
+NS_PER_FRAME = 1_000  # How the feed's clock goes on: a million messages per second, more than any venue sends.
 RIVALS = ("cryptofeed", "ccxt")
 SYMBOLS = (1, 8, 32)
 VENUES = (int(Venue.BINANCE_SPOT), int(Venue.BINANCE_USDM))
@@ -128,15 +132,19 @@ class Feed:
         for url, socket in list(self.stage.sockets.items()):
             if "/m" not in url:
                 socket.open(self.clock.monotonic_ns())
-        self.public = [next(s for url, s in self.stage.sockets.items() if url.startswith(f"ws://{venue}/p")) for venue in VENUES]
+        sockets = self.stage.sockets
+        self.public = [next(each for url, each in sockets.items() if url.startswith(f"ws://{venue}/p")) for venue in VENUES]
 
-    def read(self, venue: int, data: bytearray, size: int) -> None:
+    def read(self, venue: int, data: bytearray, start: int, end: int) -> None:
         """One read of a socket, and the pass of the shard that follows it."""
         socket = self.public[venue]
         now_ns = self.clock.monotonic_ns()
-        taken = socket.listener.on_bytes(socket, data, 0, size, now_ns)
-        assert taken == size, "a read of whole frames is taken whole"
+        taken = socket.listener.on_bytes(socket, data, start, end, now_ns)
+        assert taken == end, "a read of whole frames is taken whole"
         self.role.do_work(now_ns)
+
+    def drain(self) -> None:
+        """What the collector would do on its core: takes the signals."""
         signals = self.signals
         while signals.try_peek() is not None:
             self.said += 1
@@ -151,7 +159,7 @@ class Feed:
             for each in waiting:
                 self.stage.requests.remove(each)
                 each[1](Response(200, {}, payload, self.clock.monotonic_ns()))
-            if all(book.sync.is_synchronised for book in self.role.venues[VENUES[venue]].books):
+            if all(book.sync.state in LOADED for book in self.role.venues[VENUES[venue]].books):
                 return
         raise AssertionError("no book became synchronised: is the snapshot behind its deltas?")
 
@@ -160,7 +168,8 @@ class Feed:
         found = []
         for index in (0, 1):
             book = self.role.book_of(index)
-            assert book is not None and book.sync.is_synchronised, "the books are true at the end"
+            assert book is not None, "the feed has the book"
+            assert book.sync.is_synchronised, "the books are true at the end"
             price = self.instruments[index].price_float
             found.append([price(book.book.best_bid()[0]), price(book.book.best_ask()[0])])
         return found
@@ -202,31 +211,41 @@ def run_feed(frames: list[Frame], count_max: int, symbols: list[str], with_laten
     """CPU ns per message through the role; with_latency: wall time of each read, per frame in it, instead of CPU."""
     feed = Feed(symbols)
     clock = time.thread_time_ns
-    reads = list(reads_of(frames, count_max))
+    buffers: list[bytearray] = [bytearray(), bytearray()]
+    reads: list[tuple[int, int, int, int, bytes]] = []  # (venue, start, end, frames, snapshot) in one buffer per socket
+    for venue, data, count in reads_of(frames, count_max):
+        start = len(buffers[venue])
+        if count:
+            buffers[venue] += data
+        reads.append((venue, start, len(buffers[venue]), count, b"" if count else bytes(data)))
     gc.collect()
     gc.disable()
     total, messages, blocks = 0, 0, 0
     latencies: list[int] = []
     advance = feed.clock.advance
     before = clock()
-    for venue, data, count in reads:
+    drain_due = 0
+    for venue, start, end, count, snapshot in reads:
         if count == 0:
             paused = clock()
-            feed.answer_snapshots(venue, bytes(data))
+            feed.answer_snapshots(venue, snapshot)
             total -= clock() - paused
             continue
-        advance(MS // 10)
-        assert isinstance(data, bytearray)
+        advance(count * NS_PER_FRAME)
         if with_latency:
-            start = time.perf_counter_ns()
-            feed.read(venue, data, len(data))
-            latencies.append((time.perf_counter_ns() - start) // count)
+            began = time.perf_counter_ns()
+            feed.read(venue, buffers[venue], start, end)
+            latencies.append((time.perf_counter_ns() - began) // count)
         else:
-            feed.read(venue, data, len(data))
+            feed.read(venue, buffers[venue], start, end)
         messages += count
+        if messages >= drain_due:
+            drain_due = messages + DRAIN_EVERY
+            feed.drain()
         if messages > 20_000 and not blocks:
             blocks = sys.getallocatedblocks()
     total += clock() - before
+    feed.drain()
     grown = sys.getallocatedblocks() - blocks if blocks else 0
     gc.enable()
     result: dict[str, Any] = {"ns_per_message": total / messages, "messages": messages, "signals": feed.said,
@@ -315,7 +334,7 @@ def main() -> None:
                 if isinstance(answer, str):
                     missing[name] = answer
                     continue
-                assert answer["tops"] == expected, f"{name} did other work: its books end at {answer['tops']}, not at {expected}"
+                assert answer["tops"] == expected, f"{name} did other work: it ends at {answer['tops']}, not at {expected}"
                 rivals[name].append(answer["ns_per_message"])
     medians = {name: statistics.median(values) for name, values in ours.items()}
     base = statistics.median(parser_alone)

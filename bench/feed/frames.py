@@ -1,7 +1,7 @@
 """The frames that every side of the feed benchmark decodes: recorded captures, or generated ones where there are none.
 
-A frame is (venue, payload), in the order in which it came: venue 0 is Binance spot, 1 USD-M futures; `SNAPSHOT` payloads are REST
-bodies. Only standard library: rivals read the same file in environments of their own.
+A frame is (venue, payload), in the order in which it came: venue 0 is Binance spot, 1 USD-M futures; `SNAPSHOT` payloads are
+REST bodies. Only standard library: rivals read the same file in environments of their own.
 """
 
 import gzip
@@ -41,17 +41,20 @@ def captured() -> list[Frame]:
 
 
 def generated(count: int, seed: int = 1) -> list[Frame]:
-    """A random walk in the venues' own words: nine tickers to one depth update, as the captures have them."""
+    """A random walk in the venues' own words: nine tickers to one depth update, as the captures have them.
+
+    The best prices move, told by tickers, inside of what the levels of the books leave free: no book ever crosses.
+    """
     rng = random.Random(seed)
     frames: list[Frame] = []
-    ids, mid = [1_000, 1_000], 6_000_000
+    ids, mid, middle = [1_000, 1_000], 6_000_000, 6_000_000
     for venue in (0, 1):
-        levels = [[f"{(mid - 10 - 10 * step) / 100:.2f}", "1.000"] for step in range(1000)]
-        above = [[f"{(mid + 10 + 10 * step) / 100:.2f}", "1.000"] for step in range(1000)]
+        levels = [[f"{(middle - 100 - 10 * step) / 100:.2f}", "1.000"] for step in range(1000)]
+        above = [[f"{(middle + 100 + 10 * step) / 100:.2f}", "1.000"] for step in range(1000)]
         frames.append((venue, _json({"lastUpdateId": 1_000, "bids": levels, "asks": above})))
     for _ in range(count):
         venue = rng.random() < 0.7
-        mid += rng.choice((0, 0, 0, 10, -10))
+        mid = min(max(mid + rng.choice((0, 0, 0, 10, -10)), middle - 80), middle + 80)
         ids[venue] += 1
         one = ids[venue]
         data: dict[str, object]
@@ -59,8 +62,9 @@ def generated(count: int, seed: int = 1) -> list[Frame]:
             data = {"e": "depthUpdate", "E": 1_700_000_000_000 + one, "s": "BTCUSDT", "U": one, "u": one}
             if venue:
                 data |= {"T": 1_700_000_000_000 + one, "pu": one - 1}
-            data["b"] = [[f"{(mid - 20 - 10 * rng.randint(0, 500)) / 100:.2f}", f"{rng.randint(0, 3)}.500"] for _ in range(30)]
-            data["a"] = [[f"{(mid + 20 + 10 * rng.randint(0, 500)) / 100:.2f}", f"{rng.randint(0, 3)}.500"] for _ in range(30)]
+            for side, sign in (("b", -1), ("a", 1)):
+                prices = [middle + sign * (100 + 10 * step) for step in sorted(rng.sample(range(500), 30))]
+                data[side] = [[f"{price / 100:.2f}", f"{rng.randint(0, 3)}.500"] for price in prices]
             frames.append((venue, _json({"stream": "btcusdt@depth", "data": data})))
         else:
             data = {"e": "bookTicker"} if venue else {}

@@ -98,10 +98,9 @@ typedef enum stream_stop {
 
 /* Where intake_take_stream stands in the bytes of a socket. */
 typedef struct stream_place {
-    uint64_t at;                   /* behind the last frame taken: begin here next time */
     uint64_t payload;              /* of the frame that it stopped at: offset … */
     uint64_t size;                 /* … and size */
-    uint64_t needed;               /* STREAM_TAKEN: bytes from `at` to the end of the frame that has begun, 0: not known yet */
+    uint64_t needed;               /* STREAM_TAKEN: bytes of the frame that has begun, head and all, 0: not known yet */
     uint32_t bits;                 /* STREAM_FRAME: what intake_take said */
     uint32_t opcode;               /* STREAM_CONTROL: the first byte of the frame */
 } stream_place_t;
@@ -136,11 +135,16 @@ void intake_mark(intake_t *intake, uint16_t slot);
 /* Takes one frame of one session. Returns INTAKE_ bits | slot << 16. Counts into the session and the state. */
 uint32_t intake_take(intake_t *intake, session_t *session, const char *payload, uint64_t size, int64_t receive_ns);
 
-/* Takes the WebSocket frames (RFC 6455, a server's: not masked) of bytes[place->at … size), one after another, up to the first with
- * bits of `attention` other than INTAKE_TOP and INTAKE_TOP_PRICE: those are noted per symbol for intake_take_moved. Returns a
- * stream_stop_e and moves place->at; call it again after everything but STREAM_TAKEN and STREAM_BROKEN. */
-int intake_take_stream(intake_t *intake, session_t *session, const char *bytes, uint64_t size, int64_t receive_ns,
-                       uint32_t attention, stream_place_t *place);
+/* Bits of what intake_take_stream returns, above the offset. */
+#define STREAM_MOVED_SHIFT 40      /* 1: intake_take_moved has something */
+#define STREAM_STOP_SHIFT 41       /* stream_stop_e */
+
+/* Takes the WebSocket frames (RFC 6455, a server's: not masked) of bytes[at … size), one after another, up to the first with bits of
+ * `attention` other than INTAKE_TOP and INTAKE_TOP_PRICE: those are noted per symbol for intake_take_moved. Returns the offset
+ * behind the last frame taken (less than 2^40) with the bits above; *place tells more of everything but STREAM_TAKEN with
+ * nothing left. Call it again from there, unless it was STREAM_TAKEN or STREAM_BROKEN. */
+int64_t intake_take_stream(intake_t *intake, session_t *session, const char *bytes, uint64_t at, uint64_t size, int64_t receive_ns,
+                           uint32_t attention, stream_place_t *place);
 
 /* Hands out which tops moved, each once, as slot << 16 | INTAKE_TOP bits, and forgets them. Returns how many. */
 uint32_t intake_take_moved(intake_t *intake, uint32_t *out);

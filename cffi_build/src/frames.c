@@ -199,49 +199,57 @@ static inline uint64_t decimal_around(const char *point, uint32_t whole, uint32_
     return scan_eight(before) * 100000000 + scan_eight(behind);
 }
 
-/* Takes one ["61800.20","2.507"] the quick way: where its quotes and points are is found for all 32 bytes at once, so that no
- * number waits for the end of the one before. Returns false, and takes nothing, if it is not exactly such. */
-static inline bool take_quick_level(scan_t *scan, const symbol_t *symbol, level_t *level)
+#define QUICK_LEVEL_SIZE 42  /* bytes that are looked at for one level: 32 for its marks, 8 behind its last point */
+
+/* Takes levels the quick way, ["61800.20","2.507"], as long as they are exactly such and another one follows: where the quotes
+ * and points are is found for 32 bytes at once, so that no number waits for the end of the one before. Returns how many; the
+ * scan stands at the first one that is left. */
+static inline uint32_t take_quick_levels(scan_t *scan, const symbol_t *symbol, level_t *out, uint32_t room)
 {
-    const char *at = scan->at;
-    if (scan->end - at < 42)
-        return false;
-    __m128i low = _mm_loadu_si128((const __m128i *)at), high = _mm_loadu_si128((const __m128i *)(at + 16));
-    uint32_t quotes = find_bytes(low, high, '"'), points = find_bytes(low, high, '.');
-    uint32_t rest = quotes & (quotes - 1);
-    uint32_t price_end = (uint32_t)__builtin_ctz(rest | 1u << 31);
-    rest &= rest - 1;
-    uint32_t start = (uint32_t)__builtin_ctz(rest | 1u << 31);
-    rest &= rest - 1;
-    uint32_t end = (uint32_t)__builtin_ctz(rest | 1u << 31), points_rest = points & (points - 1);
-    uint32_t point = (uint32_t)__builtin_ctz(points | 1u << 31), second = (uint32_t)__builtin_ctz(points_rest | 1u << 31);
-    if (rest == 0 || (quotes & 3) != 2 || at[0] != '[' || start != price_end + 2 || at[price_end + 1] != ',' || at[end + 1] != ']')
-        return false;
-    uint32_t price_whole = point - 2, price_places = price_end - point - 1;
-    uint32_t quantity_whole = second - start - 1, quantity_places = end - second - 1;
-    /* Unsigned: a point on the wrong side of a quote gives something huge. */
-    if (price_whole - 1 > 7 || price_places - 1 > 7 || quantity_whole - 1 > 7 || quantity_places - 1 > 7)
-        return false;
-    uint64_t wrong = 0;
-    uint64_t price = decimal_around(at + point, price_whole, price_places, &wrong);
-    uint64_t quantity = decimal_around(at + second, quantity_whole, quantity_places, &wrong);
-    bool is_good = grid_divide(&symbol->price_grid, (int64_t)price, &level->price_ticks);
-    is_good &= grid_divide(&symbol->quantity_grid, (int64_t)quantity, &level->quantity_lots);
-    if (!is_good || wrong || price == 0)
-        return false;
-    scan->at = at + end + 2;
-    return true;
+    const char *at = scan->at, *end = scan->end;
+    const grid_t price_grid = symbol->price_grid, quantity_grid = symbol->quantity_grid;
+    uint32_t used = 0;
+    while (used < room && end - at >= QUICK_LEVEL_SIZE) {
+        __m128i low = _mm_loadu_si128((const __m128i *)at), high = _mm_loadu_si128((const __m128i *)(at + 16));
+        uint32_t quotes = find_bytes(low, high, '"'), points = find_bytes(low, high, '.');
+        uint32_t second = quotes & (quotes - 1), third = second & (second - 1), fourth = third & (third - 1);
+        uint32_t last_point = points & (points - 1);
+        if (fourth == 0 || last_point == 0)
+            break;
+        uint32_t price_end = (uint32_t)__builtin_ctz(second), start = (uint32_t)__builtin_ctz(third);
+        uint32_t last = (uint32_t)__builtin_ctz(fourth);
+        uint32_t point = (uint32_t)__builtin_ctz(points), quantity_point = (uint32_t)__builtin_ctz(last_point);
+        uint32_t price_whole = point - 2, price_places = price_end - point - 1;
+        uint32_t quantity_whole = quantity_point - start - 1, quantity_places = last - quantity_point - 1;
+        /* Unsigned: a point on the wrong side of a quote gives something huge. */
+        uint32_t odd = (uint32_t)(price_whole - 1 > 7) | (uint32_t)(price_places - 1 > 7) | (uint32_t)(quantity_whole - 1 > 7) |
+                       (uint32_t)(quantity_places - 1 > 7) | (uint32_t)((quotes & 3) != 2) | (uint32_t)(start != price_end + 2) |
+                       (uint32_t)(at[0] ^ '[') | (uint32_t)(at[price_end + 1] ^ ',') | (uint32_t)(at[last + 1] ^ ']') |
+                       (uint32_t)(at[last + 2] ^ ',');
+        if (odd)
+            break;
+        uint64_t wrong = 0;
+        uint64_t price = decimal_around(at + point, price_whole, price_places, &wrong);
+        uint64_t quantity = decimal_around(at + quantity_point, quantity_whole, quantity_places, &wrong);
+        bool is_good = grid_divide(&price_grid, (int64_t)price, &out[used].price_ticks);
+        is_good &= grid_divide(&quantity_grid, (int64_t)quantity, &out[used].quantity_lots);
+        if (!is_good || wrong || price == 0)
+            break;
+        used++;
+        at += last + 3;
+    }
+    scan->at = at;
+    return used;
 }
 #else
-/* Takes one ["61800.20","2.507"] the quick way. Returns false, and takes nothing, if it is not exactly such. */
-static inline bool take_quick_level(scan_t *scan, const symbol_t *symbol, level_t *level)
+static inline uint32_t take_quick_levels(scan_t *scan, const symbol_t *symbol, level_t *out, uint32_t room)
 {
-    (void)scan, (void)symbol, (void)level;
-    return false;
+    (void)scan, (void)symbol, (void)out, (void)room;
+    return 0;  /* take_plain_level does it, in twice the time. */
 }
 #endif
 
-/* The same for numbers of any shape, one after the other. */
+/* Takes one level with numbers of any shape, one after the other. Returns false, and takes nothing, if it is not quick to read. */
 static inline bool take_plain_level(scan_t *scan, const symbol_t *symbol, level_t *level)
 {
     int64_t price, quantity;
@@ -272,10 +280,12 @@ static int parse_levels(scan_t *scan, const symbol_t *symbol, level_t *out, uint
         return FRAME_OK;
     bool is_quick = symbol->price_grid.is_usable && symbol->quantity_grid.is_usable;
     do {
-        if (is_quick && used < capacity &&
-            (take_quick_level(scan, symbol, &out[used]) || take_plain_level(scan, symbol, &out[used]))) {
-            used++;
-            continue;
+        if (is_quick) {
+            used += take_quick_levels(scan, symbol, out + used, capacity - used);
+            if (used < capacity && take_plain_level(scan, symbol, &out[used])) {
+                used++;
+                continue;
+            }
         }
         int64_t price = 0, quantity = 0;
         if (!scan_take(scan, '['))

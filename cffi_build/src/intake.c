@@ -200,11 +200,9 @@ uint32_t intake_take(intake_t *intake, session_t *session, const char *payload, 
 
 #define PAYLOAD_SIZE_MAX (32u << 20)  /* The largest message a venue sends over a socket is a few MB. */
 
-/* The head of the frame at place->at. Returns its size, 0 if it is not all there yet, UINT32_MAX if it is none. */
-static uint32_t read_head(const unsigned char *bytes, uint64_t size, stream_place_t *place)
+/* The head of the frame at `at`. Returns its size, 0 if it is not all there yet, UINT32_MAX if it is none. */
+static inline uint32_t read_head(const unsigned char *at, uint64_t left, stream_place_t *place)
 {
-    const unsigned char *at = bytes + place->at;
-    uint64_t left = size - place->at;
     if (left < 2)
         return 0;
     uint32_t head = at[1] < 126 ? 2 : at[1] == 126 ? 4 : 10;
@@ -222,25 +220,31 @@ static uint32_t read_head(const unsigned char *bytes, uint64_t size, stream_plac
     return place->size > PAYLOAD_SIZE_MAX ? UINT32_MAX : head;
 }
 
-int intake_take_stream(intake_t *intake, session_t *session, const char *bytes, uint64_t size, int64_t receive_ns,
-                       uint32_t attention, stream_place_t *place)
+static inline int64_t stream_result(const intake_t *intake, uint64_t at, int stop)
 {
-    assert(place->at <= size && "a place lies inside its bytes");
+    assert(at < 1ull << STREAM_MOVED_SHIFT && "an offset leaves room for the bits");
+    return (int64_t)(at | (uint64_t)(intake->moved_count > 0) << STREAM_MOVED_SHIFT | (uint64_t)stop << STREAM_STOP_SHIFT);
+}
+
+int64_t intake_take_stream(intake_t *intake, session_t *session, const char *bytes, uint64_t at, uint64_t size, int64_t receive_ns,
+                           uint32_t attention, stream_place_t *place)
+{
+    assert(at <= size && "a place lies inside its bytes");
     for (;;) {
-        uint32_t head = read_head((const unsigned char *)bytes, size, place);
+        uint32_t head = read_head((const unsigned char *)bytes + at, size - at, place);
         place->needed = head ? head + place->size : 0;
         if (head == UINT32_MAX)
-            return STREAM_BROKEN;
-        if (head == 0 || size - place->at < place->needed)
-            return STREAM_TAKEN;
-        place->payload = place->at + head;
-        place->at += place->needed;
+            return stream_result(intake, at, STREAM_BROKEN);
+        if (head == 0 || size - at < place->needed)
+            return stream_result(intake, at, STREAM_TAKEN);
+        place->payload = at + head;
+        at += place->needed;
         if (place->opcode != 0x81 && place->opcode != 0x82)  /* A whole text or binary message. */
-            return STREAM_CONTROL;
+            return stream_result(intake, at, STREAM_CONTROL);
         uint32_t bits = place->bits = intake_take(intake, session, bytes + place->payload, place->size, receive_ns);
         uint32_t wanted = bits & attention & 0xffff, moved = wanted & (INTAKE_TOP | INTAKE_TOP_PRICE);
         if (wanted != moved)
-            return STREAM_FRAME;
+            return stream_result(intake, at, STREAM_FRAME);
         if (moved) {
             uint16_t slot = (uint16_t)(bits >> 16);
             state_t *state = &intake->states[slot];

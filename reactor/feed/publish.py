@@ -46,6 +46,10 @@ class TopRows:
             state.is_dirty = 0
             self._write(instrument_index)
 
+    def has_waiting(self) -> bool:
+        """A changed top is not shown yet."""
+        return any(intake.native.dirty_count for intake, _ in self._places)
+
     def flush(self) -> int:
         """Shows the rest. Returns how many rows were written."""
         count = 0

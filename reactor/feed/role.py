@@ -43,6 +43,7 @@ from shm.topic import TopicPublisher
 MS: Final = 1_000_000
 TIMER_NS: Final = 10 * MS  # Samples, refreshes, timeouts: ten times finer than any of them.
 GAUGES_NS: Final = 100 * MS
+ROWS_NS: Final = MS // 10  # Tops that made no signal are shown ten times per ms at most; in a burst most would be overwritten unread.
 CONTROLS_PER_PASS_MAX = 16
 SYMBOLS_WANTED_MAX = 200  # What topic subscribers may add: a thousand streams are a connection's limit.
 CONTROL_SUBSCRIBE: int = ControlKind.SUBSCRIBE
@@ -140,6 +141,7 @@ class FeedRole:
         self._positions = ports.positions
         self._position_rows: dict[int, Any] = {}
         self._timer_ns = 0
+        self._rows_due_ns = 0
         self._gauges_ns = 0
         self._wanted = 0
         self._is_stopping = False
@@ -200,8 +202,8 @@ class FeedRole:
         return work + self._rows.flush()
 
     def deadline_ns(self, now_ns: int) -> int:
-        """The next timer."""
-        return self._timer_ns
+        """The next timer, or the next question to a strategy."""
+        return self._timer_ns if self.host is None else min(self._timer_ns, self.host.deadline_ns())
 
     def is_ready(self) -> bool:
         """Every session is live and every book synchronised."""
@@ -329,7 +331,10 @@ class FeedRole:
         strategies = [*ports.strategies, *(self._make_strategy(each) for each in self.parameters.strategies)]
         if not strategies:
             return
-        self.host = StrategyHost(ports.signals, ports.responses, self.board, ports.metrics, ports.log, ports.source_index)
+        read: Callable[[int], object] = self._position_of
+        if self._positions is not None:
+            read = self._positions.read
+        self.host = StrategyHost(ports.signals, ports.responses, self.board, ports.metrics, ports.log, ports.source_index, read)
         hosted = []
         for strategy in strategies:
             index = strategy.instrument_index

@@ -16,12 +16,22 @@ from enum import IntEnum
 from typing import Final, Protocol
 
 from reactor.exchanges.venue import MarketCodec, Stream
-from reactor.market.intake import STREAM_BROKEN, STREAM_FRAME, STREAM_TAKEN, FrameKind, Session, StreamTaker
+from reactor.market.intake import (
+    STREAM_BROKEN,
+    STREAM_FRAME,
+    STREAM_MOVED,
+    STREAM_STOP_SHIFT,
+    STREAM_TAKEN,
+    FrameKind,
+    Session,
+    StreamTaker,
+)
 from reactor.net.backoff import Backoff, BackoffParameters
 from reactor.net.network import Connection, Network, Sent, StreamSource
 
 MS: Final = 1_000_000
 SECOND_NS: Final = 1_000_000_000
+OFFSET: Final = STREAM_MOVED - 1
 
 
 @dataclass(frozen=True)
@@ -311,18 +321,23 @@ class WholesaleSession(FeedSession):
 
         Signals are asked once per read, of the newest state: what stood between is older than its own message.
         """
+        place = self._take_bytes(buffer, start, end, receive_ns, self.attention)
+        return place if place == end else self._go_on(connection, buffer, place, end, receive_ns)
+
+    def _go_on(self, connection: StreamSource, buffer: bytearray, place: int, end: int, receive_ns: int) -> int:
         stream = self._stream
-        while (stop := self._take_bytes(buffer, start, end, receive_ns, self.attention)) != STREAM_TAKEN:
+        while (stop := place >> STREAM_STOP_SHIFT) != STREAM_TAKEN:
             if stop == STREAM_BROKEN:
                 connection.fail("not a WebSocket frame")
                 return end
-            start = stream.at
             if stop == STREAM_FRAME:
                 self._on_bits(stream.bits, stream.payload(), receive_ns, self)
             else:
                 connection.on_control(stream.opcode, bytes(stream.payload()), receive_ns)
-        self._on_moved(receive_ns)
-        start = stream.at
+            place = self._take_bytes(buffer, place & OFFSET, end, receive_ns, self.attention)
+        if place & STREAM_MOVED:
+            self._on_moved(receive_ns)
+        start = place & OFFSET
         if start != end:
             connection.need(stream.needed)
         return start

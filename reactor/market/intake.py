@@ -37,6 +37,8 @@ FLAG_OFF_BOOK: Final[int] = lib.FRAME_OFF_BOOK
 FLAG_COMBINED: Final[int] = lib.FRAME_COMBINED
 FLAG_SEEN: Final[int] = lib.FRAME_SEEN
 
+STREAM_STOP_SHIFT: Final[int] = lib.STREAM_STOP_SHIFT
+STREAM_MOVED: Final[int] = 1 << lib.STREAM_MOVED_SHIFT
 STREAM_TAKEN: Final[int] = lib.STREAM_TAKEN
 STREAM_FRAME: Final[int] = lib.STREAM_FRAME
 STREAM_CONTROL: Final[int] = lib.STREAM_CONTROL
@@ -131,24 +133,18 @@ class StreamTaker:
         self._bytes = ffi.from_buffer(self._buffer)
 
     def take(self, buffer: bytearray, start: int, end: int, receive_ns: int, attention: int) -> int:
-        """Takes the frames of buffer[start:end]. Returns STREAM_TAKEN, or what it stopped at; then call it again from `at`.
+        """Takes the frames of buffer[start:end] and returns where it stands, behind the last one taken.
 
-        The buffer must not change its size while it is in use here.
+        Above it (STREAM_STOP_SHIFT) stands why it stopped, and STREAM_MOVED if tops have moved: `end` itself means that
+        everything is taken and nothing else happened. The buffer must not change its size while it is in use here.
         """
         if buffer is not self._buffer:
             self._buffer, self._bytes = buffer, ffi.from_buffer(buffer)
-        self._place.at = start
-        return _take_stream(self._native, self._session, self._bytes, end, receive_ns, attention, self._place)
-
-    @property
-    def at(self) -> int:
-        """Where it stands: behind the last frame taken."""
-        at: int = self._place.at
-        return at
+        return _take_stream(self._native, self._session, self._bytes, start, end, receive_ns, attention, self._place)
 
     @property
     def needed(self) -> int:
-        """Bytes from `at` to the end of the frame that has begun; 0: not known yet."""
+        """Bytes of the frame that has begun, head and all; 0: not known yet."""
         return int(self._place.needed)
 
     @property
