@@ -1,5 +1,15 @@
-"""`python -m reactor` is `crypto-trade`."""
+"""`python -m reactor` and the console command `crypto-trade`."""
 
-from reactor.cli import main
+import signal
 
-main()
+
+def main() -> None:
+    """Opens the front door. Until its imports are done, Ctrl-C ends the process without a word: nothing has begun."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from reactor.cli import main as door
+
+    door()
+
+
+if __name__ == "__main__":
+    main()

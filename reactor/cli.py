@@ -8,6 +8,7 @@ import contextlib
 import importlib
 import json
 import os
+import signal
 import sys
 import tempfile
 import traceback
@@ -112,6 +113,7 @@ def run(
     else:
         session = Session(settings, options)
         code = asyncio.run(session.run())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # It is over: an impatient Ctrl-C shall not cost the report.
     show(session.report, console)
     if report is not None:
         report.write_text(json.dumps(session.report.json(), indent=2) + "\n")
@@ -453,6 +455,8 @@ def register(command: Callable[..., None], name: str | None = None) -> None:
 
 def _add_tools(wanted: str) -> None:
     """The commands of the rooms around the house. Only the room that is asked for: all of them take a second to import."""
+    if wanted in {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}:
+        return
     for name in (wanted,) if wanted in _TOOLS else _TOOLS:
         module, _, attribute = _TOOLS[name].partition(":")
         tool = getattr(importlib.import_module(module), attribute)
@@ -464,6 +468,7 @@ def _add_tools(wanted: str) -> None:
 
 def main() -> None:
     """The console command."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with _clear_messages():
         _add_tools(sys.argv[1] if len(sys.argv) > 1 else "")
         app(standalone_mode=True)

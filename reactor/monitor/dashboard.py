@@ -1,4 +1,4 @@
-"""The live view in a terminal: one picture, drawn twice a second."""
+"""The live view in a terminal: one picture, drawn twice a second. What matters most stands first."""
 
 from collections import deque
 from types import TracebackType
@@ -65,18 +65,18 @@ class Dashboard:
             f"funding {usdt(risk['funding_e8'])}   net exposure {usdt(risk['net_exposure_e8'])}   "
             f"equity {usdt(risk['equity_e8'])} USDT   open orders {risk['open_orders']}   success rate {rate}"
         )
-        parts: list[RenderableType] = [
-            head,
-            money,
-            _signals(picture),
-            Columns([_roles(picture), _tops(picture)]),
-            _positions(picture),
-        ]
+        parts: list[RenderableType] = [head, money, _signals(picture)]
+        parts += [Text(f"! {sentence}", "yellow", no_wrap=True, overflow="ellipsis") for sentence in self._messages]
+        parts.append(_positions(picture))
+        parts.append(Columns([_tops(picture), _roles(picture)], padding=(0, 4)))
         if picture.latency_us:
-            parts.append(latency_table(picture.latency_us))
-        if self._messages:
-            parts.append(Panel("\n".join(self._messages), title="lately", title_align="left"))
+            parts.append(latency_table(picture.latency_us, has_frame=False, has_words=False))
         return Group(*parts)
+
+
+def _table(title: str) -> Table:
+    """Without lines around it: twice as much fits a terminal."""
+    return Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=None, pad_edge=False)
 
 
 def _signals(picture: Picture) -> Text:
@@ -92,7 +92,7 @@ def _signals(picture: Picture) -> Text:
 
 
 def _roles(picture: Picture) -> Table:
-    table = Table(title="roles", title_justify="left")
+    table = _table("roles")
     for name in ("role", "state", "wait", "beat ms", "CPU %", "MB", "work"):
         table.add_column(name, justify="left" if name in ("role", "state", "wait") else "right")
     for role in picture.roles:
@@ -112,7 +112,7 @@ def _roles(picture: Picture) -> Table:
 
 
 def _tops(picture: Picture) -> Table:
-    table = Table(title="books", title_justify="left")
+    table = _table("books")
     for name in ("instrument", "bid", "ask", "funding", "age ms", "dupl.", "resyncs"):
         table.add_column(name, justify="left" if name == "instrument" else "right")
     for top in picture.tops:
@@ -130,7 +130,7 @@ def _tops(picture: Picture) -> Table:
 
 
 def _positions(picture: Picture) -> Table:
-    table = Table(title="positions and pairs", title_justify="left")
+    table = _table("positions and pairs")
     for name in ("instrument", "position", "pair", "pending", "PnL", "fees", "funding", "fills", ""):
         table.add_column(name, justify="left" if name in ("instrument", "pair") else "right")
     arrows = {-1: "short perpetual", 1: "long perpetual", 0: ""}

@@ -64,7 +64,7 @@ def orders_table(reader: Reader, span: Span) -> Table:
         kind = row["order_type"] if row["order_type"] == "market" else f"{row['order_type']} {row['time_in_force']}"
         table.add_row(
             _time(row), row["client_order_id"], _instrument(row), _side(row["side"]), kind, row["price"], row["quantity"],
-            row["filled"], row["state_to"], row["reason"] or row["text"],
+            row["filled"], row["state_to"], row["reason"],
         )  # fmt: skip
     return table
 
@@ -140,10 +140,7 @@ def show_order(reader: Reader, client_order_id: str, console: Console) -> None:
         raise ConfigError(f"history: no order {client_order_id!r} in this journal; `history orders` lists them")
     table = _table(client_order_id, "time", "from", "to", "event", "#filled", "why", "stages in µs")
     for row in rows:
-        table.add_row(
-            _time(row), row["state_from"], row["state_to"], row["event"], row["filled"], row["reason"] or row["text"],
-            stages(row),
-        )  # fmt: skip
+        table.add_row(_time(row), row["state_from"], row["state_to"], row["event"], row["filled"], row["reason"], stages(row))
     console.print(table)
 
 

@@ -123,6 +123,7 @@ class Reader:
         self._counters = {role.kind: counter_names(role.kind) for role in plan.roles}
         self._pair_states = _pair_states()
         self._processes: dict[int, psutil.Process] = {}
+        self._usages: dict[int, tuple[float, float]] = {}  # of this picture, by pid
 
     def refresh(self, now_ns: int) -> None:
         """Finds late or restarted writers."""
@@ -170,6 +171,7 @@ class Reader:
     def picture(self, now_ns: int) -> Picture:
         """Everything at this moment."""
         risk = self.risk()
+        self._usages.clear()
         return Picture(
             roles=[self._role(role.name, role.kind, now_ns) for role in self.plan.roles],
             tops=[self._top(role.name, index, now_ns) for role in self.plan.of_kind("feed") for index in role.instruments],
@@ -198,6 +200,12 @@ class Reader:
         )
 
     def _usage(self, pid: int) -> tuple[float, float]:
+        """(CPU percent since the last picture, MB) of a process; roles that share it share the figures."""
+        if pid not in self._usages:
+            self._usages[pid] = self._measure(pid)
+        return self._usages[pid]
+
+    def _measure(self, pid: int) -> tuple[float, float]:
         if not pid:
             return 0.0, 0.0
         try:
@@ -218,7 +226,7 @@ class Reader:
             ask=instrument.price_float(row.ask_ticks),
             mark=row.mark_price,
             funding_rate=row.funding_rate,
-            age_ms=(now_ns - row.receive_ns) / MS if row.receive_ns else -1.0,
+            age_ms=max(0.0, (now_ns - row.receive_ns) / MS) if row.receive_ns else -1.0,  # It may be newer than our now.
             is_synchronised=bool(row.is_synchronised),
             resyncs=int(row.resyncs),
             duplicates=int(row.duplicates),

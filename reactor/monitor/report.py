@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from rich.box import HEAVY_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -150,7 +151,7 @@ def show(report: Report, console: Console) -> None:
         table.add_row("restarts", restarts, "")
     console.print(table)
     if report.latency_us:
-        console.print(latency_table(report.latency_us))
+        console.print(latency_table(report.latency_us, has_words=console.width >= WORDS_WIDTH))
     for notice in report.notices:
         console.print(f"[yellow]i[/yellow] {notice}", highlight=False)
     for problem in report.problems:
@@ -169,12 +170,16 @@ WORDS: Mapping[str, str] = {
 }
 
 
-def latency_table(latency_us: Mapping[str, Percentiles]) -> Table:
+WORDS_WIDTH = 105  # Where the table and the words beside it fit.
+
+
+def latency_table(latency_us: Mapping[str, Percentiles], *, has_frame: bool = True, has_words: bool = True) -> Table:
     """Percentiles per stage, in microseconds."""
-    table = Table(title="latency, µs", title_justify="left")
+    table = Table(title="latency, µs", title_justify="left", box=HEAVY_HEAD if has_frame else None)
     for name in ("stage", "p50", "p99", "p99.9", "max", "count"):
-        table.add_column(name, justify="left" if name == "stage" else "right")
-    table.add_column("", style="dim")
+        table.add_column(name, justify="left" if name == "stage" else "right", no_wrap=True)
+    if has_words:
+        table.add_column("", style="dim")
     for stage, row in latency_us.items():
         table.add_row(
             stage.replace("_", " "),
@@ -183,6 +188,6 @@ def latency_table(latency_us: Mapping[str, Percentiles]) -> Table:
             f"{row.p99_9:,.0f}",
             f"{row.max:,.0f}",
             f"{row.count:,}",
-            WORDS.get(stage, ""),
+            *([WORDS.get(stage, "")] if has_words else []),
         )
     return table
