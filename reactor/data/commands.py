@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import BarColumn, DownloadColumn, Progress, ProgressColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from reactor.data import batch
 from reactor.data.convert.finish import ConversionStatistics
@@ -17,6 +17,10 @@ from reactor.data.validate import ValidationReport, plot_events, summary_lines, 
 from reactor.domain.errors import DataError
 
 convert = typer.Typer(help="Recorded market data → hftbacktest event files.", no_args_is_help=True)
+
+_PROGRESS_COLUMNS: tuple[ProgressColumn, ...] = (
+    SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeElapsedColumn(),
+)  # fmt: skip
 
 Inputs = Annotated[list[str], typer.Argument(metavar="IN...", help="Files or globs; put globs into quotes.")]
 Output = Annotated[
@@ -196,10 +200,11 @@ def _run(
     jobs = [replace(job, is_streamed=is_streamed) for job in batch.jobs_of(source, paths, output, options)]
     failures = 0
     work = partial(batch.run_job, is_forced=is_forced, is_validated=is_validated)
-    with Progress(console=console, transient=True) as progress:
-        task = progress.add_task("converting", total=len(jobs))
+    sizes = {job.output: sum(os.path.getsize(path) for path in job.inputs) for job in jobs}
+    with Progress(*_PROGRESS_COLUMNS, console=console, transient=True) as progress:
+        task = progress.add_task(f"converting {len(paths)} files", total=sum(sizes.values()))
         for result in batch.run_all(work, jobs, scheduler):
-            progress.advance(task)
+            progress.advance(task, sizes[result.output])
             failures += bool(result.error or (result.statistics and result.statistics.damages))
             _print_result(console, result)
     if failures:
@@ -208,13 +213,13 @@ def _run(
 
 def _print_result(console: Console, result: batch.Result) -> None:
     if result.error:
-        console.print(f"[red]failed[/] {result.output}: {result.error}")
+        console.print(f"[red]failed[/] {result.output}: {result.error}", soft_wrap=True)
     elif result.is_skipped:
-        console.print(f"{result.output}: is there already; --force converts it again")
+        console.print(f"{result.output}: is there already; --force converts it again", soft_wrap=True)
     elif result.statistics is not None:
-        console.print(f"{result.output}: {_in_words(result.statistics)}")
+        console.print(f"{result.output}: {_in_words(result.statistics)}", soft_wrap=True)
         for damage in result.statistics.damages:
-            console.print(f"[yellow]damaged[/] {damage}")
+            console.print(f"[yellow]damaged[/] {damage}", soft_wrap=True)
     if result.report is not None:
         console.print("\n".join(summary_lines(result.report)))
 

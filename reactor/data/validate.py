@@ -10,14 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from reactor._native import ffi, lib
 from reactor.data.events import EXCH_EVENT, LOCAL_EVENT, EventArray, rows_pointer, validate_event_order
 from reactor.data.fuse import LevelTables
 from reactor.data.npz import load_npz
+from reactor.domain.errors import DataError
 
 GAP_SECONDS = 10.0  # Liquid markets speak several times a second; ten silent seconds are a lost connection.
 PRICE_DECIMALS_MAX = 10
+PLOT_POINTS = 2000  # Of the book: more than a picture has columns.
 KIND_NAMES = {
     lib.EVENT_DEPTH: "depth",
     lib.EVENT_TRADE: "trade",
@@ -205,28 +208,71 @@ def _date(ns: int) -> str:
     return datetime.fromtimestamp(ns / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
 
 
+def best_prices(events: EventArray, points: int = PLOT_POINTS) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """(row, best bid, best ask) after so many messages, evenly chosen; NaN where a side of the book is empty."""
+    ends = np.append(np.flatnonzero(np.diff(events["local_ts"])) + 1, len(events))
+    rows = ends[np.unique(np.linspace(0, len(ends) - 1, min(points, len(ends))).astype(np.int64))]
+    audit = ffi.new("audit_t *")
+    is_priced = (events["ev"] & np.uint64(0xFF)) <= lib.EVENT_DEPTH_BBO
+    tick_size = tick_size_of(events["px"][is_priced]) or 1.0
+    tables = LevelTables(audit.books, tick_size, 1.0)
+    bids, asks = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
+    for place, row in enumerate(rows):
+        while not lib.audit_events(audit, rows_pointer(events), row):
+            tables.grow_if_needed()
+        for prices, side in ((bids, audit.books.bid), (asks, audit.books.ask)):
+            if side.count:
+                prices[place] = abs(side.best_rank) * tick_size
+    return rows - 1, bids, asks
+
+
 def plot_events(events: EventArray, path: str | Path) -> None:
     """Draws price, spread, event rate and latency over time into a PNG.
 
     Raises:
         ImportError: matplotlib is not installed (extra `plot`).
+        DataError: there are no events, or the file cannot be written.
     """
     import matplotlib as mpl
 
     mpl.use("Agg")
     from matplotlib import pyplot
 
-    seconds = (events["local_ts"] - events["local_ts"].min()) / 1e9
-    kind = events["ev"] & np.uint64(0xFF)
-    is_trade = kind == lib.EVENT_TRADE
-    figure, axes = pyplot.subplots(3, 1, figsize=(12, 9), sharex=True, layout="constrained")
-    axes[0].plot(seconds[is_trade], events["px"][is_trade], ".", markersize=1.5, color="tab:blue")
-    axes[0].set_ylabel("trade price")
-    rate, edges = np.histogram(seconds, bins=max(10, min(600, int(seconds.max()) + 1)))
-    axes[1].step(edges[:-1], rate / np.diff(edges), where="post", color="tab:green")
-    axes[1].set_ylabel("events / s")
-    axes[2].plot(seconds, (events["local_ts"] - events["exch_ts"]) / 1e6, ".", markersize=1, color="tab:red")
-    axes[2].set_ylabel("latency, ms")
-    axes[2].set_xlabel("seconds since the first event")
-    figure.savefig(str(path), dpi=110)
-    pyplot.close(figure)
+    if len(events) == 0:
+        raise DataError(str(path), "there are no events to draw")
+    start_ns = events["local_ts"].min()
+    seconds = (events["local_ts"] - start_ns) / 1e9
+    is_trade = (events["ev"] & np.uint64(0xFF)) == lib.EVENT_TRADE
+    rows, bids, asks = best_prices(events)
+    figure, (price, spread, rate, latency) = pyplot.subplots(
+        4, 1, figsize=(12, 12), sharex=True, layout="constrained", gridspec_kw={"height_ratios": [3, 2, 2, 2]}
+    )
+    price.plot(seconds[is_trade], events["px"][is_trade], ".", markersize=1.5, color="tab:gray", label="trades")
+    price.plot(seconds[rows], bids, drawstyle="steps-post", linewidth=0.8, color="tab:green", label="best bid")
+    price.plot(seconds[rows], asks, drawstyle="steps-post", linewidth=0.8, color="tab:red", label="best ask")
+    shown = np.concatenate((events["px"][is_trade], bids, asks))
+    shown = shown[np.isfinite(shown)]
+    if len(shown):  # A book that is not complete yet would hide the market.
+        low, high = np.quantile(shown, [0.005, 0.995])
+        margin = 0.1 * (high - low) or 1.0
+        price.set_ylim(low - margin, high + margin)
+    price.ticklabel_format(axis="y", useOffset=False)
+    price.set_ylabel("price")
+    price.legend(loc="upper right", markerscale=5)
+    spread.plot(seconds[rows], asks - bids, drawstyle="steps-post", linewidth=0.8, color="tab:blue")
+    spread.axhline(0.0, linewidth=0.5, color="black")
+    spread.set_ylabel("spread")
+    counts, edges = np.histogram(seconds, bins=max(10, min(600, int(seconds.max()) + 1)))
+    rate.stairs(counts / np.diff(edges), edges, color="tab:green")
+    rate.set_ylabel("events / s")
+    latency.plot(seconds, (events["local_ts"] - events["exch_ts"]) / 1e6, ".", markersize=1, color="tab:red", rasterized=True)
+    latency.set_ylabel("latency, ms")
+    latency.set_xlabel(f"seconds since {_date(int(start_ns))} UTC, local clock")
+    try:
+        figure.savefig(str(path), dpi=110)
+    except OSError as error:
+        raise DataError(str(path), f"cannot be written: {error.strerror}") from None
+    except ValueError as error:
+        raise DataError(str(path), f"cannot be drawn: {error}") from None
+    finally:
+        pyplot.close(figure)
