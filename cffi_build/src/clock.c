@@ -23,3 +23,22 @@ int64_t clock_step_ns(uint64_t count)
     }
     return smallest;
 }
+
+uint64_t clock_gaps(int64_t duration_ns, int64_t threshold_ns, int64_t *gaps, uint64_t capacity, uint64_t *readings)
+{
+    uint64_t found = 0, count = 0;
+    int64_t before = clock_monotonic_ns();
+    const int64_t end = before + duration_ns;
+    while (before < end) {
+        const int64_t now = clock_monotonic_ns();
+        count++;
+        if (now - before >= threshold_ns) {
+            if (found < capacity)
+                gaps[found] = now - before;
+            found++;
+        }
+        before = now;
+    }
+    *readings = count;
+    return found;
+}

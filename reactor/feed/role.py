@@ -43,7 +43,7 @@ from shm.topic import TopicPublisher
 MS: Final = 1_000_000
 TIMER_NS: Final = 10 * MS  # Samples, refreshes, timeouts: ten times finer than any of them.
 GAUGES_NS: Final = 100 * MS
-ROWS_NS: Final = MS // 10  # Tops that made no signal are shown ten times per ms at most; in a burst most would be overwritten unread.
+ROWS_NS: Final = MS // 10  # How often tops that made no signal are shown: in a burst most would be overwritten unread.
 CONTROLS_PER_PASS_MAX = 16
 SYMBOLS_WANTED_MAX = 200  # What topic subscribers may add: a thousand streams are a connection's limit.
 CONTROL_SUBSCRIBE: int = ControlKind.SUBSCRIBE
