@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from reactor.config.plan import SUPERVISOR, LinkPlan, Plan, RolePlan, RowsPlan, ShardPlan, read_plan
+from reactor.config.plan import SUPERVISOR, LinkPlan, Plan, RolePlan, RowsPlan, ShardPlan, market_link, read_plan
 from reactor.config.secrets import Secrets, take_over
 from reactor.domain.errors import ConfigError, TradeError
 from reactor.domain.instrument import Instruments
@@ -24,7 +24,7 @@ from reactor.loop.clock import SystemClock
 from reactor.loop.counters import Metrics, Span
 from reactor.loop.log import RingLog
 from reactor.loop.role import Role
-from reactor.loop.shard import EXIT_CONFIG, EXIT_FAILED, Cell, Link, Shard, ShardParameters
+from reactor.loop.shard import EXIT_CONFIG, EXIT_FAILED, Cell, Link, Shard, ShardParameters, pin_to
 from reactor.loop.wait import WaitPolicy
 from shm.histogram import open_histograms_writer
 from shm.ring import Consumer, Producer, heap_ring, open_consumer, open_producer
@@ -36,6 +36,7 @@ HEARTBEAT_AGE_NS_MAX = 1_000_000_000  # Neighbours of a role count it as dead af
 WARM_UP_PLAYS = 100  # Beyond a few dozen the interpreter has specialised everything; 30 ms.
 FLOW = ("feed", "collector", "prepost", "engine", "journal")
 HOT_KINDS = ("feed", "collector", "prepost", "engine")
+PRODUCER_KINDS = ("feed", "live_bot")  # They write signals.
 CONNECT_WAIT_NS = 200_000_000  # The supervisor looks every 20 ms.
 JOURNAL_WAIT_NS = 1_000_000_000  # A journal writer that lives needs milliseconds.
 JOURNAL_COMMIT_S = 0.02  # What it has read is in the file after its delay_ms_max (5 ms) and a commit.
@@ -249,7 +250,7 @@ def _collector(bench: Bench) -> Role:
         clock=bench.clock,
         metrics=bench.metrics,
         log=bench.log,
-        signals=[bench.wires.consumer(f"signals.{feed.name}") for feed in bench.plan.of_kind("feed")],
+        signals=[bench.wires.consumer(f"signals.{role.name}") for kind in PRODUCER_KINDS for role in bench.plan.of_kind(kind)],
         responses=bench.wires.consumer("responses"),
         events=bench.wires.producer("events"),
         control=bench.control(),
@@ -299,6 +300,8 @@ def _prepost(bench: Bench) -> Role:
     feeds = {role.name: role for role in plan.of_kind("feed") if role.strategies}
     answers = {name: wires.producer(f"responses.{name}") for name in feeds}
     strategy_responses = [answers[name] for name, role in feeds.items() for _ in range(role.strategies)]
+    bots = {len(strategy_responses) + number: bot.name for number, bot in enumerate(plan.of_kind("live_bot"))}
+    strategy_responses += [wires.producer(f"responses.{name}") for name in bots.values()]
     journal_metrics = wires.rows_reader(f"metrics.{bench.one('journal')}")
     wait_until_connected(journal_metrics)
     ports = PrepostPorts(
@@ -318,6 +321,7 @@ def _prepost(bench: Bench) -> Role:
         control=bench.control(),
         responses=wires.producer("responses"),
         strategy_responses=strategy_responses,
+        strategies_alive={index: wires.is_alive(name) for index, name in bots.items()},
         history=history,
         load_parameters=bench.reload(),
         source=bench.role.index,
@@ -349,6 +353,11 @@ def _feed(bench: Bench) -> Role:
         topic=topic,
         reload=bench.reload(),
         source_index=role.index,
+        bots=[
+            (wires.producer(market_link(role.name, bot.name)), frozenset(bot.instruments))
+            for bot in plan.of_kind("live_bot")
+            if not set(bot.instruments).isdisjoint(role.instruments)
+        ],
     )
     return FeedRole(bench.parameters, ports)
 
@@ -437,6 +446,48 @@ def rehearsals(
     return plays
 
 
+def run_live_bot(plan: Plan, shard_plan: ShardPlan) -> int:
+    """The process of a live bot: no shard and no loop of ours, the strategy's own loop. Returns its exit code.
+
+    Raises:
+        TradeError, SegmentError: it cannot start; the sentence is for the user.
+    """
+    from reactor.live_bot.core import BotWires
+    from reactor.live_bot.role import LiveBotPorts, LiveBotRole
+
+    role_plan = plan.role(shard_plan.roles[0])
+    pin_to(shard_plan.core)
+    memory = Memory(plan.instance, shard_plan.name)
+    memory.remove_stale_resources()
+    wires = Wires(plan, shard_plan, memory)
+    rows = wires.rows_writer(f"metrics.{role_plan.name}")
+    risk = wires.rows_reader("risk")
+    log_ring = wires.producer(f"log.{role_plan.name}")
+    wait_until_connected(log_ring)
+    feeds = [feed for feed in plan.of_kind("feed") if not set(role_plan.instruments).isdisjoint(feed.instruments)]
+    bot_wires = BotWires(
+        signals=wires.producer(f"signals.{role_plan.name}"),
+        markets=[wires.consumer(market_link(feed.name, role_plan.name)) for feed in feeds],
+        responses=wires.consumer(f"responses.{role_plan.name}"),
+        positions=wires.rows_reader("positions"),
+        metrics_segment=rows.own_segment.address,
+        wake_fd=shard_plan.wake_fd,
+    )
+    ports = LiveBotPorts(
+        instruments=Instruments(plan.instruments),
+        wires=bot_wires,
+        metrics=Metrics(rows),
+        log=RingLog(log_ring, SystemClock(), role_plan.index, plan.log_level),
+        control=wires.consumer(f"control.{role_plan.name}"),
+        links=wires.links,
+        is_reconciled=lambda: bool(risk.read(0).is_reconciled),
+        source_index=role_plan.index,
+        directory=Path(plan.home),
+    )
+    parameters: Any = role_plan.read_parameters()
+    return LiveBotRole(parameters, ports).run()
+
+
 def main(arguments: list[str]) -> int:
     """The process of one shard. Returns its exit code."""
     plan = read_plan(Path(arguments[0]))
@@ -451,8 +502,10 @@ def main(arguments: list[str]) -> int:
         is_hot=is_hot,
         rehearsal_ns=shard_plan.rehearsal_us * 1000,
     )
-    shard = Shard(parameters, SystemClock(), shard_plan.wake_fd, Bell(shard_plan.wake_fd).silence)
     try:
+        if plan.role(shard_plan.roles[0]).kind == "live_bot":
+            return run_live_bot(plan, shard_plan)
+        shard = Shard(parameters, SystemClock(), shard_plan.wake_fd, Bell(shard_plan.wake_fd).silence)
         return shard.run(lambda it: build(plan, shard_plan, it, secrets))
     except ConfigError as error:
         print(error, file=sys.stderr)

@@ -5,12 +5,13 @@ Names become indexes here: the rooms know instruments by number only.
 
 import pickle
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from reactor.collector.role import CollectorParameters
 from reactor.config.placement import Host, place
 from reactor.config.plan import Plan, RolePlan, ShardPlan, links_of, rows_of
-from reactor.config.schema import Config
+from reactor.config.schema import Config, LiveBot
 from reactor.domain.errors import ConfigError
 from reactor.domain.instrument import VENUE_NAMES, Instruments
 from reactor.domain.messages import NO_INSTRUMENT
@@ -18,6 +19,8 @@ from reactor.engine.role import EngineParameters
 from reactor.exchanges.venue import Endpoints, RateLimit
 from reactor.feed.role import FeedParameters, HostedParameters, SignalsParameters, UserSignalParameters
 from reactor.feed.signals.book_top import BookTopParameters
+from reactor.live_bot.core import AssetParameters
+from reactor.live_bot.role import LiveBotParameters
 from reactor.loop.log import Level
 from reactor.prepost.pairs import PairParameters
 from reactor.prepost.parameters import PrepostParameters
@@ -27,6 +30,7 @@ def symbols_by_venue(config: Config) -> dict[str, list[str]]:
     """Which symbols of which venue the session needs, each once, in the order of the config."""
     names = [name for pair in config.strategy.pairs for name in (pair.open, pair.hedge)]
     names += [hosted.instrument for hosted in config.strategy.hosted]
+    names += [name for bot in config.strategy.live_bots for name in bot.instruments]
     names += [name for group in config.system.feeds for name in group]
     found: dict[str, list[str]] = {venue: [] for venue in config.exchanges.binance.venues}
     for name in names:
@@ -42,9 +46,11 @@ def feed_groups(config: Config) -> list[tuple[str, ...]]:
     if config.system.feeds:
         return list(config.system.feeds)
     groups: list[tuple[str, ...]] = [(pair.open, pair.hedge) for pair in config.strategy.pairs]
-    for hosted in config.strategy.hosted:
-        if not any(hosted.instrument in group for group in groups):
-            groups.append((hosted.instrument,))
+    wanted = [hosted.instrument for hosted in config.strategy.hosted]
+    wanted += [name for bot in config.strategy.live_bots for name in bot.instruments]
+    for name in wanted:
+        if not any(name in group for group in groups):
+            groups.append((name,))
     return groups
 
 
@@ -67,10 +73,15 @@ def assemble(
     groups = feed_groups(config)
     kinds = [("journal", "journal"), ("engine", "engine"), ("prepost", "prepost"), ("collector", "collector")]
     kinds += [(f"feed-{number}", "feed") for number in range(len(groups))]
+    bots = {f"bot-{bot.name}": bot for bot in config.strategy.live_bots}
+    kinds += [(name, "live_bot") for name in bots]
     try:
         places = place(kinds, host, config.system.placement)
     except ValueError as error:
         raise ConfigError(f"system.{error}") from None
+    for each in places:
+        if len(each.roles) > 1 and not bots.keys().isdisjoint(each.roles):
+            raise ConfigError(f"system.placement.colocate: a live bot has a process of its own; take it out of {each.shard}")
 
     def engine(config: Config, instruments: Instruments, pairs: Pairs) -> Any:
         binance = config.exchanges.binance
@@ -95,6 +106,11 @@ def assemble(
             parameters = _feed(config, instruments, pairs, number, mine, strategies)
             strategies += len(parameters.strategies)
             roles.append(RolePlan(name, kind, index, pickle.dumps(parameters), mine, len(parameters.strategies)))
+        elif kind == "live_bot":
+            bot_parameters = _live_bot(bots[name], instruments, strategies)
+            strategies += 1
+            traded = tuple(asset.instrument_index for asset in bot_parameters.assets)
+            roles.append(RolePlan(name, kind, index, pickle.dumps(bot_parameters), traded, 1))
         else:
             roles.append(RolePlan(name, kind, index, pickle.dumps(makers[kind](config, instruments, pairs))))
     shards = tuple(
@@ -146,6 +162,26 @@ def pair_indexes(config: Config, instruments: Instruments) -> tuple[tuple[int, i
 
 
 Pairs = tuple[tuple[int, int], ...]
+
+
+def _live_bot(bot: LiveBot, instruments: Instruments, strategies_before: int) -> LiveBotParameters:
+    parameters = LiveBotParameters(
+        name=bot.name,
+        file=str(Path(bot.file).expanduser().resolve()),
+        function=bot.function,
+        assets=tuple(
+            AssetParameters(instruments.by_name(name).instrument_index, *bot.roi.get(name, (0.0, 0.0)))
+            for name in bot.instruments
+        ),
+        parameters=bot.parameters,
+        strategy_index=strategies_before,
+        orders_max=bot.orders_max,
+        trades_kept=bot.trades_kept,
+        records_kept=bot.records_kept,
+        clock_speed=bot.clock_speed,
+    )
+    parameters.check(instruments)
+    return parameters
 
 
 def _journal(config: Config, instruments: Instruments, pairs: Pairs) -> Any:

@@ -133,7 +133,9 @@ def place(roles: Sequence[tuple[str, str]], host: Host, wishes: PlacementParamet
     for shard in shards:
         name = "+".join(shard)
         if shard not in hot:
-            places.append(Place(name, shard, None, WaitPolicy.BLOCK, "not between tick and order"))
+            own = next((wishes.cores[each] for each in (name, *shard) if each in wishes.cores), None)
+            why = "not between tick and order" if own is None else "core as configured"
+            places.append(Place(name, shard, own, WaitPolicy.BLOCK, why))
             continue
         wish = next((wishes.cores[each] for each in (name, *shard) if each in wishes.cores), None)
         chosen_core = wish if wish is not None else (free.pop(0) if free else None)

@@ -20,6 +20,7 @@ EVENTS_CAPACITY = 1024  # A grid of 64 quotes per trigger fits many times; prepo
 COMMANDS_CAPACITY = 4096  # 10 000 orders/s for 0.4 s: longer than any pause of the engine that is not a fault.
 REPORTS_CAPACITY = 4096  # Two reports per order, and snapshots of a whole account at once; 2 MB per lane.
 RESPONSES_CAPACITY = 4096  # One per report that a strategy cares for.
+MARKET_CAPACITY = 4096  # 2 MB: a whole book of 2 · 1 000 levels in 72 messages, and a second of a fast market.
 JOURNAL_CAPACITY = 8192  # Two thousand orders' lives while a disk stalls; then prepost opens nothing more.
 CONTROL_CAPACITY = 64  # A human asks.
 LOG_CAPACITY = 1024  # Sampled; a full ring drops and counts.
@@ -30,10 +31,10 @@ class RolePlan:
     """One role. `parameters` is the pickled dataclass of its room."""
 
     name: str
-    kind: str  # feed, collector, prepost, engine, journal
+    kind: str  # feed, collector, prepost, engine, journal, live_bot
     index: int  # header.source of what it writes
     parameters: bytes = b""
-    instruments: tuple[int, ...] = ()  # feed: the books it owns
+    instruments: tuple[int, ...] = ()  # feed: the books it owns; live bot: those it trades
     strategies: int = 0  # how many it hosts
 
     def read_parameters(self) -> object:
@@ -117,13 +118,20 @@ class Plan:
         return tuple(role for role in self.roles if role.kind == kind)
 
 
+def market_link(feed: str, bot: str) -> str:
+    """The name of the ring by which a feed tells a live bot its books."""
+    return f"market.{feed}.{bot}"
+
+
 def links_of(roles: tuple[RolePlan, ...]) -> tuple[LinkPlan, ...]:
     """The arrows of the drawing: who writes to whom."""
     kinds = ("feed", "collector", "prepost", "engine", "journal")
+    bots = [role for role in roles if role.kind == "live_bot"]
     names = {kind: [role.name for role in roles if role.kind == kind] for kind in kinds}
     links: list[LinkPlan] = []
     for collector in names["collector"]:
-        links += (LinkPlan(f"signals.{feed}", "signal", feed, collector, SIGNALS_CAPACITY) for feed in names["feed"])
+        producers = [*names["feed"], *(bot.name for bot in bots)]
+        links += (LinkPlan(f"signals.{name}", "signal", name, collector, SIGNALS_CAPACITY) for name in producers)
     for prepost in names["prepost"]:
         for collector in names["collector"]:
             links.append(LinkPlan("events", "event", collector, prepost, EVENTS_CAPACITY))
@@ -136,7 +144,13 @@ def links_of(roles: tuple[RolePlan, ...]) -> tuple[LinkPlan, ...]:
         links += (
             LinkPlan(f"responses.{role.name}", "response", prepost, role.name, RESPONSES_CAPACITY)
             for role in roles
-            if role.kind == "feed" and role.strategies
+            if role.kind in ("feed", "live_bot") and role.strategies
+        )
+    for bot in bots:
+        links += (
+            LinkPlan(market_link(role.name, bot.name), "market", role.name, bot.name, MARKET_CAPACITY, lanes=1)
+            for role in roles
+            if role.kind == "feed" and not set(bot.instruments).isdisjoint(role.instruments)
         )
     for role in roles:
         links.append(LinkPlan(f"control.{role.name}", "control", SUPERVISOR, role.name, CONTROL_CAPACITY, lanes=1))

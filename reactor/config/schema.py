@@ -31,6 +31,7 @@ from reactor.feed.signals.fixed_spread import FixedSpreadParameters
 from reactor.feed.signals.funding import FundingDirectionParameters, FundingRiskParameters
 from reactor.feed.signals.position_close import PositionCloseParameters
 from reactor.journal.role import JournalParameters
+from reactor.live_bot.role import LiveBotParameters
 from reactor.prepost.pairs import PairParameters
 from reactor.prepost.parameters import ConstructionParameters, InquiryParameters, SettlementParameters
 from reactor.prepost.pipeline import PipelineParameters
@@ -160,6 +161,23 @@ class HostedStrategy(Strict):
     class_name: str = ""
 
 
+class LiveBot(Strict):
+    """A strategy written for hftbacktest, run unchanged in a process of its own (reactor/live_bot)."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,30}$")
+    file: str  # a Python file; what it prints goes into the bot's .err file of the run directory
+    function: str  # the @njit function in it: function(hbt, …)
+    instruments: tuple[str, ...]  # by asset_no: binance_usdm:BTCUSDT
+    roi: dict[str, tuple[float, float]] = Field(
+        default_factory=dict
+    )  # by instrument: prices between which depth arrays are kept
+    parameters: dict[str, Any] = Field(default_factory=dict)  # the function's own, by name
+    orders_max: int = LiveBotParameters.orders_max
+    trades_kept: int = LiveBotParameters.trades_kept
+    records_kept: int = LiveBotParameters.records_kept
+    clock_speed: float = LiveBotParameters.clock_speed
+
+
 class Strategy(Strict):
     """What to trade and when."""
 
@@ -168,6 +186,7 @@ class Strategy(Strict):
     signals: Signals = Signals()
     triggers: TriggersParameters = TriggersParameters()
     hosted: tuple[HostedStrategy, ...] = ()
+    live_bots: tuple[LiveBot, ...] = ()  # hftbacktest's strategies, unchanged
     external: ExternalParameters = ExternalParameters()
     pipeline: PipelineParameters = PipelineParameters()
     construction: ConstructionParameters = ConstructionParameters()
@@ -234,6 +253,8 @@ def contradictions(config: Config) -> list[str]:
     ]
     for number, hosted in enumerate(config.strategy.hosted):
         problems += _hosted_problems(config, f"strategy.hosted.{number}", hosted)
+    for number, bot in enumerate(config.strategy.live_bots):
+        problems += _live_bot_problems(config, number, bot)
     for name in binance.venues:
         if name not in VENUE_NAMES:
             problems.append(f"exchanges.binance.venues: no venue is called {name!r}; there are {', '.join(VENUE_NAMES)}")
@@ -272,6 +293,7 @@ def contradictions(config: Config) -> list[str]:
     for name in sorted({name for name in fed if fed.count(name) > 1}):
         problems.append(f"system.feeds: {name} is in two feeds; one feed owns a book")
     known = legs | set(fed) | {hosted.instrument for hosted in config.strategy.hosted}
+    known |= {name for bot in config.strategy.live_bots for name in bot.instruments}
     wanted = [("strategy.signals.book_top_instruments", name) for name in config.strategy.signals.book_top_instruments]
     for number, signal in enumerate(config.strategy.signals.user):
         path = f"strategy.signals.user.{number}"
@@ -318,6 +340,35 @@ def _impossible_amounts(node: Any, path: str = "") -> list[str]:
     words = {word for part in path.split(".") for word in part.split("_")}
     is_limit = path.startswith("risk_control.") and not path.startswith("risk_control.options.")
     return [f"{path}: {node} is below zero; give 0 or more"] if is_limit or words & UNITS else []
+
+
+def _live_bot_problems(config: Config, number: int, bot: LiveBot) -> list[str]:
+    """What is wrong with one live bot."""
+    path, problems = f"strategy.live_bots.{number}", []
+    fed = [name for group in config.system.feeds for name in group]
+    for name in bot.instruments:
+        venue, colon, symbol = name.partition(":")
+        if not colon or not symbol or venue not in config.exchanges.binance.venues:
+            problems.append(f"{path}.instruments: {name!r} is no instrument of exchanges.binance.venues")
+        if fed and name not in fed:
+            problems.append(f"system.feeds: no feed has {name}, which {bot.name} trades; add it")
+    if not bot.instruments:
+        problems.append(f"{path}.instruments: empty; name what {bot.name} trades, in the order of its asset numbers")
+    if len(set(bot.instruments)) < len(bot.instruments):
+        problems.append(f"{path}.instruments: an instrument stands there twice; an asset number is one instrument")
+    problems += [f"{path}.roi: {name} is none of its instruments" for name in bot.roi if name not in bot.instruments]
+    if [each.name for each in config.strategy.live_bots].index(bot.name) < number:
+        problems.append(f"{path}.name: there is a live bot {bot.name!r} already")
+    if not Path(bot.file).expanduser().is_file():
+        problems.append(f"{path}.file: {bot.file}: no such file")
+    if bot.clock_speed != config.exchanges.binance.simulated.speed and bot.clock_speed != 1.0:
+        problems.append(
+            f"{path}.clock_speed: {bot.clock_speed:g}, but the market's is {config.exchanges.binance.simulated.speed:g} "
+            "(exchanges.binance.simulated.speed); leave it at 1 or make them equal"
+        )
+    if bot.clock_speed != 1.0 and config.exchanges.binance.environment != "simulated":
+        problems.append(f"{path}.clock_speed: a real market has its own speed; leave it at 1")
+    return problems
 
 
 def _hosted_problems(config: Config, path: str, hosted: HostedStrategy) -> list[str]:

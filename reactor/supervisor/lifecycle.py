@@ -2,7 +2,7 @@
 
 Start. A role is started when every role that it needs is ready.
 
-    sim (if any), journal ─▶ engine ─▶ prepost ─▶ collector ─▶ feeds
+    sim (if any), journal ─▶ engine ─▶ prepost ─▶ collector ─▶ feeds ─▶ live bots
 
 Life of one role:
 
@@ -20,7 +20,7 @@ worked.
 
     DRAINING    prepost and the engine alive: REDUCE_ONLY, cancel ours, hedge, confirm with the venue
     CONFIRMING  the supervisor asks the venue itself, cancels what is left, asks again
-    LEAVING     feeds → collector → prepost → engine → journal: SIGTERM, then SIGKILL
+    LEAVING     live bots → feeds → collector → prepost → engine → journal: SIGTERM, then SIGKILL
     CLOSING     the simulated exchange leaves last, so that it can be asked until the end
     STOPPED
 """
@@ -83,10 +83,11 @@ NEEDS: Final[Mapping[str, tuple[str, ...]]] = {
     "prepost": ("engine",),
     "collector": ("prepost",),
     "feed": ("collector",),
+    "live_bot": ("feed",),
 }
 """By kind: every role of these kinds must be ready first. A kind that the plan does not have counts as ready."""
 
-STOP_ORDER: Final = ("feed", "collector", "prepost", "engine", "journal")
+STOP_ORDER: Final = ("live_bot", "feed", "collector", "prepost", "engine", "journal")
 
 
 class Consequence(IntEnum):
@@ -178,6 +179,8 @@ class Lifecycle:
         if life.kind == "sim" or count > parameters.deaths_max or is_hopeless:  # A market that restarts is another market.
             life.apply(RoleEvent.LIMIT_REACHED, now_ns)
             others = [other for other in self._of_kind(life.kind) if other.state in (RoleState.READY, RoleState.STARTING)]
+            if life.kind == "live_bot" and not is_hopeless:
+                return Consequence.NOTHING  # Its orders are gone (prepost watches); the others trade on.
             if life.kind != "feed" or not others:
                 return Consequence.END_SESSION
             return Consequence.NOTHING
