@@ -105,6 +105,11 @@ def test_mixed_symbols(tmp_path: Path) -> None:
     refused(convert(tmp_path, "collector", capture(tmp_path, gzip.compress(b"".join(lines)))), "in.gz:101", "another symbol")
     text = HEADER + "".join(GOOD_CSV[:50]) + csv_row(50, symbol="ETHUSDT")
     refused(convert(tmp_path, "tardis", csv(tmp_path, text)), "trades.csv:52", "another exchange or symbol")
+    other = tmp_path / "other.csv"
+    other.write_text(
+        HEADER.replace("id,side", "is_snapshot,side") + f"binance-futures,ETHUSDT,{NOW_MS}000,{NOW_MS}001,false,bid,1,1\n"
+    )
+    refused(convert(tmp_path, "tardis", csv(tmp_path, HEADER + "".join(GOOD_CSV)), other), "other.csv:2", "convert them apart")
 
 
 @pytest.mark.parametrize("price", ["NaN", "nan", "inf", "", "1e", "12x"])

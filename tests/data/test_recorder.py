@@ -31,7 +31,7 @@ from reactor.data.venues import recorded_venue
 from reactor.loop.log import ListLog
 
 pytestmark = pytest.mark.processes
-PATIENCE_S = 30.0
+PATIENCE_S = 90.0  # Of a machine that has other work.
 SLACK_NS = 200_000_000  # Witness and recorder hear the same frame at different moments.
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 STREAMS = {"binance_spot": ("trade", "bookTicker", "depth@100ms"), "binance_usdm": ("trade", "bookTicker", "depth@0ms")}
@@ -392,12 +392,12 @@ def test_a_process_that_records_across_midnight_begins_each_day_with_a_snapshot_
                 assert not result.report.crossed_messages
 
 
-def haul(tmp_path: Path, venue: str, seconds: float) -> None:
-    """Twenty symbols at fifty times the pace; every connection is cut after seconds, messages vanish, recorders are killed."""
+def haul(tmp_path: Path, venue: str, seconds: float, speed: float) -> None:
+    """Twenty symbols at many times the pace; every connection is cut after seconds, messages vanish, recorders are killed."""
     symbols = tuple(f"COIN{number}USDT" for number in range(1, 21))
     faults = {"drop_rate": 0.0005, "disconnect_rate": 0.00002}
     market = {"symbols": [], "coins": len(symbols), "density": 0.02}
-    settings = {"port": 0, "speed": 50.0, "connection_life_s": 7.0, "generator": market, "faults": faults}
+    settings = {"port": 0, "speed": speed, "connection_life_s": 7.0, "generator": market, "faults": faults}
     dice = random.Random(7)
     kills = 0
     with simulated_exchange(settings) as port:
@@ -433,11 +433,11 @@ def haul(tmp_path: Path, venue: str, seconds: float) -> None:
     print(f"{len(witness.heard):,} messages heard, {sum(stage.texts().values()):,} lines, {len(gaps)} gaps, {kills} kills")
 
 
-def test_twenty_symbols_at_fifty_times_the_pace_with_cuts_gaps_and_kills(tmp_path: Path) -> None:
-    haul(tmp_path, "binance_usdm", 6.0)
+def test_twenty_symbols_at_ten_times_the_pace_with_cuts_gaps_and_kills(tmp_path: Path) -> None:
+    haul(tmp_path, "binance_usdm", 6.0, 10.0)
 
 
 @pytest.mark.long
-def test_a_long_haul_of_twenty_symbols_with_cuts_gaps_and_kills(tmp_path: Path, venue: str) -> None:
+def test_a_long_haul_of_twenty_symbols_at_fifty_times_the_pace(tmp_path: Path, venue: str) -> None:
     """CRYPTO_TRADE_LONG_S: for how long, 60 s by default."""
-    haul(tmp_path, venue, float(os.environ.get("CRYPTO_TRADE_LONG_S", "60")))
+    haul(tmp_path, venue, float(os.environ.get("CRYPTO_TRADE_LONG_S", "60")), 50.0)

@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CAPTURES = Path(os.environ.get("CRYPTO_TRADE_DATA", ROOT.parent / "shared" / "data")) / "captures"
 SYMBOL = "BTCUSD_PERP"
 STREAMS = tuple(f"btcusd_perp@{name}" for name in ("trade", "bookTicker", "depth@0ms"))
-PATIENCE_S = 30.0
+PATIENCE_S = 90.0  # Of a machine that has other work.
 
 
 def test_every_venue_is_known_by_its_name_and_by_that_of_hftbacktest() -> None:
@@ -135,7 +135,7 @@ def session(count: int = 600) -> tuple[list[str], str, int]:
     return frames, snapshot, taken
 
 
-def captured(count: int = 20_000) -> tuple[list[str], str, int]:
+def captured(count: int = 8_000) -> tuple[list[str], str, int]:
     """The same from a real capture: its first lines."""
     path = CAPTURES / "cm" / "btcusd_perp_20240808.gz"
     if not path.exists():
