@@ -4,7 +4,10 @@ What a kernel calls is compiled with it: our C kernels are called directly (fact
 hftbacktest's book, other plain functions of its module (and of their modules) are compiled as they stand.
 """
 
-from collections.abc import Callable, Sequence
+import contextlib
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from types import BuiltinFunctionType, FunctionType
 from typing import Any, NamedTuple
 
@@ -103,6 +106,28 @@ def warm_steps(hbt: Any, m: machine.Machine) -> None:
     step_finish.compile((type_of(hbt), type_of(m)))
 
 
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """A Ctrl-C that arrives in one of the compiler's callbacks is lost there: it is said again afterwards."""
+    heard: list[int] = []
+
+    def hear(number: int, frame: Any) -> None:
+        heard.append(number)
+        signal.default_int_handler(number, frame)
+
+    is_ours = threading.current_thread() is threading.main_thread()
+    if not is_ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    signal.signal(signal.SIGINT, hear)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if heard:
+        raise KeyboardInterrupt
+
+
 _loops: dict[FunctionType, Any] = {}
 
 
@@ -163,9 +188,10 @@ class CompiledRun:
         Raises:
             ConfigError: the kernel is not in Numba's subset.
         """
-        warm_steps(hbt, m)
         try:
-            self._loop(hbt, m, self._numbers, self._memories, self._wishes, 0)
+            with interruptible():
+                warm_steps(hbt, m)
+                self._loop(hbt, m, self._numbers, self._memories, self._wishes, 0)
         except NumbaError as error:
             reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
             name = f"{self._kernel.__module__}.{self._kernel.__name__}"

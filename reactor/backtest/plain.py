@@ -112,10 +112,11 @@ class PlainRun:
         """Compiles what will be called."""
         here = (compiled.type_of(hbt), compiled.type_of(m))
         number = compiled.type_of(0)
-        compiled.warm_steps(hbt, m)
-        compiled.step_wait.compile(here)
-        compiled.step_look.compile((*here, number))
-        compiled.step_send.compile((*here, number, number, compiled.type_of(self._wishes)))
+        with compiled.interruptible():
+            compiled.warm_steps(hbt, m)
+            compiled.step_wait.compile(here)
+            compiled.step_look.compile((*here, number))
+            compiled.step_send.compile((*here, number, number, compiled.type_of(self._wishes)))
 
     def steps(self, hbt: Any, m: Machine) -> int:
         """Up to LOOKS_PER_CALL looks. Returns END, FULL, MORE, TOO_MANY or REFUSED.

@@ -152,7 +152,7 @@ class KernelStrategy:
         """Asks the kernel."""
         top = view.top
         bought, sold = view.trades.volume_since(self._asked_ns)
-        self._asked_ns = now_ns
+        self._asked_ns = now_ns + 1  # What came at this moment has been counted.
         market = MarketView(
             view.book, top.bid_ticks, top.bid_lots, top.ask_ticks, top.ask_lots,
             0 if view.position is None else view.position.position_lots, bought, sold,
