@@ -91,15 +91,16 @@ class Wires:
         self.links.append(producer)
         return producer
 
-    def consumer(self, name: str) -> Consumer:
-        """The reading end of a link."""
+    def consumer(self, name: str, is_bell: bool = True) -> Consumer:
+        """The reading end of a link. Without the bell nobody wakes its reader: the role looks when it wants to."""
         link = self._links[name]
         if self._is_inside(link):
             consumer = self._inside(link)[1]
             self.neighbours.append(consumer)
         else:
             consumer = open_consumer_of(self.memory, link)
-        self.inputs.append(consumer)
+        if is_bell:
+            self.inputs.append(consumer)
         self.links.append(consumer)
         return consumer
 
@@ -213,7 +214,7 @@ def _journal(bench: Bench) -> Role:
     from reactor.prepost.pairs import PairState
 
     ports = JournalPorts(
-        journal=[bench.wires.consumer("journal")],
+        journal=[bench.wires.consumer("journal", is_bell=False)],
         path=Path(bench.plan.home) / "journal.sqlite",
         instruments=bench.instruments,
         clock=bench.clock,

@@ -3,7 +3,8 @@
 Nobody else in the house types an offset, an enum value or a flag.
 """
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 from typing import Any
 
@@ -11,6 +12,9 @@ import numpy as np
 
 _INTEGERS = {"int8_t": "<i1", "uint8_t": "<u1", "int16_t": "<i2", "uint16_t": "<u2", "int32_t": "<i4", "uint32_t": "<u4",
              "int64_t": "<i8", "uint64_t": "<u8", "double": "<f8", "float": "<f4", "char": "S1"}  # fmt: skip
+
+_PACKED = {"i1": "b", "u1": "B", "i2": "h", "u2": "H", "i4": "i", "u4": "I", "i8": "q", "u8": "Q", "f8": "d", "f4": "f"}
+_PATH = re.compile(r"([a-z0-9_]+)(?:\[(\d+)\])?")
 
 
 def dtype_of(ffi: Any, struct_name: str) -> np.dtype[Any]:
@@ -36,6 +40,39 @@ def _dtype(ctype: Any, ffi: Any) -> np.dtype[Any]:
             }
         )
     raise TypeError(f"{ctype.cname}: a layout holds integers, doubles, char arrays and structs of these only")
+
+
+def format_of(dtype: np.dtype[Any], fields: Sequence[str], is_signed: bool = False) -> tuple[str, tuple[str, ...]]:
+    """The `struct` format that reads or writes some fields of a layout in one go, and the fields in the order it has them.
+
+    A field is a path: `header.kind`, `values[3]`, `asset`. Their order is that of memory. What is not named is skipped when
+    reading and zeroed when writing. `is_signed`: 64-bit numbers come out signed, as databases keep them.
+    """
+    places = sorted((_place(dtype, path), path) for path in fields)
+    text, at = "<", 0
+    for (offset, size, code), _ in places:
+        assert offset >= at, "a field is named once"
+        text += f"{offset - at}x" * (offset > at) + ("q" if is_signed and code == "Q" else code)
+        at = offset + size
+    text += f"{dtype.itemsize - at}x" * (dtype.itemsize > at)
+    return text, tuple(path for _, path in places)
+
+
+def _place(dtype: np.dtype[Any], path: str) -> tuple[int, int, str]:
+    """(offset, size, format code) of one field."""
+    offset = 0
+    for step in path.split("."):
+        match = _PATH.fullmatch(step)
+        assert match is not None, f"{path!r} is no path of names and [numbers]"
+        assert dtype.fields is not None, f"{path!r} looks for a field in a number"
+        dtype, start = dtype.fields[match[1]][:2]
+        offset += start
+        if match[2] is not None:
+            assert dtype.subdtype is not None, f"{match[1]} is no array"
+            dtype = dtype.subdtype[0]
+            offset += int(match[2]) * dtype.itemsize
+    code = f"{dtype.itemsize}s" if dtype.kind == "S" else _PACKED[dtype.str[1:]]
+    return offset, dtype.itemsize, code
 
 
 def enum_of(ffi: Any, enum_name: str, prefix: str) -> type[IntEnum]:

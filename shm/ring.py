@@ -238,6 +238,7 @@ class Consumer:
         "_next",
         "_own",
         "_partner",
+        "_slot_size",
         "_undrained",
         "capacity",
         "meetings",
@@ -258,6 +259,7 @@ class Consumer:
         self.name = name
         self.capacity = capacity
         self.meetings = 0  # how often a partner has attached: one more means that it was started again
+        self._slot_size = slot_size
         self._own = own
         self._announced = announced
         self._make_view = make_view
@@ -311,6 +313,27 @@ class Consumer:
         count: int = lib.ring_read(self._handles[lane], messages, count_max)
         if not count and self._draining is not None and self._switch(lane):
             return self.read_batch(messages, count_max, lane)
+        return count
+
+    def peek_into(self, room: memoryview, lane: int = NORMAL) -> int:
+        """Copies unread messages behind one another into `room`, as many as fit; how many. They stay until `release()`.
+
+        A lane is read in batches or message by message, not both.
+        """
+        assert self._left[lane] == 0, "a lane is read in batches or message by message, not both"
+        handle, size = self._handles[lane], self._slot_size
+        first: int = lib.ring_peeked(handle)
+        count_max = len(room) // size
+        count: int = lib.ring_peek(handle, count_max)
+        if not count:
+            return self.peek_into(room, lane) if self._draining is not None and self._switch(lane) else 0
+        if count < count_max:  # It may have been what was there when the producer's cursor was read last.
+            count += lib.ring_peek(handle, count_max - count)
+        before_end = min(count, self.capacity - first % self.capacity)
+        ffi.memmove(room, lib.ring_consumer_slot(handle, first + 1), before_end * size)
+        if before_end < count:
+            rest = (count - before_end) * size
+            ffi.memmove(room[before_end * size :], lib.ring_consumer_slot(handle, first + before_end + 1), rest)
         return count
 
     def pending(self, lane: int = NORMAL) -> int:

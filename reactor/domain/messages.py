@@ -103,6 +103,11 @@ def raw_bytes(view: Any, name: str) -> bytes:
     return bytes(ffi.buffer(view, SIZE[name]))
 
 
+def view_in(room: Any, index: int, name: str) -> Any:
+    """The view of message number `index` among messages that lie behind one another in a buffer. Keep the buffer alive."""
+    return VIEW[name](int(ffi.cast("uintptr_t", ffi.from_buffer(room))) + index * SIZE[name])
+
+
 def clear(target: Any, name: str) -> None:
     """Zeroes a whole message, so that no stale bytes travel."""
     lib.message_clear(target, SIZE[name])

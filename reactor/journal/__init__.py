@@ -1,16 +1,16 @@
 """The journal: what happened, in SQLite. Append, replay, look it up.
 
-    prepost ── journal ring ──▶ role.py ── rows.py ──▶ a batch ──▶ committer ──▶ store.py ──▶ journal.sqlite (WAL)
-                 ▲                 │  (message → row)    (thread)                                │
-                 └── released only after the commit ◀───┘                                        ▼
+    prepost ── journal ring ──▶ role.py ── a batch ──▶ committer ──▶ store.py ── rows.py ──▶ journal.sqlite (WAL)
+                 ▲                 │                    (thread)        (message → row)           │
+                 └── released only after the commit ◀──┘                                          ▼
                                                                      history.py: prepost's start, `crypto-trade history`
 
 Owns    the SQLite file of one instance, and its lock.
 Reads   the journal rings of the hot roles.
-Writes  tables orders, fills, pairs, funding, quota, operator_actions, epochs, balances (schema.py).
+Writes  what any SQLite tool can read: orders, fills, pairs, funding, quota, operator_actions, epochs, balances (schema.py).
 
     schema.py    tables, version, where the file is, who may open it
-    rows.py      one journal message → one row, names and decimal text included
+    rows.py      one journal message → one row
     store.py     batches into transactions; what a disk can do wrong
     role.py      the door: rings in, batches out, the alarm
     history.py   what is remembered: for prepost at its start, for people

@@ -27,7 +27,7 @@ from reactor.journal.memory import (
     RememberedPair,
 )
 from reactor.journal.rows import unsigned, utc_text
-from reactor.journal.schema import APPLICATION_ID, BUSY_MS, SCHEMA_VERSION, TABLES, connect, damaged
+from reactor.journal.schema import APPLICATION_ID, BUSY_MS, SCHEMA_VERSION, connect, damaged
 
 EPOCH_MAX = 2**23 - 1  # order_id = epoch << 40 | number stays positive in SQLite: minutes enough until 2041
 EPOCH_ZERO_NS = 1_767_225_600_000_000_000  # 2026-01-01T00:00:00Z
@@ -51,7 +51,7 @@ def next_epoch(path: Path, text: str = "", wall_ns: Callable[[], int] = time.tim
         connection.execute("BEGIN IMMEDIATE")
         last: int = connection.execute("SELECT coalesce(max(epoch), 0) FROM epochs").fetchone()[0]
         # Orders know epochs too: a journal whose last page was lost must not give one out twice.
-        used: int = connection.execute("SELECT coalesce(max(order_id), 0) >> 40 FROM orders").fetchone()[0]
+        used: int = connection.execute("SELECT coalesce(max(order_id), 0) >> 40 FROM order_entries").fetchone()[0]
         now_ns = wall_ns()
         epoch = max(last + 1, used + 1, (now_ns - EPOCH_ZERO_NS) // MINUTE_NS)
         if epoch > EPOCH_MAX:
@@ -413,6 +413,3 @@ class Reader:
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             return damaged(self._path, str(error))
         return ConfigError(f"journal: cannot read {self._path}: {error}")
-
-
-assert set(EXPORTED) - {"days"} <= set(TABLES), "what is exported exists"

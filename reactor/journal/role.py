@@ -1,11 +1,12 @@
-"""The journal's door: entries come down rings, are gathered for a moment, written in one transaction, and only then released.
+"""The journal's door: entries gather in the rings for a moment, are written in one transaction, and only then released.
 
-    idle ── entry ──▶ gathering ── delay over, or enough ──▶ writing ── written ──▶ released, idle
-                                                               │
-                                                               └─ failed ──▶ waiting ── backoff over ──▶ writing again
+    looking ── entries ──▶ writing ── written ──▶ released, looking ── every `look_ns`
+                              │
+                              └─ failed ──▶ waiting ── backoff over ──▶ writing again
 
-While a batch is being written nothing is read: the rings hold what comes. What the alarm says is in the metrics; prepost
-reads it there and opens nothing while it is not OK.
+Nobody wakes the writer for an entry: it looks by itself, so that neither side pays for a bell per order. While a batch is
+being written nothing is read: the rings hold what comes. What the alarm says is in the metrics; prepost reads it there and
+opens nothing while it is not OK.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,8 +17,7 @@ from typing import Any, Literal
 
 from reactor.domain.errors import ConfigError
 from reactor.domain.instrument import Instruments
-from reactor.domain.messages import LifeState
-from reactor.journal.rows import Row, RowMaker
+from reactor.domain.messages import SIZE, LifeState
 from reactor.journal.schema import NO_WORDS, JournalLock, Words
 from reactor.journal.store import Committer, InlineCommitter, Outcome, Result, Store, StoreParameters, ThreadCommitter
 from reactor.loop.clock import Clock
@@ -26,9 +26,11 @@ from reactor.loop.log import Log
 from shm.ring import NORMAL, Consumer
 
 MS = 1_000_000
-POLL_NS = 200_000  # How often a running transaction is asked whether it is done.
-IDLE_NS = 1_000_000_000
+POLL_NS = 500_000  # How often a transaction is asked whether it is done, while more entries wait than one batch holds.
+TIMER_SLACK_NS = 500_000  # The loop counts in milliseconds: a timer may come a little early.
+LOOK_SHARE = 0.6  # Of the promised delay entries gather for this part; the rest is for the commit.
 HEARTBEAT_NS_MAX = 2_000_000_000  # SQLite has a thread of its own, so a writer that is silent for this long is no slow disk.
+ENTRY_SIZE = SIZE["journal"]
 STOP_NS_MAX = 3_000_000_000  # A stop waits this long for a disk that fails.
 _LIVING = (LifeState.READY, LifeState.RUNNING, LifeState.STOPPING)
 
@@ -55,7 +57,7 @@ class Counter(IntEnum):
     BACKLOG_MAX = 6
     COMMIT_US_LAST = 7
     COMMIT_US_MAX = 8
-    DELAY_US_MAX = 9  # from the first entry of a batch to its commit
+    DELAY_US_MAX = 9  # from the first entry of a batch to its commit, at most
     FREE_MB = 10
     SLOW_COMMITS = 11
 
@@ -72,10 +74,12 @@ class JournalParameters:
 
     fsync: Literal["checkpoint", "commit"] = "checkpoint"  # see reactor/journal/__init__.py
     delay_ms_max: float = 5.0  # an entry is with the operating system after this, on a disk that is not slow
-    batch_rows_max: int = 512  # about 5 ms of work
+    batch_rows_max: int = 1_024  # about 4 ms of work
     checkpoint_ms: int = 1_000
-    commit_slow_ms: int = 250  # a commit that takes longer is an alarm
-    alarm_hold_ms: int = 5_000  # an alarm stays for this long after its last cause
+    # A commit that takes longer is an alarm. A busy host lets the writer wait for a few hundred ms now and then, and the ring
+    # holds seconds of entries; a disk that needs a second is in trouble.
+    commit_slow_ms: int = 1_000
+    alarm_hold_ms: int = 2_000  # an alarm stays for this long after its last cause
     retry_ms: int = 200  # between two tries of a batch that failed
     free_mb_min: int = 64  # below this the alarm is given while everything can still be written
     lock_wait_ms: int = 6_000  # a predecessor without supervisor needs up to 5 s to leave
@@ -108,14 +112,15 @@ class JournalRole:
         self._metrics = ports.metrics
         self._log = ports.log
         self._rings = tuple(ports.journal)
-        self._rows = RowMaker(ports.instruments, ports.words)
         self._lock = JournalLock(ports.path)
         self._lock_until_ns = 0
         self._committer: Committer | None = None
-        # Half of the promised delay for gathering, the other half for the commit itself.
-        self._gather_ns = int(parameters.delay_ms_max * MS / 2)
-        self._batch: list[Row] = []
-        self._since_ns = 0  # when the first entry of the batch was read
+        self._look_ns = int(parameters.delay_ms_max * MS * LOOK_SHARE)
+        self._room = memoryview(bytearray(parameters.batch_rows_max * ENTRY_SIZE))
+        self._has_more = False  # the rings held more than a batch takes
+        self._rows = 0  # how much of the room is a batch that is not yet written
+        self._looked_ns = 0  # when the rings were read last; what is in them now came after it
+        self._since_ns = 0  # before the first entry of the batch was written
         self._is_writing = False
         self._started_ns = 0
         self._retry_ns = 0
@@ -139,33 +144,33 @@ class JournalRole:
         return self._committer is not None
 
     def deadline_ns(self, now_ns: int) -> int:
-        if self._is_writing:
+        if self._is_failing and not self._is_writing:
+            return self._retry_ns
+        if self._is_writing and self._has_more:
             return now_ns + POLL_NS
-        if self._batch:
-            return max(self._since_ns + self._gather_ns, self._retry_ns)
-        return now_ns + IDLE_NS
+        return self._looked_ns + self._look_ns
 
     def do_work(self, now_ns: int) -> int:
-        """One pass: an outcome, new entries, perhaps a new transaction."""
+        """One pass: an outcome, new entries, perhaps a new transaction. 0 always: what comes next is due at its time."""
         if self._committer is None:
             self._try_open(now_ns)
             return 0
-        work = 0
         if self._is_writing:
             outcome = self._committer.poll()
-            if outcome is None:
-                if now_ns - self._started_ns > self._parameters.commit_slow_ms * MS:
-                    self._on_slow(now_ns)
-            else:
-                work += 1
+            if outcome is not None:
                 self._on_outcome(outcome, now_ns)
+            elif now_ns - self._started_ns > self._parameters.commit_slow_ms * MS:
+                self._on_slow(now_ns)
         if not self._is_writing:
-            if not self._is_failing:
-                work += self._gather(now_ns)
-            if self._batch and self._is_due(now_ns):
-                self._start(now_ns)
+            if self._is_failing:
+                if now_ns >= self._retry_ns:
+                    self._start(now_ns)
+            elif self._has_more or now_ns - self._looked_ns >= self._look_ns - TIMER_SLACK_NS:
+                self._look(now_ns)
+                if self._rows:
+                    self._start(now_ns)
         self._tell(now_ns)
-        return work
+        return 0
 
     def on_stop(self, now_ns: int) -> None:
         """Writes what is there, for at most STOP_NS_MAX; what a failing disk does not take stays in the ring."""
@@ -182,14 +187,15 @@ class JournalRole:
                 if self._is_failing:
                     break
                 continue
-            self._gather(clock.monotonic_ns())
-            if not self._batch:
+            if not self._rows:
+                self._look(clock.monotonic_ns())
+            if not self._rows:
                 break
             self._start(clock.monotonic_ns())
             if self._is_failing:
                 break
-        if self._batch:
-            self._log.error("the journal could not be written at the stop; entries stay in the ring", rows=len(self._batch))
+        if self._rows:
+            self._log.error("the journal could not be written at the stop; entries stay in the ring", rows=self._rows)
         self._committer.close()
         self._committer = None
         self._lock.release()
@@ -211,40 +217,32 @@ class JournalRole:
         store = Store(
             self._ports.path,
             StoreParameters(parameters.fsync == "commit", parameters.checkpoint_ms, parameters.pages_max),
+            self._ports.instruments,
             self._ports.words,
+            self._ports.clock.monotonic_ns,
         )
         self._committer = ThreadCommitter(store) if parameters.is_threaded else InlineCommitter(store)
         self._log.info("journal open", path=str(self._ports.path), fsync=parameters.fsync)
 
     # -- batches ---------------------------------------------------------------------------------------------
 
-    def _gather(self, now_ns: int) -> int:
-        batch, make_row = self._batch, self._rows.row
-        room = self._parameters.batch_rows_max - len(batch)
-        before = len(batch)
+    def _look(self, now_ns: int) -> None:
+        """Copies what the rings hold, as much as a batch takes."""
+        room, rows, rows_max = self._room, 0, self._parameters.batch_rows_max
         for ring in self._rings:
-            try_peek = ring.try_peek
-            while room > 0:
-                message: Any = try_peek(NORMAL)
-                if message is None:
-                    break
-                batch.append(make_row(message))
-                room -= 1
-        gathered = len(batch) - before
-        if gathered and not before:
-            self._since_ns = now_ns
-        return gathered
-
-    def _is_due(self, now_ns: int) -> bool:
-        if now_ns < self._retry_ns:
-            return False
-        return now_ns - self._since_ns >= self._gather_ns or len(self._batch) >= self._parameters.batch_rows_max
+            if rows < rows_max:
+                rows += ring.peek_into(room[rows * ENTRY_SIZE :], NORMAL)
+        self._rows = rows
+        if not self._has_more:
+            self._since_ns = self._looked_ns
+        self._has_more = rows == rows_max
+        self._looked_ns = now_ns
 
     def _start(self, now_ns: int) -> None:
         assert self._committer is not None, "a batch is written to an open journal"
         self._is_writing = True
         self._started_ns = now_ns
-        self._committer.start(self._batch)
+        self._committer.start(self._room[: self._rows * ENTRY_SIZE])
         if not self._parameters.is_threaded:
             outcome = self._committer.poll()
             if outcome is not None:
@@ -263,7 +261,7 @@ class JournalRole:
             self._retry_ns = now_ns + parameters.retry_ms * MS
             self._log.error(
                 "the journal cannot be written: nothing new is opened, entries wait; free the disk", error=outcome.error,
-                rows=len(self._batch), free_mb=outcome.free_bytes >> 20,
+                rows=self._rows, free_mb=outcome.free_bytes >> 20,
             )  # fmt: skip
             return
         for ring in self._rings:
@@ -275,8 +273,10 @@ class JournalRole:
         metrics.count(Counter.COMMITS)
         metrics.count(Counter.ROWS, outcome.rows)
         metrics.count(Counter.DAMAGED, outcome.damaged)
-        metrics.set(Counter.DELAY_US_MAX, max((now_ns - self._since_ns) // 1_000, metrics.get(Counter.DELAY_US_MAX)))
-        self._batch = []
+        metrics.set(
+            Counter.DELAY_US_MAX, max((outcome.committed_ns - self._since_ns) // 1_000, metrics.get(Counter.DELAY_US_MAX))
+        )
+        self._rows = 0
         if outcome.duration_ns > parameters.commit_slow_ms * MS:
             metrics.count(Counter.SLOW_COMMITS)
             self._on_slow(now_ns)
@@ -289,14 +289,14 @@ class JournalRole:
 
     def _on_slow(self, now_ns: int) -> None:
         if now_ns >= self._slow_until_ns:
-            self._log.warning("the journal's disk is slow: nothing new is opened", rows=len(self._batch))
+            self._log.warning("the journal's disk is slow: nothing new is opened", rows=self._rows)
         self._slow_until_ns = now_ns + self._parameters.alarm_hold_ms * MS
 
     def _tell(self, now_ns: int) -> None:
         waiting = sum(ring.pending(NORMAL) for ring in self._rings)
         if any(ring.pending(NORMAL) * 2 > ring.capacity for ring in self._rings):
             self._on_slow(now_ns)
-        backlog = waiting + len(self._batch)
+        backlog = waiting + self._rows
         metrics = self._metrics
         metrics.set(Counter.BACKLOG, backlog)
         if backlog > metrics.get(Counter.BACKLOG_MAX):

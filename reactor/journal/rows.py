@@ -1,20 +1,27 @@
-"""One journal message → one row of its table. Pure.
+"""Journal messages → rows of their tables. Pure.
 
-A row is (statement, values). What a statement does when the row is there already is part of its meaning: an entry seen
-again changes nothing; a fill seen again may bring the fee that was not known the first time.
+    batch (whole messages behind one another) ──▶ [(statement, [values, values, …]), …]: one statement per table
+
+Entries that come often (order, fill, quota) are picked out of the message's bytes as the numbers that they are, by one format
+per kind that shm/layout.py derives from the layout; the views of schema.py make words of them. Of the others words are made
+here. What a statement does when the row is there already is part of its meaning: an entry seen again changes nothing; a fill
+seen again may bring the fee that was not known the first time.
 """
 
+import struct
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
 
+import numpy as np
+
 from reactor.domain.instrument import VENUE_NAMES, Instrument, Instruments
 from reactor.domain.messages import (
-    FLAG_LIQUIDATION,
-    FLAG_MAKER,
+    DTYPE,
     NO_INSTRUMENT,
     NO_PAIR,
+    SIZE,
     CloseReason,
     ControlKind,
     JournalKind,
@@ -24,34 +31,23 @@ from reactor.domain.messages import (
     TimeInForce,
     raw_bytes,
     text_of,
+    view_in,
 )
 from reactor.domain.units import format_e8
-from reactor.journal.schema import Words, names_of
+from reactor.journal.schema import NO_STATE, UNKNOWN_INSTRUMENT, Words, names_of
+from shm.layout import format_of
 
-NO_STATE = 0xFFFF
 SECOND_NS = 1_000_000_000
 INTEGER_MAX = 2**63 - 1
 
 Value = int | str | bytes | None
 Row = tuple[str, tuple[Value, ...]]
+Rows = list[tuple[str, list[tuple[Value, ...]]]]
+Batch = bytes | bytearray | memoryview  # whole journal_message_t behind one another
 Leg = tuple[str, str, Instrument | None]
 
 _ORIGIN = ("wall_ns", "time", "source", "sequence")
 _COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
-    "orders": (
-        *_ORIGIN, "order_id", "client_order_id", "venue", "symbol", "side", "order_type", "time_in_force", "price", "quantity",
-        "filled", "state_from", "state_to", "event", "reason", "text", "venue_order_id", "error_code", "price_ticks",
-        "quantity_lots", "filled_lots", "reserved_lots", "reserved_capital_e8", "filled_ticks_lots", "side_code",
-        "order_type_code", "time_in_force_code", "state_from_code", "state_to_code", "event_code", "reason_code", "leg",
-        "pair_id", "pair_sequence", "signal_id", "flags", "exchange_ns", "deadline_wall_ns", "receive_ns", "signal_ns",
-        "event_ns", "command_ns", "send_ns", "ack_ns", "report_ns",
-    ),
-    "fills": (
-        *_ORIGIN, "venue", "symbol", "trade_id", "order_id", "client_order_id", "venue_order_id", "side", "price", "quantity",
-        "fee", "fee_asset", "is_maker", "is_liquidation", "realised_pnl_e8", "fee_quote_e8", "notional_e8", "price_ticks",
-        "quantity_lots", "filled_lots", "fee_e8", "side_code", "position_lots", "entry_price_ticks_e8", "leg", "pair_id",
-        "pair_sequence", "signal_id", "flags", "exchange_ns",
-    ),
     "pairs": (
         *_ORIGIN, "pair_id", "pair_sequence", "open_venue", "open_symbol", "hedge_venue", "hedge_symbol", "direction",
         "state_from", "state_to", "reason", "text", "open_quantity", "hedge_quantity", "realised_pnl_e8", "fees_e8",
@@ -61,10 +57,6 @@ _COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "funding": (
         *_ORIGIN, "venue", "symbol", "asset", "amount", "amount_e8", "amount_quote_e8", "rate_e8", "transaction_id",
         "exchange_ns", "pair_id", "pair_sequence", "flags",
-    ),
-    "quota": (
-        *_ORIGIN, "venue", "symbol", "order_id", "change_lots", "change_capital_e8", "reserved_lots", "capital_used_e8",
-        "pending_orders", "trades_today", "reason", "reason_code",
     ),
     "operator_actions": (
         *_ORIGIN, "action", "venue", "symbol", "kill_switch_from", "kill_switch_to", "reason", "text", "action_code",
@@ -77,26 +69,72 @@ _COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "damaged": (*_ORIGIN, "kind", "error", "message"),
 }  # fmt: skip
 
+_ENTRY: Final = {
+    "wall_ns": "wall_ns", "source": "header.source", "sequence": "header.sequence", "order_id": "header.order_id",
+    "instrument": "header.instrument_index",
+}  # fmt: skip
+_TRADE: Final = _ENTRY | {
+    "client_order_id": "client_order_id", "venue_order_id": "venue_order_id", "price_ticks": "price_ticks",
+    "quantity_lots": "quantity_lots", "filled_lots": "cumulative_lots", "side_code": "side", "leg": "values[4]",
+    "pair": "header.pair_id", "pair_sequence": "header.pair_sequence", "signal_id": "header.signal_id",
+    "flags": "header.flags", "exchange_ns": "header.exchange_ns",
+}  # fmt: skip
+# Table → its columns and where each stands in the message. What the fields mean by kind: journal_kind_e in messages.h.
+_PICKED: Final[Mapping[str, Mapping[str, str]]] = {
+    "order_entries": _TRADE | {
+        "error_code": "values[3]", "reserved_lots": "values[0]", "reserved_capital_e8": "values[1]",
+        "filled_ticks_lots": "values[2]", "order_type_code": "order_type", "time_in_force_code": "time_in_force",
+        "state_from_code": "state_from", "state_to_code": "state_to", "event_code": "event", "reason_code": "reason",
+        "deadline_wall_ns": "values[5]", "receive_ns": "header.stage_ns[0]", "signal_ns": "header.stage_ns[1]",
+        "event_ns": "header.stage_ns[2]", "command_ns": "header.stage_ns[3]", "send_ns": "header.stage_ns[4]",
+        "ack_ns": "header.stage_ns[5]", "report_ns": "header.stage_ns[6]",
+    },
+    "fill_entries": _TRADE | {
+        "trade_id": "trade_id", "fee_asset": "asset", "realised_pnl_e8": "amount_e8", "fee_quote_e8": "values[2]",
+        "notional_e8": "values[3]", "fee_e8": "fee_e8", "position_lots": "values[0]", "entry_price_ticks_e8": "values[1]",
+    },
+    "quota_entries": _ENTRY | {"change_lots": "quantity_lots", "change_capital_e8": "amount_e8"},
+}  # fmt: skip
+_TEXTS: Final = ("client_order_id", "fee_asset")
+_PICKED_KINDS: Final = {
+    int(JournalKind.ORDER): "order_entries", int(JournalKind.FILL): "fill_entries", int(JournalKind.QUOTA): "quota_entries",
+}  # fmt: skip
+
 # A fill that came first without its fee is completed when it comes again with it. Nothing else ever changes a row. What it
 # realised is completed, too: ours was a preview, the venue's figure is what moved the wallet, and it rounds in its own way.
-_COMPLETED = ("fee", "fee_asset", "fee_e8", "fee_quote_e8", "realised_pnl_e8", "is_maker", "flags")
+_COMPLETED = ("fee_asset", "fee_e8", "fee_quote_e8", "realised_pnl_e8", "flags")
 _ON_CONFLICT: Final[Mapping[str, str]] = {
-    "fills": "(venue, symbol, trade_id, side_code) DO UPDATE SET "
+    "order_entries": "(order_id, wall_ns, sequence, source) DO NOTHING",
+    "fill_entries": "(trade_id, instrument, side_code) DO UPDATE SET "
     + ", ".join(f"{name} = excluded.{name}" for name in _COMPLETED)
-    + " WHERE fills.fee_asset = '' AND excluded.fee_asset <> ''",
+    + " WHERE fill_entries.fee_asset = '' AND excluded.fee_asset <> ''",
     "funding": "(venue, symbol, asset, transaction_id, exchange_ns) DO NOTHING",
     "damaged": "(source, sequence, wall_ns, kind) DO NOTHING",
 }
 
 
-def _insert(table: str) -> str:
-    columns = _COLUMNS[table]
+def _insert(table: str, columns: Sequence[str]) -> str:
     on_conflict = _ON_CONFLICT.get(table, "(source, sequence, wall_ns) DO NOTHING")
-    places = ", ".join("?" * len(columns))
+    # A text comes as the whole field: printf() ends it at its first NUL.
+    places = ", ".join("printf('%s', ?)" if table in _PICKED and column in _TEXTS else "?" for column in columns)
     return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places}) ON CONFLICT {on_conflict}"
 
 
-INSERT: Final[Mapping[str, str]] = {table: _insert(table) for table in _COLUMNS}
+class _Picker:
+    """Reads the row of one table out of the bytes of a message."""
+
+    def __init__(self, table: str) -> None:
+        columns = {field: column for column, field in _PICKED[table].items()}
+        text, fields = format_of(DTYPE["journal"], tuple(columns), is_signed=True)
+        self.unpack_from: Callable[[Batch, int], tuple[Value, ...]] = struct.Struct(text).unpack_from
+        self.columns = tuple(columns[field] for field in fields)
+        self.instrument_place = self.columns.index("instrument")
+        self.statement = _insert(table, self.columns)
+
+
+PICKERS: Final = {kind: _Picker(table) for kind, table in _PICKED_KINDS.items()}
+INSERT: Final[Mapping[str, str]] = {table: _insert(table, columns) for table, columns in _COLUMNS.items()}
+_MESSAGE_SIZE: Final = SIZE["journal"]
 
 
 def utc_text(wall_ns: int) -> str:
@@ -137,24 +175,55 @@ REASONS: Final = names_of(Reason)
 PAIR_REASONS: Final = REASONS | names_of(CloseReason)
 
 
-class RowMaker:
-    """Knows the instruments and the words; everything else is in the message."""
+CODES: Final = {"order_type": ORDER_TYPES, "time_in_force": TIMES_IN_FORCE, "reason": REASONS}  # words of the entries
 
-    def __init__(self, instruments: Instruments, words: Words) -> None:
+
+class RowMaker:
+    """Knows the instruments and the words; everything else is in the message.
+
+    `numbers`: the journal's number of each instrument of the plan; without them, the plan's own.
+    """
+
+    def __init__(self, instruments: Instruments, words: Words, numbers: Sequence[int] | None = None) -> None:
         self._known: Sequence[Leg] = tuple((VENUE_NAMES[row.venue], row.symbol, row) for row in instruments)
         self._words = words
+        self._numbers = np.arange(1 << 16, dtype=np.uint16) | np.uint16(UNKNOWN_INSTRUMENT)
+        self._numbers[: len(self._known)] = range(len(self._known)) if numbers is None else numbers
         self._makers: dict[int, Callable[[Any, Any, tuple[Value, ...]], Row]] = {
-            int(JournalKind.ORDER): self._order,
-            int(JournalKind.FILL): self._fill,
             int(JournalKind.PAIR): self._pair,
             int(JournalKind.FUNDING): self._funding,
-            int(JournalKind.QUOTA): self._quota,
             int(JournalKind.OPERATOR): self._operator,
             int(JournalKind.BALANCE): self._balance,
         }
 
-    def row(self, message: Any) -> Row:
-        """The row of a journal_message_t. One that makes no sense becomes a row of `damaged`: never lost, never in the way."""
+    def rows(self, batch: Batch) -> Rows:
+        """The rows of a batch, in order, by table."""
+        messages = np.frombuffer(batch, DTYPE["journal"])
+        header = messages["header"]
+        kinds: list[int] = header["kind"].tolist()
+        numbers: list[int] = self._numbers[header["instrument_index"]].tolist()
+        tables: dict[str, list[tuple[Value, ...]]] = {}
+        at = 0
+        for index, kind in enumerate(kinds):
+            picker = PICKERS.get(kind)
+            if picker is not None:
+                statement, values = picker.statement, picker.unpack_from(batch, at)
+                place = picker.instrument_place
+                if values[place] != numbers[index]:
+                    values = (*values[:place], numbers[index], *values[place + 1 :])
+            else:
+                statement, values = self._row(view_in(batch, index, "journal"))
+            rows = tables.get(statement)
+            if rows is None:
+                tables[statement] = [values]
+            else:
+                rows.append(values)
+            at += _MESSAGE_SIZE
+        return list(tables.items())
+
+    def _row(self, message: Any) -> Row:
+        """The row of a message that comes seldom. One that makes no sense becomes a row of `damaged`: never lost, never in
+        the way."""
         header = message.header
         wall_ns = message.wall_ns
         origin = (wall_ns, utc_text(wall_ns), header.source, signed(header.sequence))
@@ -174,37 +243,6 @@ class RowMaker:
         return self.damaged(raw_bytes(message, "journal"), message.header.kind, origin, error)
 
     # -- one table each ----------------------------------------------------------------------------------------
-
-    def _order(self, message: Any, header: Any, origin: tuple[Value, ...]) -> Row:
-        venue, symbol, instrument = self._legs(header.instrument_index, message.venue)
-        values = message.values
-        words = self._words
-        return INSERT["orders"], (
-            *origin, signed(header.order_id), text_of(message.client_order_id), venue, symbol, _side(message.side),
-            _name(ORDER_TYPES, message.order_type), _name(TIMES_IN_FORCE, message.time_in_force),
-            _price(instrument, message.price_ticks), _quantity(instrument, message.quantity_lots),
-            _quantity(instrument, message.cumulative_lots), _state(words.order_states, message.state_from),
-            _state(words.order_states, message.state_to), words.order_events.get(message.event, str(message.event)),
-            self._reason(message.reason), text_of(message.text), message.venue_order_id, values[3], message.price_ticks,
-            message.quantity_lots, message.cumulative_lots, values[0], values[1], values[2], message.side, message.order_type,
-            message.time_in_force, message.state_from, message.state_to, message.event, message.reason, values[4],
-            _pair_id(header), signed(header.pair_sequence), signed(header.signal_id), header.flags, header.exchange_ns,
-            values[5], *header.stage_ns,
-        )  # fmt: skip
-
-    def _fill(self, message: Any, header: Any, origin: tuple[Value, ...]) -> Row:
-        venue, symbol, instrument = self._legs(header.instrument_index, message.venue)
-        values = message.values
-        flags = header.flags
-        return INSERT["fills"], (
-            *origin, venue, symbol, message.trade_id, signed(header.order_id), text_of(message.client_order_id),
-            message.venue_order_id, _side(message.side), _price(instrument, message.price_ticks),
-            _quantity(instrument, message.quantity_lots), format_e8(message.fee_e8), text_of(message.asset),
-            int(bool(flags & FLAG_MAKER)), int(bool(flags & FLAG_LIQUIDATION)), message.amount_e8, values[2], values[3],
-            message.price_ticks, message.quantity_lots, message.cumulative_lots, message.fee_e8, message.side, values[0],
-            values[1], values[4], _pair_id(header), signed(header.pair_sequence), signed(header.signal_id), flags,
-            header.exchange_ns,
-        )  # fmt: skip
 
     def _pair(self, message: Any, header: Any, origin: tuple[Value, ...]) -> Row:
         open_venue, open_symbol, open_leg = self._legs(header.instrument_index, message.venue)
@@ -226,14 +264,6 @@ class RowMaker:
         return INSERT["funding"], (
             *origin, venue, symbol, text_of(message.asset), format_e8(message.amount_e8), message.amount_e8, values[0],
             values[1], message.trade_id, header.exchange_ns, _pair_id(header), signed(header.pair_sequence), header.flags,
-        )  # fmt: skip
-
-    def _quota(self, message: Any, header: Any, origin: tuple[Value, ...]) -> Row:
-        venue, symbol, _ = self._legs(header.instrument_index, message.venue)
-        values = message.values
-        return INSERT["quota"], (
-            *origin, venue, symbol, signed(header.order_id), message.quantity_lots, message.amount_e8, values[0], values[1],
-            values[2], values[3], self._reason(message.reason), message.reason,
         )  # fmt: skip
 
     def _operator(self, message: Any, header: Any, origin: tuple[Value, ...]) -> Row:
@@ -266,16 +296,8 @@ class RowMaker:
         return _name(REASONS, code) if code else ""
 
 
-def _side(side: int) -> str:
-    return "buy" if side > 0 else "sell" if side < 0 else ""
-
-
 def _state(names: Mapping[int, str], code: int) -> str:
     return "" if code == NO_STATE else names.get(code, str(code))
-
-
-def _price(instrument: Instrument | None, ticks: int) -> str:
-    return instrument.price_text(ticks) if instrument is not None else f"{ticks} ticks"
 
 
 def _quantity(instrument: Instrument | None, lots: int) -> str:

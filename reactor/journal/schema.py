@@ -1,8 +1,11 @@
 """The tables, their version, where the file is, and who may write it.
 
-Every table has wall_ns and time (when we wrote it down: integer and UTC text) and its origin (source, sequence). Prices and
-quantities stand there twice: as the exact decimal text of the venue, and as the integers the system counts in (ticks,
+Everything has wall_ns and time (when we wrote it down: integer and UTC text) and its origin (source, sequence). Prices and
+quantities can be read twice: as the exact decimal text of the venue, and as the integers the system counts in (ticks,
 lots; money in 1e-8 units, `_e8`). Side, states and reasons are words, with their numbers beside them where prepost needs them.
+
+What comes often (orders, fills, quota) is kept as the bare numbers of the entry in tables called `_entries`; `orders`, `fills`
+and `quota` are views that make the words of them.
 """
 
 import fcntl
@@ -15,8 +18,11 @@ from pathlib import Path
 from typing import Final
 
 from reactor.domain.errors import ConfigError, DataError
+from reactor.domain.messages import FLAG_LIQUIDATION, FLAG_MAKER, NO_INSTRUMENT, NO_PAIR
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
+NO_STATE: Final = 0xFFFF
+UNKNOWN_INSTRUMENT: Final = 0x8000  # added to the number of an instrument that the writer's plan did not have
 APPLICATION_ID: Final = 0x43545244  # "CTRD": file(1) and other tools can tell it from any other SQLite file.
 SMALLEST_BYTES = 512  # SQLite takes a shorter file for a new one.
 CHECKED_WHOLE_BYTES_MAX = 64 << 20  # About a third of a second.
@@ -30,35 +36,43 @@ _ORIGIN = """
 """
 
 TABLES: Final[dict[str, str]] = {
-    "orders": f"""-- one row per transition of an order
-    id INTEGER PRIMARY KEY, {_ORIGIN}
-    order_id INTEGER NOT NULL, client_order_id TEXT NOT NULL, venue TEXT NOT NULL, symbol TEXT NOT NULL,
-    side TEXT NOT NULL, order_type TEXT NOT NULL, time_in_force TEXT NOT NULL,
-    price TEXT NOT NULL, quantity TEXT NOT NULL, filled TEXT NOT NULL,
-    state_from TEXT NOT NULL, state_to TEXT NOT NULL, event TEXT NOT NULL, reason TEXT NOT NULL, text TEXT NOT NULL,
+    "order_entries": """-- one row per transition of an order, in numbers; to be read through `orders`
+    id INTEGER PRIMARY KEY,
+    wall_ns INTEGER NOT NULL, source INTEGER NOT NULL, sequence INTEGER NOT NULL,
+    order_id INTEGER NOT NULL, client_order_id TEXT NOT NULL, instrument INTEGER NOT NULL,
     venue_order_id INTEGER NOT NULL, error_code INTEGER NOT NULL,
     price_ticks INTEGER NOT NULL, quantity_lots INTEGER NOT NULL, filled_lots INTEGER NOT NULL,
     reserved_lots INTEGER NOT NULL, reserved_capital_e8 INTEGER NOT NULL, filled_ticks_lots INTEGER NOT NULL,
     side_code INTEGER NOT NULL, order_type_code INTEGER NOT NULL, time_in_force_code INTEGER NOT NULL,
     state_from_code INTEGER NOT NULL, state_to_code INTEGER NOT NULL, event_code INTEGER NOT NULL, reason_code INTEGER NOT NULL,
-    leg INTEGER NOT NULL, pair_id INTEGER, pair_sequence INTEGER NOT NULL, signal_id INTEGER NOT NULL, flags INTEGER NOT NULL,
-    exchange_ns INTEGER NOT NULL, deadline_wall_ns INTEGER NOT NULL,
+    leg INTEGER NOT NULL, pair INTEGER NOT NULL, pair_sequence INTEGER NOT NULL, signal_id INTEGER NOT NULL,
+    flags INTEGER NOT NULL, exchange_ns INTEGER NOT NULL, deadline_wall_ns INTEGER NOT NULL,
     -- where the decision had been when this was written (CLOCK_MONOTONIC of that boot; 0: not yet)
     receive_ns INTEGER NOT NULL, signal_ns INTEGER NOT NULL, event_ns INTEGER NOT NULL, command_ns INTEGER NOT NULL,
     send_ns INTEGER NOT NULL, ack_ns INTEGER NOT NULL, report_ns INTEGER NOT NULL,
-    UNIQUE (source, sequence, wall_ns)""",
-    "fills": f"""-- one row per trade id of the venue (two if both sides of it were ours), whoever told us and how often
-    id INTEGER PRIMARY KEY, {_ORIGIN}
-    venue TEXT NOT NULL, symbol TEXT NOT NULL, trade_id INTEGER NOT NULL,
-    order_id INTEGER NOT NULL, client_order_id TEXT NOT NULL, venue_order_id INTEGER NOT NULL,
-    side TEXT NOT NULL, price TEXT NOT NULL, quantity TEXT NOT NULL, fee TEXT NOT NULL, fee_asset TEXT NOT NULL,
-    is_maker INTEGER NOT NULL, is_liquidation INTEGER NOT NULL,
+    UNIQUE (order_id, wall_ns, sequence, source)""",  # the one index: for the life of an order, and against seeing it twice
+    "fill_entries": """-- one row per trade id of the venue (two if both sides of it were ours), whoever told us and how often
+    id INTEGER PRIMARY KEY,
+    wall_ns INTEGER NOT NULL, source INTEGER NOT NULL, sequence INTEGER NOT NULL,
+    instrument INTEGER NOT NULL, trade_id INTEGER NOT NULL,
+    order_id INTEGER NOT NULL, client_order_id TEXT NOT NULL, venue_order_id INTEGER NOT NULL, fee_asset TEXT NOT NULL,
     realised_pnl_e8 INTEGER NOT NULL, fee_quote_e8 INTEGER NOT NULL, notional_e8 INTEGER NOT NULL,
     price_ticks INTEGER NOT NULL, quantity_lots INTEGER NOT NULL, filled_lots INTEGER NOT NULL, fee_e8 INTEGER NOT NULL,
     side_code INTEGER NOT NULL, position_lots INTEGER NOT NULL, entry_price_ticks_e8 INTEGER NOT NULL,
-    leg INTEGER NOT NULL, pair_id INTEGER, pair_sequence INTEGER NOT NULL, signal_id INTEGER NOT NULL, flags INTEGER NOT NULL,
-    exchange_ns INTEGER NOT NULL,        -- the venue's time of the trade
-    UNIQUE (venue, symbol, trade_id, side_code)""",
+    leg INTEGER NOT NULL, pair INTEGER NOT NULL, pair_sequence INTEGER NOT NULL, signal_id INTEGER NOT NULL,
+    flags INTEGER NOT NULL, exchange_ns INTEGER NOT NULL,
+    UNIQUE (trade_id, instrument, side_code)""",
+    "quota_entries": """-- quota that came back without a transition of its order; all other changes stand in order_entries
+    id INTEGER PRIMARY KEY,
+    wall_ns INTEGER NOT NULL, source INTEGER NOT NULL, sequence INTEGER NOT NULL,
+    instrument INTEGER NOT NULL, order_id INTEGER NOT NULL,
+    change_lots INTEGER NOT NULL, change_capital_e8 INTEGER NOT NULL,
+    UNIQUE (source, sequence, wall_ns)""",
+    "instruments": """-- what the instrument numbers of the entries mean; another tick or lot size is another number
+    instrument INTEGER PRIMARY KEY, venue TEXT NOT NULL, symbol TEXT NOT NULL,
+    tick_size INTEGER NOT NULL, price_decimals INTEGER NOT NULL, price_scale INTEGER NOT NULL,
+    lot_size INTEGER NOT NULL, quantity_decimals INTEGER NOT NULL, quantity_scale INTEGER NOT NULL,
+    UNIQUE (venue, symbol, tick_size, price_decimals, lot_size, quantity_decimals)""",
     "pairs": f"""-- one row per transition of an arbitrage pair
     id INTEGER PRIMARY KEY, {_ORIGIN}
     pair_id INTEGER NOT NULL, pair_sequence INTEGER NOT NULL,
@@ -77,14 +91,6 @@ TABLES: Final[dict[str, str]] = {
     transaction_id INTEGER NOT NULL, exchange_ns INTEGER NOT NULL,
     pair_id INTEGER, pair_sequence INTEGER NOT NULL, flags INTEGER NOT NULL,
     UNIQUE (venue, symbol, asset, transaction_id, exchange_ns)""",
-    "quota": f"""-- reserved (> 0) and returned (< 0)
-    id INTEGER PRIMARY KEY, {_ORIGIN}
-    venue TEXT NOT NULL, symbol TEXT NOT NULL, order_id INTEGER NOT NULL,
-    change_lots INTEGER NOT NULL, change_capital_e8 INTEGER NOT NULL,
-    reserved_lots INTEGER NOT NULL, capital_used_e8 INTEGER NOT NULL, pending_orders INTEGER NOT NULL,
-    trades_today INTEGER NOT NULL,
-    reason TEXT NOT NULL, reason_code INTEGER NOT NULL,
-    UNIQUE (source, sequence, wall_ns)""",
     "operator_actions": f"""-- halt, reduce-only, resume, reload, … and who asked
     id INTEGER PRIMARY KEY, {_ORIGIN}
     action TEXT NOT NULL, venue TEXT NOT NULL, symbol TEXT NOT NULL,
@@ -110,14 +116,92 @@ TABLES: Final[dict[str, str]] = {
 }
 
 INDEXES: Final = (
-    "CREATE INDEX orders_by_order ON orders (order_id, id)",
-    "CREATE INDEX fills_by_order ON fills (order_id)",
+    "CREATE INDEX fills_by_order ON fill_entries (order_id)",
     "CREATE INDEX pairs_by_pair ON pairs (pair_id, pair_sequence, id)",
 )
 
+# Entries come by the ten thousand a second, so what is written is the numbers; their words are made when somebody reads them.
+_WHO: Final = """e.wall_ns, strftime('%Y-%m-%dT%H:%M:%S', e.wall_ns / 1000000000, 'unixepoch')
+    || printf('.%06dZ', e.wall_ns % 1000000000 / 1000) AS time, e.source, e.sequence"""
+_WHAT: Final = f"""
+    coalesce(i.venue, '') AS venue,
+    coalesce(i.symbol, CASE e.instrument WHEN {NO_INSTRUMENT} THEN '' ELSE '#' || (e.instrument - {UNKNOWN_INSTRUMENT}) END)
+        AS symbol"""
+_SIDE: Final = "CASE WHEN e.side_code > 0 THEN 'buy' WHEN e.side_code < 0 THEN 'sell' ELSE '' END AS side"
+_PAIR: Final = f"nullif(e.pair, {NO_PAIR}) AS pair_id, e.pair_sequence"
+_OF: Final = "AS e LEFT JOIN instruments AS i ON i.instrument = e.instrument"
+
+
+def _decimal(value: str, decimals: str, scale: str) -> str:
+    """SQL for the exact text of value / scale."""
+    return f"""CASE {decimals} WHEN 0 THEN CAST({value} AS TEXT) ELSE printf('%s%d.%0*d',
+        CASE WHEN {value} < 0 THEN '-' ELSE '' END, abs({value}) / {scale}, {decimals}, abs({value}) % {scale}) END"""
+
+
+def _counted(column: str, name: str, unit: str, size: str, decimals: str, scale: str) -> str:
+    """SQL for a number of ticks or lots as the venue writes it; of an unknown instrument, as we count it."""
+    text = _decimal(f"({column} * i.{size})", f"i.{decimals}", f"i.{scale}")
+    return f"CASE WHEN i.instrument IS NULL THEN {column} || ' {unit}' ELSE {text} END AS {name}"
+
+
+def _price(column: str, name: str) -> str:
+    return _counted(column, name, "ticks", "tick_size", "price_decimals", "price_scale")
+
+
+def _quantity(column: str, name: str) -> str:
+    return _counted(column, name, "lots", "lot_size", "quantity_decimals", "quantity_scale")
+
+
+def _word(kind: str, column: str, name: str, none: int = -1) -> str:
+    """SQL for the word of a number; `none` has none, and one that nobody knows stays a number."""
+    word = f"(SELECT w.name FROM words AS w WHERE w.kind = '{kind}' AND w.code = e.{column})"
+    return f"CASE e.{column} WHEN {none} THEN '' ELSE coalesce({word}, CAST(e.{column} AS TEXT)) END AS {name}"
+
+
 VIEWS: Final = (
+    f"""CREATE VIEW orders AS -- one row per transition of an order
+    SELECT e.id, {_WHO}, e.order_id, e.client_order_id, {_WHAT}, {_SIDE},
+        {_word("order_type", "order_type_code", "order_type")},
+        {_word("time_in_force", "time_in_force_code", "time_in_force")},
+        {_price("e.price_ticks", "price")},
+        {_quantity("e.quantity_lots", "quantity")},
+        {_quantity("e.filled_lots", "filled")},
+        {_word("order_state", "state_from_code", "state_from", NO_STATE)},
+        {_word("order_state", "state_to_code", "state_to", NO_STATE)},
+        {_word("order_event", "event_code", "event")},
+        {_word("reason", "reason_code", "reason", 0)},
+        e.venue_order_id, e.error_code, e.price_ticks, e.quantity_lots, e.filled_lots, e.reserved_lots, e.reserved_capital_e8,
+        e.filled_ticks_lots, e.side_code, e.order_type_code, e.time_in_force_code, e.state_from_code, e.state_to_code,
+        e.event_code, e.reason_code, e.leg, {_PAIR}, e.signal_id, e.flags, e.exchange_ns, e.deadline_wall_ns,
+        e.receive_ns, e.signal_ns, e.event_ns, e.command_ns, e.send_ns, e.ack_ns, e.report_ns
+    FROM order_entries {_OF}""",
+    f"""CREATE VIEW fills AS -- one row per fill
+    SELECT e.id, {_WHO}, {_WHAT}, e.trade_id, e.order_id, e.client_order_id, e.venue_order_id, {_SIDE},
+        {_price("e.price_ticks", "price")},
+        {_quantity("e.quantity_lots", "quantity")},
+        {_decimal("e.fee_e8", "8", "100000000")} AS fee, e.fee_asset,
+        (e.flags & {FLAG_MAKER}) <> 0 AS is_maker, (e.flags & {FLAG_LIQUIDATION}) <> 0 AS is_liquidation,
+        e.realised_pnl_e8, e.fee_quote_e8, e.notional_e8, e.price_ticks, e.quantity_lots, e.filled_lots, e.fee_e8, e.side_code,
+        e.position_lots, e.entry_price_ticks_e8, e.leg, {_PAIR}, e.signal_id, e.flags, e.exchange_ns
+    FROM fill_entries {_OF}""",
+    f"""CREATE VIEW quota AS -- reserved (> 0) and returned (< 0): what each transition changed, and what came back by itself
+    SELECT {_WHO}, {_WHAT}, e.order_id, e.change_lots, e.change_capital_e8,
+        sum(e.change_lots) OVER w AS reserved_lots, sum(e.change_capital_e8) OVER w AS capital_used_e8
+    FROM (
+        SELECT wall_ns, source, sequence, instrument, order_id,
+            reserved_lots - lag(reserved_lots, 1, 0) OVER o AS change_lots,
+            reserved_capital_e8 - lag(reserved_capital_e8, 1, 0) OVER o AS change_capital_e8
+        FROM (
+            SELECT wall_ns, source, sequence, instrument, order_id, reserved_lots, reserved_capital_e8 FROM order_entries
+            UNION ALL
+            SELECT wall_ns, source, sequence, instrument, order_id, 0, 0 FROM quota_entries
+        )
+        WINDOW o AS (PARTITION BY order_id ORDER BY wall_ns, sequence)
+    ) {_OF}
+    WHERE e.change_lots <> 0 OR e.change_capital_e8 <> 0
+    WINDOW w AS (PARTITION BY e.instrument ORDER BY e.wall_ns, e.sequence)""",
     """CREATE VIEW orders_last AS -- each order as it stands now
-    SELECT * FROM orders WHERE id IN (SELECT max(id) FROM orders GROUP BY order_id)""",
+    SELECT * FROM orders WHERE id IN (SELECT max(id) FROM order_entries GROUP BY order_id)""",
     """CREATE VIEW pairs_last AS -- each round trip of a pair as it stands now
     SELECT *, (realised_pnl_e8 - fees_e8 + funding_e8) / 1e8 AS pnl_approximate
     FROM pairs WHERE id IN (SELECT max(id) FROM pairs GROUP BY pair_id, pair_sequence)""",
@@ -128,7 +212,7 @@ VIEWS: Final = (
            sum(realised_pnl_e8 - fees_e8 + funding_e8) / 1e8 AS pnl_approximate
     FROM (
         SELECT date(coalesce(nullif(exchange_ns, 0), wall_ns) / 1000000000, 'unixepoch') AS day, 1 AS fills,
-               abs(notional_e8) AS notional_e8, realised_pnl_e8, fee_quote_e8 AS fees_e8, 0 AS funding_e8 FROM fills
+               abs(notional_e8) AS notional_e8, realised_pnl_e8, fee_quote_e8 AS fees_e8, 0 AS funding_e8 FROM fill_entries
         UNION ALL
         SELECT date(coalesce(nullif(exchange_ns, 0), wall_ns) / 1000000000, 'unixepoch'), 0, 0, 0, 0, amount_quote_e8
         FROM funding
@@ -221,6 +305,12 @@ def _prepare(connection: sqlite3.Connection, path: Path, is_durable: bool) -> No
         raise ConfigError(f"journal: {path} is an SQLite file of something else; name another file")
     if version > SCHEMA_VERSION:
         raise DataError(str(path), f"written by a newer release (schema {version}, this one knows {SCHEMA_VERSION}); update")
+    if has_tables and version < SCHEMA_VERSION:
+        raise DataError(
+            str(path),
+            f"written by an earlier release (schema {version}, this one writes {SCHEMA_VERSION}); move it and its -wal and "
+            "-shm files away: the next start makes a new one and takes orders, fills and positions from the venue",
+        )
     if has_tables:
         # The quick one does not compare indexes with their tables: a last page that was cut may be an index.
         check = "integrity_check" if path.stat().st_size < CHECKED_WHOLE_BYTES_MAX else "quick_check"

@@ -1,6 +1,6 @@
-"""Rows into the file, a batch at a time: whole, or not at all, and then again.
+"""Entries into the file, a batch at a time: whole, or not at all, and then again.
 
-    rows ──▶ write(batch) ──▶ BEGIN … COMMIT ──▶ Outcome.WRITTEN
+    entries ──▶ write(batch) ──▶ BEGIN … COMMIT ──▶ Outcome.WRITTEN
                    │ disk full, I/O error, locked ──▶ rolled back ──▶ Outcome.FAILED: keep the batch, try again later
                    │ one row the database refuses ──▶ that one goes to `damaged`, the others are written
 
@@ -12,19 +12,29 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 from typing import Protocol
 
 from reactor.domain.errors import ConfigError
-from reactor.journal.rows import INSERT, Row, Value
+from reactor.domain.instrument import VENUE_NAMES, Instruments
+from reactor.domain.messages import SIZE
+from reactor.journal.rows import CODES, INSERT, Batch, RowMaker, Rows, Value, utc_text
 from reactor.journal.schema import Words, connect
 
+_MESSAGE_SIZE = SIZE["journal"]
 CLOSE_S_MAX = 5.0  # A disk that hangs for longer will not take the rest either; the write-ahead log has what was committed.
 WORDS_INSERT = "INSERT INTO words (kind, code, name, is_final) VALUES (?, ?, ?, ?) ON CONFLICT (kind, code) DO UPDATE " \
     "SET name = excluded.name, is_final = excluded.is_final"  # fmt: skip
+_INSTRUMENT: tuple[str, ...] = (
+    "venue", "symbol", "tick_size", "price_decimals", "price_scale", "lot_size", "quantity_decimals", "quantity_scale"
+)  # fmt: skip
+INSTRUMENT_INSERT = (  # Numbers begin with 0, so that they are the plan's own as long as the plan stays the same.
+    f"INSERT INTO instruments (instrument, {', '.join(_INSTRUMENT)}) VALUES "
+    "((SELECT coalesce(max(instrument) + 1, 0) FROM instruments), ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+)
 
 
 class Result(IntEnum):
@@ -41,9 +51,11 @@ class Outcome:
     result: Result
     rows: int = 0
     damaged: int = 0
-    duration_ns: int = 0
-    free_bytes: int = 0  # of the file system, after the batch
+    duration_ns: int = 0  # until it was committed
+    committed_ns: int = 0  # CLOCK_MONOTONIC
+    free_bytes: int = 0  # of the file system, at the last checkpoint
     error: str = ""
+    checkpoint_ns: int = 0  # how long the checkpoint after it took; 0: there was none
 
 
 @dataclass(frozen=True)
@@ -58,7 +70,14 @@ class StoreParameters:
 class Store:
     """One open journal. Used by one thread at a time."""
 
-    def __init__(self, path: Path, parameters: StoreParameters, words: Words) -> None:
+    def __init__(
+        self,
+        path: Path,
+        parameters: StoreParameters,
+        instruments: Instruments,
+        words: Words,
+        monotonic_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
         """Opens the file.
 
         Raises:
@@ -66,33 +85,42 @@ class Store:
             DataError: it is damaged or not ours.
         """
         self._path = path
+        self._monotonic_ns = monotonic_ns
         self._checkpoint_ns = parameters.checkpoint_ms * 1_000_000
-        self._checkpointed_ns = time.monotonic_ns()
+        self._checkpointed_ns = self._monotonic_ns()
         self._connection = connect(path, is_durable=parameters.is_durable)
         if parameters.pages_max:
             self._connection.execute(f"PRAGMA max_page_count = {parameters.pages_max}")
-        self._write_words(words)
+        self._free_bytes = self._free()
+        self._write_words(words, instruments)
+        self._rows = RowMaker(instruments, words, self._numbers(instruments))
 
-    def write(self, batch: Sequence[Row]) -> Outcome:
-        """Writes the batch in one transaction."""
-        started_ns = time.monotonic_ns()
+    def write(self, batch: Batch) -> Outcome:
+        """Writes whole journal messages that lie behind one another, in one transaction."""
+        started_ns = self._monotonic_ns()
         damaged = 0
+        rows = self._rows.rows(batch)
         try:
             try:
-                self._write_all(batch)
+                self._write_all(rows)
             except sqlite3.OperationalError:
                 raise
             except (sqlite3.Error, OverflowError, ValueError, TypeError):
-                damaged = self._write_singly(batch)
+                damaged = self._write_singly(rows)
         except sqlite3.Error as error:
-            return Outcome(
-                Result.FAILED, duration_ns=time.monotonic_ns() - started_ns, free_bytes=self._free(), error=str(error)
-            )
-        now_ns = time.monotonic_ns()
-        if now_ns - self._checkpointed_ns >= self._checkpoint_ns:
-            self._checkpointed_ns = now_ns
+            ended_ns = self._monotonic_ns()
+            return Outcome(Result.FAILED, 0, 0, ended_ns - started_ns, ended_ns, self._free(), str(error))
+        committed_ns = self._monotonic_ns()
+        checkpoint_ns = 0
+        if committed_ns - self._checkpointed_ns >= self._checkpoint_ns:
+            self._checkpointed_ns = committed_ns
             self._checkpoint("PASSIVE")
-        return Outcome(Result.WRITTEN, len(batch), damaged, time.monotonic_ns() - started_ns, self._free())
+            self._free_bytes = self._free()
+            checkpoint_ns = self._monotonic_ns() - committed_ns
+        return Outcome(
+            Result.WRITTEN, len(batch) // _MESSAGE_SIZE, damaged, committed_ns - started_ns, committed_ns, self._free_bytes,
+            checkpoint_ns=checkpoint_ns,
+        )  # fmt: skip
 
     def close(self) -> None:
         """Brings everything into the one file, and closes it."""
@@ -103,33 +131,33 @@ class Store:
         """Another limit of the file's size, in pages of 4 kB."""
         self._connection.execute(f"PRAGMA max_page_count = {pages_max}")
 
-    def _write_all(self, batch: Sequence[Row]) -> None:
-        execute = self._connection.execute
+    def _write_all(self, rows: Rows) -> None:
+        execute, execute_many = self._connection.execute, self._connection.executemany
         execute("BEGIN IMMEDIATE")
         try:
-            for statement, values in batch:
-                execute(statement, values)
+            for statement, values in rows:
+                execute_many(statement, values)
             execute("COMMIT")
         except BaseException:
             self._rollback()
             raise
 
-    def _write_singly(self, batch: Sequence[Row]) -> int:
+    def _write_singly(self, rows: Rows) -> int:
         """Row by row in one transaction; what the database refuses goes to `damaged`. Returns how many."""
         execute = self._connection.execute
         damaged = 0
         execute("BEGIN IMMEDIATE")
         try:
-            for statement, values in batch:
+            for statement, values in ((statement, values) for statement, many in rows for values in many):
                 try:
                     execute(statement, values)
                 except sqlite3.OperationalError:
                     raise
                 except (sqlite3.Error, OverflowError, ValueError, TypeError) as error:
                     damaged += 1
-                    execute(
-                        INSERT["damaged"], (*_origin(values), -1, f"{type(error).__name__}: {error}", repr(values).encode())
-                    )
+                    now_ns = time.time_ns()
+                    why = f"{type(error).__name__}: {error}"
+                    execute(INSERT["damaged"], (now_ns, utc_text(now_ns), -1, damaged, -1, why, repr(values).encode()))
             execute("COMMIT")
         except BaseException:
             self._rollback()
@@ -154,33 +182,42 @@ class Store:
             return 0
         return status.f_bavail * status.f_frsize
 
-    def _write_words(self, words: Words) -> None:
-        rows = [
+    def _numbers(self, instruments: Instruments) -> list[int]:
+        """The journal's number of each instrument of the plan."""
+        rows = self._connection.execute(f"SELECT instrument, {', '.join(_INSTRUMENT)} FROM instruments")
+        known = {row[1:]: row[0] for row in rows}
+        return [known[row] for row in _described(instruments)]
+
+    def _write_words(self, words: Words, instruments: Instruments) -> None:
+        rows: list[tuple[Value, ...]] = [
             *(("order_state", code, name, int(code in words.final_order_states)) for code, name in words.order_states.items()),
             *(("order_event", code, name, 0) for code, name in words.order_events.items()),
             *(("action", code, name, 0) for code, name in words.actions.items()),
             *(("pair_state", code, name, int(code in words.final_pair_states)) for code, name in words.pair_states.items()),
+            *((kind, code, name, 0) for kind, names in CODES.items() for code, name in names.items()),
         ]
-        if not rows:
-            return
         try:
-            self._write_all([(WORDS_INSERT, row) for row in rows])
+            self._write_all([(WORDS_INSERT, rows), (INSTRUMENT_INSERT, _described(instruments))])
         except sqlite3.Error as error:
             self._connection.close()
             raise ConfigError(f"journal: cannot write {self._path}: {error}; is the disk full?") from error
 
 
-def _origin(values: Sequence[Value]) -> tuple[Value, ...]:
-    """(wall_ns, time, source, sequence) of a row that may hold anything, fit for SQLite."""
-    wall_ns, text, source, sequence = values[:4]
-    return tuple(each if isinstance(each, str) or (isinstance(each, int) and abs(each) < 2**63) else 0
-                 for each in (wall_ns, text, source, sequence))  # fmt: skip
+def _described(instruments: Instruments) -> list[tuple[Value, ...]]:
+    """What the journal keeps of each instrument."""
+    return [
+        (
+            VENUE_NAMES[row.venue], row.symbol, row.tick_size, row.price_decimals, 10**row.price_decimals,
+            row.lot_size, row.quantity_decimals, 10**row.quantity_decimals,
+        )
+        for row in instruments
+    ]  # fmt: skip
 
 
 class Committer(Protocol):
     """Who writes batches: another thread, or the caller himself."""
 
-    def start(self, batch: Sequence[Row]) -> None:
+    def start(self, batch: Batch) -> None:
         """Takes a batch. One at a time."""
 
     def poll(self, timeout_s: float = 0.0) -> Outcome | None:
@@ -197,7 +234,7 @@ class InlineCommitter:
         self._store = store
         self._outcome: Outcome | None = None
 
-    def start(self, batch: Sequence[Row]) -> None:
+    def start(self, batch: Batch) -> None:
         self._outcome = self._store.write(batch)
 
     def poll(self, timeout_s: float = 0.0) -> Outcome | None:
@@ -213,12 +250,12 @@ class ThreadCommitter:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._batches: queue.SimpleQueue[Sequence[Row] | None] = queue.SimpleQueue()
+        self._batches: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
         self._outcomes: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
 
-    def start(self, batch: Sequence[Row]) -> None:
+    def start(self, batch: Batch) -> None:
         self._batches.put(batch)
 
     def poll(self, timeout_s: float = 0.0) -> Outcome | None:

@@ -1,5 +1,6 @@
 """A journal on a table: entries as prepost writes them, rings in private memory, a clock that stands still."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,11 @@ from reactor.domain.messages import (
     clear,
     new,
     put_text,
+    raw_bytes,
 )
 from reactor.journal.role import JournalParameters, JournalPorts, JournalRole
 from reactor.journal.schema import Words
+from reactor.journal.store import Committer
 from reactor.loop.clock import ManualClock
 from reactor.loop.counters import Metrics
 from reactor.loop.log import ListLog
@@ -130,6 +133,11 @@ class Entries:
         return entry
 
 
+def batch_of(*entries: Any) -> bytes:
+    """Entries behind one another, as the writer takes them from its ring."""
+    return b"".join(raw_bytes(entry, "journal") for entry in entries)
+
+
 @dataclass
 class Bench:
     """The role with everything it is plugged into."""
@@ -160,13 +168,15 @@ class Bench:
         self.run(5)
 
 
-def make_bench(folder: Path, capacity: int = 64, **parameters: Any) -> Bench:
+def make_bench(
+    folder: Path, capacity: int = 64, open_committer: Callable[[], Committer] | None = None, **parameters: Any
+) -> Bench:
     producer, consumer = heap_ring(capacity, SIZE["journal"], VIEW["journal"], lanes=1)
     clock, log, metrics = ManualClock(), ListLog(), Metrics()
     path = folder / "journal.sqlite"
     role = JournalRole(
         JournalParameters(is_threaded=False, **parameters),
-        JournalPorts([consumer], path, INSTRUMENTS, clock, metrics, log, WORDS),
+        JournalPorts([consumer], path, INSTRUMENTS, clock, metrics, log, WORDS, open_committer),
     )
     role.on_start(clock.monotonic_ns())
     return Bench(role, producer, consumer, clock, log, metrics, path)

@@ -8,4 +8,4 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_the_benchmark_writes_every_row(tmp_path: Path) -> None:
     main = runpy.run_path(str(ROOT / "bench/micro/journal/bench_store.py"))["main"]
-    assert main(1, str(tmp_path)) == 3 * 512
+    assert main(1, str(tmp_path)) == 3 * 3 * 512

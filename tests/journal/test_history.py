@@ -12,7 +12,7 @@ from journal_bench import EPOCH, INSTRUMENTS, ORDER_ID, PAIRS, PERPETUAL, SPOT, 
 from reactor.domain.errors import ConfigError, DataError
 from reactor.domain.instrument import Instruments
 from reactor.domain.messages import NO_PAIR, KillSwitch
-from reactor.journal.history import EPOCH_ZERO_NS, Reader, Span, next_epoch, read_history
+from reactor.journal.history import EPOCH_ZERO_NS, EXPORTED, Reader, Span, next_epoch, read_history
 from reactor.journal.schema import connect, journal_path
 from reactor.journal.store import Store, StoreParameters
 
@@ -214,9 +214,25 @@ def test_a_newer_journal_is_not_touched(tmp_path: Path) -> None:
     connection.execute("PRAGMA user_version = 99")
     connection.close()
     with pytest.raises(DataError, match="schema 99"):
-        Store(path, StoreParameters(), WORDS)
+        Store(path, StoreParameters(), INSTRUMENTS, WORDS)
     with pytest.raises(DataError, match="schema 99"):
         Reader(path)
+
+
+def test_an_older_journal_is_not_touched_and_one_is_told_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    connection = connect(path)
+    connection.execute("PRAGMA user_version = 1")
+    connection.close()
+    with pytest.raises(DataError, match=r"schema 1, this one writes 2.*move it"):
+        Store(path, StoreParameters(), INSTRUMENTS, WORDS)
+
+
+@pytest.mark.parametrize("table", EXPORTED)
+def test_everything_that_can_be_exported_exists(tmp_path: Path, table: str) -> None:
+    path = filled(tmp_path, Entries().order())
+    with Reader(path) as reader:
+        assert reader.export_csv(table, io.StringIO()) in (0, 1)
 
 
 def test_two_instances_have_two_files(tmp_path: Path) -> None:

@@ -11,19 +11,19 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from journal_bench import INSTRUMENTS, WORDS, Entries
+from journal_bench import INSTRUMENTS, WORDS, Entries, batch_of
 
 from reactor.domain.errors import ConfigError, DataError
-from reactor.journal.rows import RowMaker
+from reactor.journal.rows import Batch, Rows
 from reactor.journal.store import Result, Store, StoreParameters
 
 BATCH = 5
 BATCHES = 12
 
 
-def batches(count: int = BATCHES) -> list[list[object]]:
-    maker, entries = RowMaker(INSTRUMENTS, WORDS), Entries()
-    return [[maker.row(entries.fill(batch * BATCH + row)) for row in range(BATCH)] for batch in range(count)]
+def batches(count: int = BATCHES) -> list[bytes]:
+    entries = Entries()
+    return [batch_of(*(entries.fill(batch * BATCH + row) for row in range(BATCH))) for batch in range(count)]
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +32,9 @@ def crashed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("crashed")
     live = folder / "live"
     live.mkdir()
-    store = Store(live / "journal.sqlite", StoreParameters(checkpoint_ms=10**9), WORDS)
+    store = Store(live / "journal.sqlite", StoreParameters(checkpoint_ms=10**9), INSTRUMENTS, WORDS)
     for number, batch in enumerate(batches()):
-        assert store.write(batch).result == Result.WRITTEN  # type: ignore[arg-type]
+        assert store.write(batch).result == Result.WRITTEN
         if number == BATCHES // 2:
             store._checkpoint("PASSIVE")
     copy = folder / "copy"
@@ -52,7 +52,7 @@ def reopened(source: Path, target: Path, cut: dict[str, int]) -> list[int]:
         data = (source / name).read_bytes()
         (target / name).write_bytes(data[: cut.get(name, len(data))])
     (target / "journal.sqlite-shm").unlink(missing_ok=True)
-    store = Store(target / "journal.sqlite", StoreParameters(), WORDS)
+    store = Store(target / "journal.sqlite", StoreParameters(), INSTRUMENTS, WORDS)
     store.close()
     connection = sqlite3.connect(target / "journal.sqlite")
     try:
@@ -84,7 +84,7 @@ def test_a_damaged_byte_in_the_log_ends_it_there(crashed: Path, tmp_path: Path, 
     log = bytearray((crashed / "journal.sqlite-wal").read_bytes())
     log[min(int(len(log) * at), len(log) - 1)] ^= byte
     (target / "journal.sqlite-wal").write_bytes(log)
-    store = Store(target / "journal.sqlite", StoreParameters(), WORDS)
+    store = Store(target / "journal.sqlite", StoreParameters(), INSTRUMENTS, WORDS)
     store.close()
     connection = sqlite3.connect(target / "journal.sqlite")
     found = [row[0] for row in connection.execute("SELECT trade_id FROM fills ORDER BY id")]
@@ -106,16 +106,16 @@ def test_a_file_cut_at_any_byte_is_refused_or_whole_never_half(crashed: Path, tm
 
 
 def test_a_batch_the_disk_refuses_is_not_there_at_all(tmp_path: Path) -> None:
-    store = Store(tmp_path / "journal.sqlite", StoreParameters(), WORDS)
+    store = Store(tmp_path / "journal.sqlite", StoreParameters(), INSTRUMENTS, WORDS)
     first, second = batches(2)
-    assert store.write(first).result == Result.WRITTEN  # type: ignore[arg-type]
+    assert store.write(first).result == Result.WRITTEN
     store.limit_pages(1)
-    maker, entries = RowMaker(INSTRUMENTS, WORDS), Entries()
-    outcome = store.write([maker.row(entries.fill(1_000 + number)) for number in range(2_000)])
+    entries = Entries()
+    outcome = store.write(batch_of(*(entries.fill(1_000 + number) for number in range(2_000))))
     assert (outcome.result, outcome.rows) == (Result.FAILED, 0)
     assert "full" in outcome.error
     store.limit_pages(10_000)
-    assert store.write(second).result == Result.WRITTEN  # type: ignore[arg-type]
+    assert store.write(second).result == Result.WRITTEN
     store.close()
     connection = sqlite3.connect(tmp_path / "journal.sqlite")
     assert [row[0] for row in connection.execute("SELECT trade_id FROM fills ORDER BY id")] == list(range(10))
@@ -123,24 +123,31 @@ def test_a_batch_the_disk_refuses_is_not_there_at_all(tmp_path: Path) -> None:
 
 
 def test_a_row_the_database_refuses_is_kept_apart_and_the_rest_is_written(tmp_path: Path) -> None:
-    store = Store(tmp_path / "journal.sqlite", StoreParameters(), WORDS)
-    statement, values = batches(1)[0][0]  # type: ignore[misc]
-    outcome = store.write([*batches(1)[0][1:], (statement, (*values[:3], 2**70, *values[4:]))])  # type: ignore[list-item]
+    store = Store(tmp_path / "journal.sqlite", StoreParameters(), INSTRUMENTS, WORDS)
+    good, bad = batches(2)
+    rows_of = store._rows.rows
+
+    def spoiled(batch: Batch) -> Rows:
+        ((statement, first), (_, (second, *rest))) = *rows_of(good), *rows_of(batch)
+        return [(statement, [*first, (2**70, *second[1:]), *rest])]
+
+    store._rows.rows = spoiled  # type: ignore[method-assign]
+    outcome = store.write(bad)
     assert (outcome.result, outcome.damaged) == (Result.WRITTEN, 1)
     store.close()
 
 
 def test_another_writer_that_holds_the_file_is_waited_for_or_told(tmp_path: Path) -> None:
     path = tmp_path / "journal.sqlite"
-    store = Store(path, StoreParameters(), WORDS)
+    store = Store(path, StoreParameters(), INSTRUMENTS, WORDS)
     store._connection.execute("PRAGMA busy_timeout = 10")
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    outcome = store.write(batches(1)[0])  # type: ignore[arg-type]
+    outcome = store.write(batches(1)[0])
     assert outcome.result == Result.FAILED
     assert "locked" in outcome.error
     other.execute("ROLLBACK")
-    assert store.write(batches(1)[0]).result == Result.WRITTEN  # type: ignore[arg-type]
+    assert store.write(batches(1)[0]).result == Result.WRITTEN
     other.close()
     store.close()
 
@@ -149,29 +156,29 @@ def test_a_file_without_permission_is_told_in_one_sentence(tmp_path: Path) -> No
     if os.geteuid() == 0:
         pytest.skip("root may write everywhere")
     path = tmp_path / "journal.sqlite"
-    Store(path, StoreParameters(), WORDS).close()
+    Store(path, StoreParameters(), INSTRUMENTS, WORDS).close()
     path.chmod(0o400)
     with pytest.raises(ConfigError, match="cannot use"):
-        Store(path, StoreParameters(), WORDS)
+        Store(path, StoreParameters(), INSTRUMENTS, WORDS)
 
 
 WRITER = """
 import sys
 sys.path.insert(0, {tests!r})
 from pathlib import Path
-from journal_bench import INSTRUMENTS, WORDS, Entries
-from reactor.journal.rows import RowMaker
+from journal_bench import INSTRUMENTS, WORDS, Entries, batch_of
+from reactor.journal.rows import Batch, Rows
 from reactor.journal.store import Result, Store, StoreParameters
 import resource, signal
 limit = {limit}
 if limit:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # So that a write beyond the limit fails like one to a full disk.
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-maker, entries = RowMaker(INSTRUMENTS, WORDS), Entries()
-store = Store(Path({path!r}), StoreParameters(checkpoint_ms=20), WORDS)
+entries = Entries()
+store = Store(Path({path!r}), StoreParameters(checkpoint_ms=20), INSTRUMENTS, WORDS)
 trade = 0
 while True:
-    outcome = store.write([maker.row(entries.fill(trade + row)) for row in range(7)])
+    outcome = store.write(batch_of(*(entries.fill(trade + row) for row in range(7))))
     if outcome.result == Result.FAILED:
         print("failed", outcome.error, flush=True)
         break
@@ -186,7 +193,7 @@ def start_writer(path: Path, limit: int = 0) -> subprocess.Popen[str]:
 
 
 def trades(path: Path) -> list[int]:
-    Store(path, StoreParameters(), WORDS).close()
+    Store(path, StoreParameters(), INSTRUMENTS, WORDS).close()
     connection = sqlite3.connect(path)
     try:
         assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
@@ -228,9 +235,9 @@ def test_a_disk_that_is_really_full_fails_the_batch_and_keeps_the_others(tmp_pat
 
 
 def test_the_file_is_checkpointed_in_its_own_time(tmp_path: Path) -> None:
-    store = Store(tmp_path / "journal.sqlite", StoreParameters(checkpoint_ms=0), WORDS)
+    store = Store(tmp_path / "journal.sqlite", StoreParameters(checkpoint_ms=0), INSTRUMENTS, WORDS)
     before = (tmp_path / "journal.sqlite").stat().st_size
     for batch in batches():
-        store.write(batch)  # type: ignore[arg-type]
+        store.write(batch)
     assert (tmp_path / "journal.sqlite").stat().st_size > before
     store.close()

@@ -8,9 +8,8 @@ from rich.console import Console
 
 from reactor.domain.errors import ConfigError
 from reactor.domain.instrument import Instrument, Instruments
-from reactor.domain.messages import NO_INSTRUMENT, NO_PAIR, JournalKind, Venue, new, put_text
+from reactor.domain.messages import NO_INSTRUMENT, NO_PAIR, JournalKind, Venue, new, put_text, raw_bytes
 from reactor.journal.history import Reader, Span
-from reactor.journal.rows import RowMaker
 from reactor.journal.schema import Words
 from reactor.journal.store import Store, StoreParameters
 from reactor.monitor.history import export, money, show, show_order, span_of
@@ -22,8 +21,7 @@ WORDS = Words({3: "submitted", 6: "filled"}, {6: "fill"}, {2: "open"}, {2: "halt
 
 @pytest.fixture
 def reader(tmp_path: Path) -> Reader:
-    maker = RowMaker(Instruments([BTC]), WORDS)
-    rows = []
+    batch = b""
     for number, kind in enumerate((JournalKind.ORDER, JournalKind.FILL, JournalKind.PAIR, JournalKind.OPERATOR)):
         entry = new("journal")
         entry.header.kind, entry.header.sequence, entry.header.hedge_instrument_index = kind, number + 1, NO_INSTRUMENT
@@ -36,9 +34,9 @@ def reader(tmp_path: Path) -> Reader:
         put_text(entry.asset, "BTC")
         put_text(entry.client_order_id, "ct1")
         entry.header.stage_ns[0], entry.header.stage_ns[4] = 1_000_000, 1_083_000
-        rows.append(maker.row(entry))
-    store = Store(tmp_path / "journal.sqlite", StoreParameters(), WORDS)
-    store.write(rows)
+        batch += raw_bytes(entry, "journal")
+    store = Store(tmp_path / "journal.sqlite", StoreParameters(), Instruments([BTC]), WORDS)
+    store.write(batch)
     store.close()
     return Reader(tmp_path / "journal.sqlite")
 

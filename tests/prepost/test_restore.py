@@ -21,10 +21,9 @@ from prepost_room import (
     test_parameters,
 )
 
-from reactor.domain.messages import FLAG_HEDGE, ControlKind, ReportKind
+from reactor.domain.messages import FLAG_HEDGE, ControlKind, ReportKind, raw_bytes
 from reactor.journal.history import read_history
 from reactor.journal.memory import History, RememberedFill
-from reactor.journal.rows import RowMaker
 from reactor.journal.schema import Words, names_of
 from reactor.journal.store import Store, StoreParameters
 from reactor.prepost.kill_switch import HALTED, Pull
@@ -47,15 +46,14 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._store = Store(path, StoreParameters(), WORDS)
-        self._rows = RowMaker(INSTRUMENTS, WORDS)
+        self._store = Store(path, StoreParameters(), INSTRUMENTS, WORDS)
         self._written = 0
 
     def write(self, room: Room, lost: int = 0) -> None:
         """What prepost has put into its ring, except the last `lost` entries."""
         room._collect()
         entries = room.journal[: len(room.journal) - lost]
-        self._store.write([self._rows.row(entry) for entry in entries])
+        self._store.write(b"".join(raw_bytes(entry, "journal") for entry in entries))
 
     def remember(self, epoch: int, wall_ns: int) -> History:
         history, _ = read_history(self.path, INSTRUMENTS, ((SPOT, PERP),), epoch, wall_ns=lambda: wall_ns)

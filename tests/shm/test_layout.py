@@ -1,9 +1,11 @@
 """One C declaration, three views of it: they agree on every offset."""
 
+import struct
+
 import numpy as np
 from cffi import FFI
 
-from shm.layout import dtype_of, enum_of, size_of, view_maker
+from shm.layout import dtype_of, enum_of, format_of, size_of, view_maker
 
 ffi = FFI()
 ffi.cdef(
@@ -25,6 +27,19 @@ def test_numpy_and_the_view_see_the_same_bytes() -> None:
     assert rows[1]["inner"]["ratio"] == 0.5
     assert rows[1]["last"] == 9
     assert not rows[0].tobytes().strip(b"\0")
+
+
+def test_a_format_reads_and_writes_the_named_fields_in_the_order_of_memory() -> None:
+    memory = ffi.new("outer_t *")
+    text, fields = format_of(dtype_of(ffi, "outer_t"), ("last", "counts[2]", "inner.ratio", "name"))
+    assert fields == ("name", "counts[2]", "inner.ratio", "last")
+    memory.counts[0] = 5
+    struct.pack_into(text, ffi.buffer(memory), 0, b"abc", 7, 0.5, 2**64 - 1)
+    assert (ffi.string(memory.name), memory.counts[2], memory.inner.ratio, memory.last) == (b"abc", 7, 0.5, 2**64 - 1)
+    assert memory.counts[0] == 0, "what is not named is zeroed"
+    assert struct.unpack_from(text, ffi.buffer(memory)) == (b"abc\0\0", 7, 0.5, 2**64 - 1)
+    signed, _ = format_of(dtype_of(ffi, "outer_t"), ("last",), is_signed=True)
+    assert struct.unpack_from(signed, ffi.buffer(memory)) == (-1,)
 
 
 def test_an_enum_loses_its_prefix_and_keeps_its_values() -> None:

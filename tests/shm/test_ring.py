@@ -107,6 +107,44 @@ def test_sequences_go_on_when_the_ring_wraps() -> None:
     assert consumer.sequence() == 1000
 
 
+def words_of(room: memoryview, count: int) -> list[int]:
+    return [int.from_bytes(room[at * SLOT_SIZE : at * SLOT_SIZE + 8], "little") for at in range(count)]
+
+
+def test_a_batch_is_copied_in_order_over_the_end_of_the_ring_and_stays_until_it_is_released() -> None:
+    producer, consumer = heap_ring(8, SLOT_SIZE, word_view)
+    room = memoryview(bytearray(6 * SLOT_SIZE))
+    sent = 0
+    seen: list[int] = []
+    for _ in range(5):
+        while send(producer, sent):
+            sent += 1
+        count = consumer.peek_into(room)
+        assert count == 6, "as many as there is room for"
+        assert producer.free() == 0
+        seen += words_of(room, count)
+        consumer.release()
+        assert producer.free() == 6
+    assert seen == list(range(30))
+    assert consumer.peek_into(room) == 2
+    assert consumer.peek_into(room) == 0
+
+
+def test_batches_go_over_to_a_successor_of_the_producer_when_its_ring_is_dry() -> None:
+    producer, consumer = heap_ring(8, SLOT_SIZE, word_view)
+    room = memoryview(bytearray(8 * SLOT_SIZE))
+    send(producer, 1)
+    successor = new_producer(8)
+    consumer.offer(successor.own_segment)
+    assert successor.meet(consumer.own_segment)
+    assert consumer.meet(successor.own_segment)
+    send(successor, 2)
+    assert words_of(room, consumer.peek_into(room)) == [1]
+    assert consumer.peek_into(room) == 0, "what is held is the dead one's"
+    consumer.release()
+    assert words_of(room, consumer.peek_into(room)) == [2]
+
+
 def test_lanes_do_not_fill_each_other() -> None:
     producer, consumer = heap_ring(2, SLOT_SIZE, word_view)
     while send(producer, 1, NORMAL):
