@@ -156,16 +156,6 @@ uint64_t events_merge(const event_row_t *rows, uint64_t count, const uint32_t *b
 /* Counts down, per block of RELEASE_ROWS rows, what a view (NULL: the rows' own order) took on its places [from, to). */
 void events_count_taken(const uint32_t *order, uint64_t from, uint64_t to, uint32_t *left);
 
-/* As events_merge, for a part of the data: the views are the rows order[0 .. count) of which each side knows that nothing still to
- * come belongs before them. Stops where a view ends, unless `is_last`. `out` NULL: counts only. Returns the rows written. */
-uint64_t events_merge_part(const event_row_t *rows, const uint32_t *by_exch, uint64_t exch_count, const uint32_t *by_local,
-                           uint64_t local_count, int32_t is_last, int64_t local_shift_ns, uint64_t *cursor, event_row_t *out,
-                           uint64_t out_room);
-
-/* How far a time field of the rows goes back behind its running maximum: *maximum is carried from call to call. Returns the
- * largest step back, at least `disorder` (what earlier calls returned). */
-int64_t events_disorder(const event_row_t *rows, uint64_t count, int32_t field, int64_t *maximum, int64_t disorder);
-
 /* 0 if the flagged rows are in order; else 1 + the index of the first row that goes back (field 0: EXCH rows, 1: LOCAL). */
 uint64_t events_first_disorder(const event_row_t *rows, uint64_t count, int32_t field);
 

@@ -9,6 +9,8 @@
 #include <emmintrin.h>
 #endif
 
+#include "row_order.h"
+
 /* ---- numbers ------------------------------------------------------------------------------------------------ */
 
 static const double POWERS_OF_TEN[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
@@ -1038,11 +1040,6 @@ void events_shift_local(event_row_t *rows, uint64_t count, int64_t shift_ns)
         rows[i].local_ts += shift_ns;
 }
 
-static inline int64_t key_of(const event_row_t *row, int32_t field)
-{
-    return field ? row->local_ts : row->exch_ts;
-}
-
 int32_t events_is_ordered(const event_row_t *rows, uint64_t count, int32_t field)
 {
     for (uint64_t i = 1; i < count; i++)
@@ -1051,60 +1048,12 @@ int32_t events_is_ordered(const event_row_t *rows, uint64_t count, int32_t field
     return 1;
 }
 
-/* Merges two neighbouring sorted runs of `order` stably: the shorter reach of the right run into the left one only. */
-static void merge_runs(const event_row_t *rows, int32_t field, uint32_t *order, uint64_t begin, uint64_t middle, uint64_t end,
-                       uint32_t *scratch)
-{
-    int64_t first_right = key_of(&rows[order[middle]], field);
-    uint64_t low = begin, high = middle;
-    while (low < high) { /* What is not greater than the right run's first stays where it is. */
-        uint64_t probe = low + (high - low) / 2;
-        if (key_of(&rows[order[probe]], field) <= first_right)
-            low = probe + 1;
-        else
-            high = probe;
-    }
-    begin = low;
-    if (begin == middle)
-        return;
-    uint64_t left = middle - begin, i = 0, j = middle, k = begin;
-    memcpy(scratch, order + begin, left * sizeof *scratch);
-    while (i < left && j < end) {
-        if (key_of(&rows[order[j]], field) < key_of(&rows[scratch[i]], field))
-            order[k++] = order[j++];
-        else
-            order[k++] = scratch[i++];
-    }
-    memcpy(order + k, scratch + i, (left - i) * sizeof *scratch);
-}
-
-#define RUNS_MAX 128
-
-/* A natural merge sort: market data is nearly in order, so runs are long and merges touch little. */
 void events_sort(const event_row_t *rows, uint64_t count, int32_t field, uint32_t *order, uint32_t *scratch)
 {
     assert(count < UINT32_MAX && "an event file of more than four billion rows: convert by day");
-    uint64_t starts[RUNS_MAX];
-    uint64_t runs = 0;
     for (uint64_t i = 0; i < count; i++)
         order[i] = (uint32_t)i;
-    for (uint64_t begin = 0; begin < count;) {
-        uint64_t end = begin + 1;
-        while (end < count && key_of(&rows[end], field) >= key_of(&rows[end - 1], field))
-            end++;
-        starts[runs++] = begin;
-        /* Keep run lengths falling geometrically, as a balanced merge needs. */
-        while (runs >= 2 && (end - starts[runs - 1]) * 2 > starts[runs - 1] - starts[runs - 2]) {
-            merge_runs(rows, field, order, starts[runs - 2], starts[runs - 1], end, scratch);
-            runs--;
-        }
-        assert(runs < RUNS_MAX && "geometric runs: 2^128 rows would be needed");
-        begin = end;
-    }
-    while (runs >= 2) {
-        merge_runs(rows, field, order, starts[runs - 2], starts[runs - 1], count, scratch);
-        runs--;
-    }
+    sort_in(rows, field, order, 0, 0, count, scratch);
 }
 
 uint64_t events_merge(const event_row_t *rows, uint64_t count, const uint32_t *by_exch, const uint32_t *by_local,
@@ -1139,58 +1088,6 @@ void events_count_taken(const uint32_t *order, uint64_t from, uint64_t to, uint3
 {
     for (uint64_t place = from; place < to; place++)
         left[(order ? order[place] : place) / RELEASE_ROWS]--;
-}
-
-uint64_t events_merge_part(const event_row_t *rows, const uint32_t *by_exch, uint64_t exch_count, const uint32_t *by_local,
-                           uint64_t local_count, int32_t is_last, int64_t local_shift_ns, uint64_t *cursor, event_row_t *out,
-                           uint64_t out_room)
-{
-    uint64_t exch = cursor[0], local = cursor[1], written = 0;
-    while (written < out_room) {
-        const event_row_t *e = exch < exch_count ? &rows[by_exch[exch]] : NULL;
-        const event_row_t *l = local < local_count ? &rows[by_local[local]] : NULL;
-        if ((e == NULL || l == NULL) && (!is_last || e == l))
-            break;
-        const event_row_t *row;
-        uint64_t flags;
-        if (e != NULL && l != NULL && e->exch_ts == l->exch_ts && e->local_ts == l->local_ts) {
-            row = e;
-            flags = EVENT_EXCH | EVENT_LOCAL;
-            exch++;
-            local++;
-        } else if (e != NULL && (l == NULL || e->exch_ts < l->exch_ts || (e->exch_ts == l->exch_ts && e->local_ts < l->local_ts))) {
-            row = e;
-            flags = EVENT_EXCH;
-            exch++;
-        } else {
-            row = l;
-            flags = EVENT_LOCAL;
-            local++;
-        }
-        if (out != NULL) {
-            out[written] = *row;
-            out[written].ev |= flags;
-            out[written].local_ts += local_shift_ns;
-        }
-        written++;
-    }
-    cursor[0] = exch;
-    cursor[1] = local;
-    return written;
-}
-
-int64_t events_disorder(const event_row_t *rows, uint64_t count, int32_t field, int64_t *maximum, int64_t disorder)
-{
-    int64_t highest = *maximum;
-    for (uint64_t i = 0; i < count; i++) {
-        int64_t key = key_of(&rows[i], field);
-        if (key >= highest)
-            highest = key;
-        else if (highest - key > disorder)
-            disorder = highest - key;
-    }
-    *maximum = highest;
-    return disorder;
 }
 
 uint64_t events_first_disorder(const event_row_t *rows, uint64_t count, int32_t field)
