@@ -42,12 +42,12 @@ class OperatorRequests:
                 session.ask_stop("stop --flatten" if flatten else "stop", flatten)
                 return {"ok": True, "text": "stopping", "data": {"pid": os.getpid()}}
             case "cancel-all":
-                session.send_control(ControlKind.CANCEL_ALL, "operator", ("prepost",))
+                session.tell(ControlKind.CANCEL_ALL, "operator", ("prepost",))
                 await asyncio.sleep(EFFECT_S)
                 answer = await cancel_ours(session.desks)
                 return {"ok": answer.is_clean, "text": _confirmation_text(answer)}
             case "halt" | "reduce-only" | "resume":
-                told = session.send_control(KILL_SWITCH_COMMANDS[command], "operator", ("prepost",))
+                told = session.tell(KILL_SWITCH_COMMANDS[command], "operator", ("prepost",))
                 await asyncio.sleep(EFFECT_S)
                 switch = KillSwitch(session.reader.risk().kill_switch).name
                 return {"ok": told > 0, "text": f"kill switch: {switch}"}
@@ -66,7 +66,7 @@ class OperatorRequests:
             return {"ok": False, "text": f"there is no {instrument!r} here; there are {', '.join(known)}"}
         wanted = 1 if instrument else len(known)
         before = self._book_checks()
-        session.send_control(ControlKind.CHECK_BOOK, instrument, ("feed",))
+        session.tell(ControlKind.CHECK_BOOK, instrument, ("feed",))
         deadline = time.monotonic() + BOOK_CHECK_S
         passed = failed = unknown = 0
         while passed + failed + unknown < wanted and time.monotonic() < deadline and not session.is_stopping:

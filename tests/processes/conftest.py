@@ -22,7 +22,7 @@ from reactor.supervisor.cancel_all import Confirmation, confirm
 from reactor.supervisor.venue_desk import VenueDesk
 
 PYTHON = sys.executable
-PATIENCE_S = 30.0  # Generous: two cores may have other work.
+PATIENCE_S = 60.0  # Generous: two cores may have other work.
 
 # A lively session: orders that rest, all the time.
 LIVELY = """
