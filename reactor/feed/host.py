@@ -4,9 +4,11 @@ What it wants goes out whole or not at all: a grid's parts carry one signal id, 
 together with the cancels before and the orders and the halt behind it. While there is no room the newest wish waits and the
 strategy is not asked again: nothing is lost, the pressure is counted.
 A strategy is asked only while its book is synchronised; when the book is lost, its quotes are withdrawn.
+It is asked when its interval is over and its top is another than at the last time, at that very moment, with its position as it
+is then; and once a second in any case. The loop of the backtest (backtest/machine.py) keeps the same rule.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from reactor.domain.messages import (
@@ -30,6 +32,7 @@ from reactor.strategies.strategy import Quote, SingleOrder, Strategy, StrategyVi
 from shm.ring import URGENT, Consumer, Producer
 
 MS: Final = 1_000_000
+FAR_NS: Final = 1 << 62
 IDLE_INTERVAL_NS: Final = 1_000_000_000  # A market that stands still is looked at once a second.
 RESPONSES_PER_PASS_MAX = 64
 QUOTES_MAX = 64  # Per grid: eleven parts; more is not a grid but a mistake.
@@ -48,13 +51,16 @@ class Hosted:
     """One strategy and what it last wanted."""
 
     __slots__ = (
-        "failed", "index", "interval_ns", "is_moved", "is_quoting", "next_ns", "receive_ns", "strategy", "view", "waiting",
+        "failed", "index", "instrument_index", "interval_ns", "is_moved", "is_quoting", "next_ns", "receive_ns", "seen",
+        "strategy", "view", "waiting",
     )  # fmt: skip
 
     def __init__(self, strategy: Strategy, index: int, view: StrategyView) -> None:
         self.strategy = strategy
         self.index = index
+        self.instrument_index = strategy.instrument_index
         self.view = view
+        self.seen = (0, 0, 0, 0)  # the top that it was asked about last
         self.interval_ns = strategy.update_interval_ms * MS
         self.next_ns = 0
         self.receive_ns = 0  # of the tick it has not been asked about yet
@@ -75,8 +81,10 @@ class StrategyHost:
         metrics: Metrics,
         log: Log,
         source_index: int = 0,
+        read_position: Callable[[int], object] = lambda instrument_index: None,
     ) -> None:
         self._sender = LosslessSender(producer, URGENT)
+        self._read_position = read_position  # brings the position of a view up to date
         self._responses = responses
         self._board = board
         self._metrics = metrics
@@ -114,13 +122,28 @@ class StrategyHost:
             since_ns = now_ns - each.next_ns
             if since_ns < 0 or not (each.is_moved or since_ns >= IDLE_INTERVAL_NS - each.interval_ns):
                 continue
-            work += 1
-            each.next_ns = now_ns + each.interval_ns
+            top = each.view.top
+            seen = (top.bid_ticks, top.bid_lots, top.ask_ticks, top.ask_lots)
             each.is_moved = False
+            if seen == each.seen and since_ns < IDLE_INTERVAL_NS - each.interval_ns:
+                continue  # It moved, and back.
+            work += 1
+            each.seen = seen
+            each.next_ns = now_ns + each.interval_ns
+            self._read_position(each.instrument_index)
             wishes = self._decide(each, now_ns)
             if wishes is not None:
                 self._try_send(each, wishes, now_ns)
         return work
+
+    def deadline_ns(self) -> int:
+        """When somebody is to be asked next, if nothing comes in before."""
+        due_ns = FAR_NS
+        for each in self.hosted:
+            if not each.failed and each.waiting is None and each.view.top.is_synchronised:
+                wait_ns = 0 if each.is_moved else max(0, IDLE_INTERVAL_NS - each.interval_ns)
+                due_ns = min(due_ns, each.next_ns + wait_ns)
+        return due_ns
 
     def _decide(self, each: Hosted, now_ns: int) -> Wishes | None:
         try:

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 
 from reactor.domain.errors import ConfigError
-from reactor.domain.messages import EventKind, Reason
+from reactor.domain.messages import FLAG_REDUCE_ONLY, EventKind, Reason
 from reactor.domain.units import E8
 from reactor.prepost.kill_switch import HALTED, RUNNING
 
@@ -266,11 +266,13 @@ class CooldownRule(RiskRule):
 
 @risk_rule
 class PendingOrdersRule(RiskRule):
-    """Live orders per instrument."""
+    """Live orders per instrument. What reduces passes: a stop loss does not wait for the grid that it has withdrawn."""
 
     name = "pending_orders"
 
     def check(self, decision: Decision) -> int:
+        if not decision.is_opening and decision.flags & FLAG_REDUCE_ONLY:
+            return NONE
         pending = self.desk.quota.of[decision.terms.index].pending_orders
         limit = self.parameters.quotes_max if decision.is_quote else self.parameters.pending_orders_max
         return PENDING_ORDERS if pending >= limit else NONE

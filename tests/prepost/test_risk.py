@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from prepost_room import PERP, SPOT, Room, fills_whole, rests, test_parameters
+from prepost_room import ETH_PERP, PERP, SPOT, Room, fills_whole, rests, test_parameters
 
 from reactor.domain.errors import ConfigError
-from reactor.domain.messages import FLAG_HEDGE, NO_INSTRUMENT, EventKind, Reason, Venue
+from reactor.domain.messages import FLAG_HEDGE, FLAG_REDUCE_ONLY, NO_INSTRUMENT, EventKind, Reason, TimeInForce, Venue
 from reactor.domain.units import E8
 from reactor.prepost.kill_switch import HALTED, REDUCE_ONLY, RUNNING, TRANSITIONS, KillSwitchState, Pull
 from reactor.prepost.pairs import PairState
@@ -51,6 +51,25 @@ def test_capital_counts_positions_at_cost_reserved_orders_and_the_new_order():
     room.order(1, 50, 6_400_000)
     room.settle()
     assert len(room.venue.places) == 3
+
+
+def test_an_order_that_reduces_does_not_wait_for_pending_ones():
+    # A stop loss was refused because the three rungs that it had just withdrawn were still live.
+    room = trading(pending_orders_max=3)
+    room.order(1, 50, 35_011, index=ETH_PERP)
+    room.settle()
+    assert room.venue.positions[ETH_PERP] == 50
+    room.venue.script = [rests]
+    for ticks in (34_990, 34_991, 34_992):
+        room.order(1, 50, ticks, index=ETH_PERP)
+        room.turn()
+    room.order(-1, 50, 35_000, index=ETH_PERP)
+    room.turn()
+    assert room.refusals() == [Reason.PENDING_ORDERS], "one that rests waits"
+    room.order(-1, 50, 35_000, index=ETH_PERP, tif=int(TimeInForce.IOC), flags=FLAG_REDUCE_ONLY)
+    room.turn()
+    assert room.refusals() == [Reason.PENDING_ORDERS]
+    assert [(order.side, order.quantity_lots) for order in room.venue.places][-1] == (-1, 50)
 
 
 def test_pending_orders_are_counted_per_instrument():
