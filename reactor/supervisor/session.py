@@ -43,6 +43,7 @@ from reactor.supervisor.final_report import exit_code, fill_comparison, fill_con
 from reactor.supervisor.instance import Instance
 from reactor.supervisor.lifecycle import Lifecycle, RoleState, StopSequence, StopStep
 from reactor.supervisor.log_file import LogFile, SupervisorLog, echo_stream
+from reactor.supervisor.notify import are_fresh, for_this_process
 from reactor.supervisor.operator_requests import OperatorRequests
 from reactor.supervisor.processes import Processes, environment_without
 from reactor.supervisor.survey import credentials_of, endpoints_in, fetch_instruments, put_journal_aside, show_account
