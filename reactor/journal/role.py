@@ -123,6 +123,7 @@ class JournalRole:
         self._since_ns = 0  # before the first entry of the batch was written
         self._is_writing = False
         self._started_ns = 0
+        self._backlog_max = 0
         self._retry_ns = 0
         self._slow_until_ns = 0
         self._is_low = False
@@ -161,15 +162,17 @@ class JournalRole:
                 self._on_outcome(outcome, now_ns)
             elif now_ns - self._started_ns > self._parameters.commit_slow_ms * MS:
                 self._on_slow(now_ns)
+        has_looked = False
         if not self._is_writing:
             if self._is_failing:
                 if now_ns >= self._retry_ns:
                     self._start(now_ns)
             elif self._has_more or now_ns - self._looked_ns >= self._look_ns - TIMER_SLACK_NS:
+                has_looked = True
                 self._look(now_ns)
                 if self._rows:
                     self._start(now_ns)
-        self._tell(now_ns)
+        self._tell(now_ns, has_looked)
         return 0
 
     def on_stop(self, now_ns: int) -> None:
@@ -292,14 +295,18 @@ class JournalRole:
             self._log.warning("the journal's disk is slow: nothing new is opened", rows=self._rows)
         self._slow_until_ns = now_ns + self._parameters.alarm_hold_ms * MS
 
-    def _tell(self, now_ns: int) -> None:
-        waiting = sum(ring.pending(NORMAL) for ring in self._rings)
-        if any(ring.pending(NORMAL) * 2 > ring.capacity for ring in self._rings):
-            self._on_slow(now_ns)
-        backlog = waiting + self._rows
+    def _tell(self, now_ns: int, has_looked: bool) -> None:
+        backlog = self._rows
+        if self._has_more or not has_looked:  # Otherwise the rings have just been emptied.
+            for ring in self._rings:
+                waiting = ring.pending(NORMAL)
+                backlog += waiting
+                if waiting * 2 > ring.capacity:
+                    self._on_slow(now_ns)
         metrics = self._metrics
         metrics.set(Counter.BACKLOG, backlog)
-        if backlog > metrics.get(Counter.BACKLOG_MAX):
+        if backlog > self._backlog_max:
+            self._backlog_max = backlog
             metrics.set(Counter.BACKLOG_MAX, backlog)
         if self._is_failing:
             state = JournalState.FAILING
@@ -312,4 +319,4 @@ class JournalRole:
         if state != self._state:
             self._state = state
             self._log.info("journal state", state=state.name.lower())
-        metrics.set(Counter.STATE, state)
+            metrics.set(Counter.STATE, state)

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from reactor.domain.errors import ConfigError
 from reactor.domain.instrument import VENUE_NAMES, Instruments
@@ -44,8 +44,7 @@ class Result(IntEnum):
     FAILED = 1  # nothing of it was written; the disk says why
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """The answer to one batch."""
 
     result: Result
