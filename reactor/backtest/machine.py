@@ -179,7 +179,8 @@ def settle(hbt: Any, m: Machine, asset: int, now_ns: int) -> None:
             counters[CANCELS] += 1
             row[WANTS_CANCEL] = 2
         if kept != place:
-            live[kept, :] = row
+            for column in range(LIVE_COLUMNS):  # One by one: the compiler takes a second for a slice.
+                live[kept, column] = row[column]
         kept += 1
     if kept != count:
         clock[LIVE] = kept

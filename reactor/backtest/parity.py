@@ -20,7 +20,6 @@ from reactor.backtest.parameters import AssetParameters, BacktestParameters, Que
 from reactor.backtest.parity_live import Fill, LiveParameters, LiveRun, run_live
 from reactor.domain.errors import ConfigError
 from reactor.domain.units import E8
-from reactor.strategies.registry import make_strategy
 from reactor.strategies.strategy import WISH_QUOTE
 
 SECOND: Final = 1_000_000_000
@@ -90,7 +89,7 @@ def market_of(live: LiveRun) -> Market:
 def run_past(live: LiveRun, wanted: LiveParameters, *, is_interpreted: bool = False) -> Run:
     """The backtest of the same strategy on the market of a live run, with hftbacktest's risk-averse queue."""
     market = market_of(live)
-    strategy = make_strategy(wanted.strategy, 0, scale_of(market), dict(wanted.parameters or {}))
+    strategy = wanted.choice.make(0, scale_of(market))
     latency_ms = (wanted.latency_ns + wanted.jitter_ns / 2) / MS
     parameters = BacktestParameters(
         (market.parameters,), latency=f"{latency_ms:f}", queue=QueueModel("risk-averse", 0.0), keeps_decisions=True,

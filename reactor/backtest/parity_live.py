@@ -10,7 +10,7 @@ happens at the same nanosecond; only depth is told one nanosecond after it chang
 
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from reactor.backtest.choice import Choice
 from reactor.backtest.host import Decision
 from reactor.config.load import load
 from reactor.data.events import BUY_EVENT, DEPTH_EVENT, EVENT_DTYPE, SELL_EVENT, TRADE_EVENT, EventArray, correct_event_order
@@ -62,8 +63,7 @@ SETTINGS: Final = (
 class LiveParameters:
     """What trades in which market."""
 
-    strategy: str = "obi-mm"
-    parameters: Mapping[str, Any] | None = None
+    choice: Choice
     symbol: str = "BTCUSDT"
     seconds: float = 60.0
     seed: int = 1
@@ -161,11 +161,11 @@ class LivePath:
     def __init__(self, parameters: LiveParameters) -> None:
         self.parameters = parameters
         symbol, seed = parameters.symbol, parameters.seed
+        choice = parameters.choice
         hosted = {
-            "name": parameters.strategy,
-            "instrument": f"binance_usdm:{symbol}",
-            "parameters": dict(parameters.parameters or {}),
-        }
+            "name": choice.name, "instrument": f"binance_usdm:{symbol}", "parameters": dict(choice.parameters),
+            "file": choice.file, "class_name": choice.class_name,
+        }  # fmt: skip
         config = load("generated", None, {}, SETTINGS, {"strategy.pairs": [], "strategy.hosted": [hosted]})
         sim = SimParameters(replay=parameters.replay)
         generator = replace(sim.generator, seed=seed, symbols=(symbol,), density=parameters.density)
@@ -176,6 +176,8 @@ class LivePath:
         self.time = VirtualTime()
         self._offset_ns = BIRTHDAY_NS - BOOT_NS
         self.exchange, face = open_exchange(sim, BIRTHDAY_NS)
+        if symbol not in self.exchange.usdm.symbols:
+            raise ConfigError(f"--symbol {symbol}: the market has {', '.join(self.exchange.usdm.symbols)}")
         plan = plan_with(config, (symbol,))
         self.instrument = next(each for each in plan.instruments if each.symbol == symbol and each.is_perpetual)
         self._rows = _Rows(self.instrument.price_float(1), self.instrument.quantity_float(1))
