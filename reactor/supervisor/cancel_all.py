@@ -1,17 +1,46 @@
 """Cancels what is ours on every venue and lets the venue confirm it: independent of prepost and engine.
 
-Ours is what carries the instance's prefix in its client order id. Foreign orders are counted and never touched.
+Ours is what carries the instance's prefix in its client order id. Foreign orders are counted and never touched. What to ask
+next is decided by CancelAllOurs, as in the engine; here its requests are made over the supervisor's own line.
 """
 
 import asyncio
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from reactor.domain.errors import TradeError
-from reactor.supervisor.venue_desk import ListedOrder, VenueDesk
+from reactor.domain.ids import ClientIds
+from reactor.exchanges.binance.orders import BinanceOrders, CancelAllOurs
+from reactor.exchanges.binance.rules import ProductLine
+from reactor.exchanges.venue import OpenOrder, RestCall
 
 ROUNDS_MAX = 4  # Ask, cancel, ask again: a fill or an order under way may need another round.
 PAUSE_S = 0.15
+
+
+class Desk(Protocol):
+    """What is needed of a VenueDesk."""
+
+    name: str
+    line: ProductLine
+    codec: BinanceOrders
+    ids: ClientIds
+    clock_offset_ms: int
+    trouble: str
+
+    async def make(self, call: RestCall) -> tuple[int, Mapping[str, str], bytes]:
+        """(status, headers, body); status 0: the network had no answer, and `trouble` says why."""
+
+
+@dataclass(frozen=True)
+class ListedOrder:
+    """One open order as a venue lists it."""
+
+    venue: int
+    symbol: str
+    client_order_id: str
+    venue_order_id: int
 
 
 @dataclass
@@ -29,40 +58,59 @@ class Confirmation:
         return not self.ours and not self.problems
 
 
-async def confirm(desks: Sequence[VenueDesk]) -> Confirmation:
+async def confirm(desks: Sequence[Desk]) -> Confirmation:
     """Asks every venue once; cancels nothing."""
-    confirmation = Confirmation()
-    for answer in await asyncio.gather(*(desk.open_orders() for desk in desks), return_exceptions=True):
-        if isinstance(answer, TradeError):
-            confirmation.problems.append(str(answer))
-        elif isinstance(answer, BaseException):
-            raise answer
-        else:
-            confirmation.ours += [order for order in answer if order.is_ours]
-            confirmation.foreign += [order for order in answer if not order.is_ours]
-    return confirmation
+    return await _everywhere(desks, 0)
 
 
-async def cancel_ours(desks: Sequence[VenueDesk], rounds_max: int = ROUNDS_MAX) -> Confirmation:
+async def cancel_ours(desks: Sequence[Desk], rounds_max: int = ROUNDS_MAX) -> Confirmation:
     """Asks, cancels what is ours, asks again, until every venue says that none is open or the rounds are over."""
-    by_venue = {desk.line.venue: desk for desk in desks}
-    cancelled = 0
+    return await _everywhere(desks, rounds_max)
+
+
+async def _everywhere(desks: Sequence[Desk], rounds_max: int) -> Confirmation:
     confirmation = Confirmation()
-    for round_number in range(rounds_max):
-        confirmation = await confirm(desks)
-        confirmation.cancelled = cancelled
-        if confirmation.is_clean:
-            return confirmation
-        answers = await asyncio.gather(
-            *(by_venue[order.venue].cancel(order) for order in confirmation.ours), return_exceptions=True
-        )
-        for answer in answers:
-            if answer is None:
-                cancelled += 1
-            elif not isinstance(answer, TradeError):
-                raise answer
-        if round_number + 1 < rounds_max:
-            await asyncio.sleep(PAUSE_S if confirmation.problems else 0)
-    confirmation = await confirm(desks)
-    confirmation.cancelled = cancelled
+    for part in await asyncio.gather(*(_at(desk, rounds_max) for desk in desks)):
+        confirmation.ours += part.ours
+        confirmation.foreign += part.foreign
+        confirmation.problems += part.problems
+        confirmation.cancelled += part.cancelled
     return confirmation
+
+
+async def _at(desk: Desk, rounds_max: int) -> Confirmation:
+    """One venue: rounds of cancelling, then its last word."""
+    work = CancelAllOurs(desk.codec, desk.ids)
+    calls = work.start(_now_ms(), desk.clock_offset_ms)
+    while work.rounds <= rounds_max and calls:
+        calls = await _make(desk, work, calls)
+        if not calls and work.needs_round and work.rounds < rounds_max:
+            await asyncio.sleep(PAUSE_S)
+            calls = work.next_round(_now_ms())
+    if not work.is_done:
+        if not calls:
+            calls = work.next_round(_now_ms())
+        await _make(desk, work, calls)  # A list; what it would cancel is left.
+    venue = desk.line.venue
+    part = Confirmation([_listed(venue, row) for row in work.remaining], [_listed(venue, row) for row in work.others])
+    part.cancelled = work.cancelled_count
+    if work.needs_round:
+        part.problems.append(desk.trouble or f"{desk.name}: {work.failure}")
+    return part
+
+
+async def _make(desk: Desk, work: CancelAllOurs, calls: list[tuple[int, RestCall]]) -> list[tuple[int, RestCall]]:
+    desk.trouble = ""
+    answers = await asyncio.gather(*(desk.make(call) for _, call in calls))
+    more: list[tuple[int, RestCall]] = []
+    for (tag, _), answer in zip(calls, answers, strict=True):
+        more += work.on_answer(tag, *answer, _now_ms())
+    return more
+
+
+def _listed(venue: int, row: OpenOrder) -> ListedOrder:
+    return ListedOrder(venue, row.symbol, row.client_order_id, row.venue_order_id)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -8,11 +8,12 @@ from pathlib import Path
 from reactor.config.assemble import symbols_by_venue
 from reactor.config.schema import Config
 from reactor.config.secrets import SIMULATED_KEY, read_credentials
-from reactor.domain.errors import ConfigError
+from reactor.domain.errors import ConfigError, OutcomeUnknown
 from reactor.domain.instrument import VENUE_NAMES, Instrument, Instruments
 from reactor.exchanges.binance.rules import endpoints_at, endpoints_of
 from reactor.exchanges.venue import Credentials, Endpoints, RateLimit
 from reactor.loop.log import Log
+from reactor.supervisor.cancel_all import confirm
 from reactor.supervisor.venue_desk import VenueDesk
 
 JOURNALS_KEPT = 10  # Of earlier sessions on a simulated exchange.
@@ -77,17 +78,17 @@ async def show_account(desks: Sequence[VenueDesk], log: Log) -> None:
     """The start-up page: what the account has, before the first order may go out."""
     for desk in desks:
         balances = [each for each in await desk.balances() if each.free_e8 or each.locked_e8]
-        orders = await desk.open_orders()
-        ours = [order for order in orders if order.is_ours]
-        foreign = [order for order in orders if not order.is_ours]
+        orders = await confirm([desk])
+        if orders.problems:
+            raise OutcomeUnknown(orders.problems[0])
         positions = await desk.positions()
         log.info(
             "account",
             venue=desk.name,
             balances=", ".join(f"{each.asset} {(each.free_e8 + each.locked_e8) / 1e8:g}" for each in balances) or "nothing",
             positions=", ".join(f"{each.symbol} {each.quantity_e8 / 1e8:g}" for each in positions) or "none",
-            open_orders_ours=len(ours),
-            open_orders_foreign=len(foreign),
+            open_orders_ours=len(orders.ours),
+            open_orders_foreign=len(orders.foreign),
             clock_offset_ms=desk.clock_offset_ms,
         )
 

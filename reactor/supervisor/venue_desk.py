@@ -15,9 +15,10 @@ import yarl
 
 from reactor.domain.errors import ConfigError, OutcomeUnknown, Rejected, RemoteProtocolError
 from reactor.domain.ids import ClientIds
-from reactor.domain.instrument import VENUE_NAMES
+from reactor.domain.instrument import VENUE_NAMES, Instruments
 from reactor.domain.messages import Reason
 from reactor.domain.units import parse_e8
+from reactor.exchanges.binance.orders import order_codec
 from reactor.exchanges.binance.rules import (
     LINES,
     ExchangeInfo,
@@ -29,21 +30,10 @@ from reactor.exchanges.binance.rules import (
     time_url,
 )
 from reactor.exchanges.binance.sign import signed_query, signer_of
-from reactor.exchanges.venue import Credentials, Endpoints, Outcome
+from reactor.exchanges.venue import Credentials, Endpoints, Outcome, RestCall
 
 REQUEST_TIME_S = 4.0  # Within the 5 s that a stop may take there is room for one patient try or two quick ones.
 RECEIVE_WINDOW_MS = 5_000
-
-
-@dataclass(frozen=True)
-class ListedOrder:
-    """One open order as the venue lists it."""
-
-    venue: int
-    symbol: str
-    client_order_id: str
-    venue_order_id: int
-    is_ours: bool
 
 
 @dataclass(frozen=True)
@@ -78,16 +68,16 @@ class Fees:
 class VenueDesk:
     """One venue, one key."""
 
-    def __init__(
-        self, session: aiohttp.ClientSession, endpoints: Endpoints, credentials: Credentials | None, ids: ClientIds
-    ) -> None:
+    def __init__(self, session: aiohttp.ClientSession, endpoints: Endpoints, credentials: Credentials, ids: ClientIds) -> None:
         self.line: ProductLine = LINES[endpoints.venue]
         self.name = VENUE_NAMES[endpoints.venue]
         self._session = session
         self._endpoints = endpoints
-        self._ids = ids
-        self._api_key = credentials.api_key if credentials is not None else ""
-        self._signer = signer_of(credentials) if credentials is not None else None
+        self.ids = ids
+        self.codec = order_codec(endpoints.venue, endpoints, credentials, Instruments(()))  # It places nothing.
+        self._api_key = credentials.api_key
+        self._signer = signer_of(credentials)
+        self.trouble = ""  # why `make` had no answer last time
         self.clock_offset_ms = 0  # venue − ours
 
     # -- public ---------------------------------------------------------------------------------------------
@@ -122,37 +112,6 @@ class VenueDesk:
         return replace(info, instruments=charged)
 
     # -- account --------------------------------------------------------------------------------------------
-
-    async def open_orders(self, symbols: Sequence[str] = ()) -> list[ListedOrder]:
-        """Every open order of the account, ours and foreign. `symbols` limits it (and its weight)."""
-        rows: list[Any] = []
-        questions: list[dict[str, str | int]] = [{"symbol": symbol} for symbol in symbols] or [{}]
-        for parameters in questions:
-            rows += await self._signed("GET", f"{self.line.rest_root}/openOrders", parameters)
-        return [
-            ListedOrder(
-                self.line.venue,
-                str(row["symbol"]),
-                str(row["clientOrderId"]),
-                int(row["orderId"]),
-                self._ids.is_ours(str(row["clientOrderId"])),
-            )
-            for row in rows
-        ]
-
-    async def cancel(self, order: ListedOrder) -> None:
-        """Cancels one order. An order that is gone already is a success.
-
-        Raises:
-            Rejected, OutcomeUnknown: it may still be open; ask again.
-        """
-        assert order.is_ours, "a foreign order is never touched"
-        parameters: dict[str, str | int] = {"symbol": order.symbol, "orderId": order.venue_order_id}
-        try:
-            await self._signed("DELETE", f"{self.line.rest_root}/order", parameters)
-        except Rejected as error:
-            if error.reason not in (Reason.UNKNOWN_ORDER, Reason.ORDER_ALREADY_CLOSED):
-                raise
 
     async def balances(self) -> list[ListedBalance]:
         """What the account has. Futures: the wallet balance, nothing locked."""
@@ -202,8 +161,6 @@ class VenueDesk:
         return body
 
     async def _signed(self, method: str, path: str, parameters: Mapping[str, str | int]) -> Any:
-        if self._signer is None:
-            raise ConfigError(f"{self.name}: an API key is needed for this")
         stamp = time.time_ns() // 1_000_000 + self.clock_offset_ms
         query = signed_query(self._signer, {**parameters, "recvWindow": RECEIVE_WINDOW_MS, "timestamp": stamp})
         status, body = await self._request(method, f"{self._endpoints.rest_url}{path}?{query}")
@@ -214,15 +171,30 @@ class VenueDesk:
         except orjson.JSONDecodeError:
             raise RemoteProtocolError(f"{self.name}: {path} answered {body[:80]!r}") from None
 
+    async def make(self, call: RestCall) -> tuple[int, Mapping[str, str], bytes]:
+        """A request of the order codec: (status, headers, body); status 0: no answer, and `trouble` says why."""
+        try:
+            return await self._exchange(call.method, call.url, call.headers, call.body)
+        except OutcomeUnknown as error:
+            self.trouble = str(error)
+            return 0, {}, b""
+
     async def _request(self, method: str, url: str) -> tuple[int, bytes]:
+        status, _, body = await self._exchange(method, url, {"X-MBX-APIKEY": self._api_key}, b"")
+        return status, body
+
+    async def _exchange(
+        self, method: str, url: str, headers: Mapping[str, str], data: bytes
+    ) -> tuple[int, Mapping[str, str], bytes]:
         try:
             async with self._session.request(
                 method,
                 yarl.URL(url, encoded=True),  # The query is signed as it stands: nobody may re-encode it.
-                headers={"X-MBX-APIKEY": self._api_key} if self._api_key else {},
+                headers=headers,
+                data=data or None,
                 timeout=aiohttp.ClientTimeout(total=REQUEST_TIME_S),
             ) as response:
-                return response.status, await response.read()
+                return response.status, response.headers, await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise OutcomeUnknown(
                 f"{self.name}: {self._endpoints.rest_url} cannot be reached ({error or type(error).__name__}); "

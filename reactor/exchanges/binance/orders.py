@@ -620,6 +620,7 @@ class CancelAllOurs:
         self.cancelled_count = 0
         self.foreign = 0
         self.remaining: tuple[OpenOrder, ...] = ()
+        self.others: tuple[OpenOrder, ...] = ()  # the foreign ones
         self.failure = ""
         self.needs_round = False
         self.is_done = False
@@ -680,7 +681,8 @@ class CancelAllOurs:
             return []
         orders = read_open_orders(answer.result)
         self.remaining = tuple(order for order in orders if self._ids.is_ours(order.client_order_id))
-        self.foreign = len(orders) - len(self.remaining)
+        self.others = tuple(order for order in orders if not self._ids.is_ours(order.client_order_id))
+        self.foreign = len(self.others)
         if not self.remaining:
             self.is_done = self.is_confirmed = True
             return []
