@@ -5,8 +5,8 @@
     Tardis CSV (gz)         ─▶ text                 the floor: inflating alone, with the same library, into buffers used again
 
 Every contender runs in a process of its own, turn by turn: the median of all calls but the first is its warm time, the
-process's peak RSS its memory. The cold time is that of a process that converts once, from its start to its end, imports included. A
-checksum of the events shows that both did the same work.
+process's peak RSS its memory. The cold time is that of a process that converts once, from its start to its end, imports
+included. A checksum of the events shows that both did the same work.
 
 On a virtual machine whose host takes back what is free, a page that nobody has touched for some seconds costs ten times as much
 as one that somebody just gave back (measured: 260 MB in 0.55 s instead of 0.02 s). That hits whoever comes first and whoever

@@ -86,3 +86,19 @@ def test_another_array_is_refused(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nowhere"):
         save_npz(tmp_path / "nowhere" / "a.npz", some_events(1))
+
+
+@pytest.mark.long
+def test_a_file_beyond_four_gigabytes_is_read_back(tmp_path: Path) -> None:
+    piece = np.zeros(1 << 20, EVENT_DTYPE)
+    piece["px"] = np.arange(len(piece))
+    pieces = 66  # 4.4 GB
+    with NpzWriter(tmp_path / "big.npz", pieces * len(piece), EVENT_DTYPE) as writer:
+        for _ in range(pieces):
+            writer.write(piece)
+    with zipfile.ZipFile(tmp_path / "big.npz") as archive:
+        assert archive.getinfo("data.npy").file_size > 1 << 32
+        assert archive.testzip() is None, "the checksum is right"
+    events = load_npz(tmp_path / "big.npz")
+    assert len(events) == pieces * len(piece)
+    assert events[-1].tobytes() == piece[-1].tobytes()

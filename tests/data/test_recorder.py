@@ -16,7 +16,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -140,22 +140,27 @@ def venue(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def staged(tmp_path: Path, venue: str, **settings: object) -> Iterator[Stage]:
-    with simulated_exchange({"port": 0, "generator": {"symbols": list(SYMBOLS)}, **settings}) as port:
-        stage = Stage(tmp_path / "captures", port + (venue == "binance_usdm"), venue)
-        yield stage
-        stage.close()
+@contextmanager
+def staged(tmp_path: Path, venue: str, symbols: tuple[str, ...] = SYMBOLS, **settings: object) -> Iterator[Stage]:
+    with simulated_exchange({"port": 0, "generator": {"symbols": list(symbols)}, **settings}) as port:
+        stage = Stage(tmp_path / "captures", port + (venue == "binance_usdm"), venue, symbols)
+        try:
+            yield stage
+        finally:
+            stage.close()
 
 
 @pytest.fixture
 def steady(tmp_path: Path, venue: str) -> Iterator[Stage]:
-    yield from staged(tmp_path, venue)
+    with staged(tmp_path, venue) as stage:
+        yield stage
 
 
 @pytest.fixture
 def cutting(tmp_path: Path, venue: str) -> Iterator[Stage]:
     """Every connection is cut after 1.5 s."""
-    yield from staged(tmp_path, venue, connection_life_s=1.5)
+    with staged(tmp_path, venue, connection_life_s=1.5) as stage:
+        yield stage
 
 
 def test_killed_and_restarted_on_the_same_day_it_appends_and_reports_the_time_between(steady: Stage) -> None:
@@ -216,7 +221,7 @@ def test_redundant_sessions_write_everything_once(steady: Stage) -> None:
 
 def test_dropped_and_doubled_and_overtaken_messages_are_gaps_or_written_once(tmp_path: Path, venue: str) -> None:
     faults = {"drop_rate": 0.05, "duplicate_rate": 0.05, "reorder_rate": 0.01}
-    for stage in staged(tmp_path, venue, faults=faults):
+    with staged(tmp_path, venue, faults=faults) as stage:
         recorder = stage.start()
         time.sleep(2.5)
         recorder.send_signal(signal.SIGTERM)
@@ -363,15 +368,15 @@ def test_a_process_that_records_across_midnight_begins_each_day_with_a_snapshot_
     """Recorder and exchange both believe that midnight is a few seconds away."""
     day_ns, left_ns = 86_400_000_000_000, 4_000_000_000
     shift_ns = -time.time_ns() % day_ns - left_ns
-    for stage in staged(tmp_path, venue, faults={"clock_skew_ms": shift_ns / 1e6}):
+    with staged(tmp_path, venue, faults={"clock_skew_ms": shift_ns / 1e6}) as stage:
         witness = Witness(stage.port, venue)
         command = [sys.executable, "-c", NEAR_MIDNIGHT, str(stage.directory), venue, f"http://127.0.0.1:{stage.port}"]
         process = subprocess.Popen([*command, str(shift_ns), *SYMBOLS], stderr=subprocess.PIPE)
         stage.processes.append(process)
-        wait_for(lambda stage=stage: stage.size() > 20_000, "something was recorded")
+        wait_for(lambda: stage.size() > 20_000, "something was recorded")
         from_ns = time.time_ns()
         assert from_ns + shift_ns < (from_ns + shift_ns) // day_ns * day_ns + day_ns, "it is still yesterday"
-        wait_for(lambda stage=stage: len(list(stage.directory.glob("*.gz"))) == 2 * len(SYMBOLS), "the files of the next day")
+        wait_for(lambda: len(list(stage.directory.glob("*.gz"))) == 2 * len(SYMBOLS), "the files of the next day")
         time.sleep(1.5)
         to_ns = time.time_ns()
         process.send_signal(signal.SIGTERM)
@@ -396,14 +401,11 @@ def haul(tmp_path: Path, venue: str, seconds: float, speed: float) -> None:
     """Twenty symbols at many times the pace; every connection is cut after seconds, messages vanish, recorders are killed."""
     symbols = tuple(f"COIN{number}USDT" for number in range(1, 21))
     faults = {"drop_rate": 0.0005, "disconnect_rate": 0.00002}
-    market = {"symbols": [], "coins": len(symbols), "density": 0.02}
-    settings = {"port": 0, "speed": speed, "connection_life_s": 7.0, "generator": market, "faults": faults}
+    settings = {"speed": speed, "connection_life_s": 7.0, "generator": {"symbols": list(symbols), "density": 0.02}}
     dice = random.Random(7)
     kills = 0
-    with simulated_exchange(settings) as port:
-        port += venue == "binance_usdm"
-        stage = Stage(tmp_path / "captures", port, venue, symbols)
-        witness = Witness(port, venue, symbols)
+    with staged(tmp_path, venue, symbols, faults=faults, **settings) as stage:
+        witness = Witness(stage.port, venue, symbols)
         recorder = stage.start("--redundancy", "2")
         from_ns, end = time.time_ns(), time.monotonic() + seconds
         while time.monotonic() < end:
@@ -417,7 +419,6 @@ def haul(tmp_path: Path, venue: str, seconds: float, speed: float) -> None:
         recorder.send_signal(signal.SIGTERM)
         assert recorder.wait(PATIENCE_S) == 0, recorder.communicate()[1].decode()
         witness.stop()
-        stage.close()
     # A ticker that vanished leaves no trace: its ids have holes anyway. Of redundant sessions the other one brings it.
     stage.assert_nothing_is_lost_in_silence(witness, from_ns, to_ns, but="bookTicker")
     gaps = stage.gaps()
