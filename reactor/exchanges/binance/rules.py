@@ -12,7 +12,7 @@ it is mapped per API, and where spot reuses one number for everything (−2010, 
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -232,26 +232,18 @@ USDM: Final = ProductLine(
     seconds_between_user_keepalive=1800,
 )
 
-COINM: Final = ProductLine(
+COINM: Final = replace(
+    USDM,
     venue=Venue.BINANCE_COINM,
     name="coinm",
     rest_root="/dapi/v1",
-    client_id_pattern=re.compile(r"^[.A-Z:/a-z0-9_-]{1,36}$"),
-    post_only_type="",
-    is_perpetual=True,
     is_inverse=True,
-    has_listen_key=True,
     account_path="/dapi/v1/account",
     balance_path="/dapi/v1/account",
     positions_path="/dapi/v1/positionRisk",
     trades_path="/dapi/v1/userTrades",
     income_path="/dapi/v1/income",
     countdown_path="/dapi/v1/countdownCancelAll",
-    trades_window_ms=7 * _DAY_MS,
-    weights=_FUTURES_WEIGHTS,
-    codes=_FUTURES_CODES,
-    unavailable=_FUTURES_UNAVAILABLE,
-    seconds_between_user_keepalive=1800,
 )
 
 LINES: Final[Mapping[int, ProductLine]] = {line.venue: line for line in (SPOT, USDM, COINM)}
@@ -296,73 +288,33 @@ PROFILES: Final = (*SIMULATED_PROFILES, "demo", "testnet", "live")
 # Order sessions ask the venue to leave its counters out of each answer: half the bytes, and the headers tell the same.
 _QUIET: Final = "?returnRateLimits=false"
 
-_PUBLISHED: Final[Mapping[tuple[str, int], Endpoints]] = {
-    ("live", Venue.BINANCE_SPOT): Endpoints(
-        Venue.BINANCE_SPOT,
-        "https://api.binance.com",
-        "wss://ws-api.binance.com:443/ws-api/v3",
-        "wss://stream.binance.com:9443",
-        "wss://stream.binance.com:9443",
-        "",
+# profile, venue → REST, order WebSocket, public, market and private streams. One stream address: it serves every kind.
+_PUBLISHED: Final[Mapping[tuple[str, int], tuple[str, str, tuple[str, ...]]]] = {
+    ("live", Venue.BINANCE_SPOT): (
+        "https://api.binance.com", "wss://ws-api.binance.com:443/ws-api/v3", ("wss://stream.binance.com:9443",),
     ),
-    ("testnet", Venue.BINANCE_SPOT): Endpoints(
-        Venue.BINANCE_SPOT,
-        "https://testnet.binance.vision",
-        "wss://ws-api.testnet.binance.vision/ws-api/v3",
-        "wss://stream.testnet.binance.vision",
-        "wss://stream.testnet.binance.vision",
-        "",
+    ("testnet", Venue.BINANCE_SPOT): (
+        "https://testnet.binance.vision", "wss://ws-api.testnet.binance.vision/ws-api/v3",
+        ("wss://stream.testnet.binance.vision",),
     ),
-    ("demo", Venue.BINANCE_SPOT): Endpoints(
-        Venue.BINANCE_SPOT,
-        "https://demo-api.binance.com",
-        "wss://demo-ws-api.binance.com/ws-api/v3",
-        "wss://demo-stream.binance.com",
-        "wss://demo-stream.binance.com",
-        "",
+    ("demo", Venue.BINANCE_SPOT): (
+        "https://demo-api.binance.com", "wss://demo-ws-api.binance.com/ws-api/v3", ("wss://demo-stream.binance.com",),
     ),
-    ("live", Venue.BINANCE_USDM): Endpoints(
-        Venue.BINANCE_USDM,
-        "https://fapi.binance.com",
-        "wss://ws-fapi.binance.com/ws-fapi/v1",
-        "wss://fstream.binance.com/public",
-        "wss://fstream.binance.com/market",
-        "wss://fstream.binance.com/private",
+    ("live", Venue.BINANCE_USDM): (
+        "https://fapi.binance.com", "wss://ws-fapi.binance.com/ws-fapi/v1",
+        ("wss://fstream.binance.com/public", "wss://fstream.binance.com/market", "wss://fstream.binance.com/private"),
     ),
     # Demo and testnet are one backend; it still serves every stream on unrouted paths (measured 2026-09).
-    ("demo", Venue.BINANCE_USDM): Endpoints(
-        Venue.BINANCE_USDM,
-        "https://demo-fapi.binance.com",
-        "wss://testnet.binancefuture.com/ws-fapi/v1",
-        "wss://demo-fstream.binance.com",
-        "wss://demo-fstream.binance.com",
-        "wss://demo-fstream.binance.com",
+    ("demo", Venue.BINANCE_USDM): (
+        "https://demo-fapi.binance.com", "wss://testnet.binancefuture.com/ws-fapi/v1", ("wss://demo-fstream.binance.com",),
     ),
-    ("testnet", Venue.BINANCE_USDM): Endpoints(
-        Venue.BINANCE_USDM,
-        "https://testnet.binancefuture.com",
-        "wss://testnet.binancefuture.com/ws-fapi/v1",
-        "wss://fstream.binancefuture.com",
-        "wss://fstream.binancefuture.com",
-        "wss://fstream.binancefuture.com",
+    ("testnet", Venue.BINANCE_USDM): (
+        "https://testnet.binancefuture.com", "wss://testnet.binancefuture.com/ws-fapi/v1",
+        ("wss://fstream.binancefuture.com",),
     ),
-    ("live", Venue.BINANCE_COINM): Endpoints(
-        Venue.BINANCE_COINM,
-        "https://dapi.binance.com",
-        "",
-        "wss://dstream.binance.com",
-        "wss://dstream.binance.com",
-        "wss://dstream.binance.com",
-    ),
-    ("testnet", Venue.BINANCE_COINM): Endpoints(
-        Venue.BINANCE_COINM,
-        "https://testnet.binancefuture.com",
-        "",
-        "wss://dstream.binancefuture.com",
-        "wss://dstream.binancefuture.com",
-        "wss://dstream.binancefuture.com",
-    ),
-}
+    ("live", Venue.BINANCE_COINM): ("https://dapi.binance.com", "", ("wss://dstream.binance.com",)),
+    ("testnet", Venue.BINANCE_COINM): ("https://testnet.binancefuture.com", "", ("wss://dstream.binancefuture.com",)),
+}  # fmt: skip
 
 
 def endpoints_at(venue: int, base_url: str) -> Endpoints:
@@ -396,7 +348,9 @@ def endpoints_of(venue: int, profile: str, base_url: str = "") -> Endpoints:
     if found is None:
         known = ", ".join(sorted(name for name, other in _PUBLISHED if other == venue))
         raise ConfigError(f"profile {profile!r} has no {LINES[venue].name} venue; there is {known}")
-    return found
+    rest, orders, streams = found
+    public, market, private = streams if len(streams) == 3 else streams * 3
+    return Endpoints(venue, rest, orders, public, market, private if LINES[venue].has_listen_key else "")
 
 
 def orders_url(endpoints: Endpoints) -> str:
