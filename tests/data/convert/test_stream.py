@@ -3,6 +3,8 @@
 import gzip
 import os
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -107,3 +109,27 @@ def test_the_sample_is_the_same_for_the_same_seed_and_sound(tmp_path: Path) -> N
     assert texts == [gzip.decompress(path.read_bytes()) for path in second]
     locals_us = np.array([int(line.split(b",")[3]) for line in texts[1].splitlines()[1:]])
     assert (np.diff(locals_us) >= 0).all(), "Tardis files are in order of local_timestamp"
+
+
+MEASURED = """
+import sys
+from pathlib import Path
+from reactor.data.convert.stream import stream_tardis
+stream_tardis(sys.argv[1:2], sys.argv[2])
+print(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
+"""
+
+
+@pytest.mark.processes
+def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
+    """1.5 million rows more would be 96 MB of events."""
+    peaks = []
+    for count in (700_000, 2_200_000):
+        path = tmp_path / "x_incremental_book_L2_a.csv"
+        rows = (f"{WHO},{T0 + number * 1000},{T0 + number * 1000 + 500},false,bid,100,1\n" for number in range(count))
+        path.write_text("exchange,symbol,timestamp,local_timestamp,is_snapshot,side,price,amount\n" + "".join(rows))
+        command = [sys.executable, "-c", MEASURED, str(path), str(tmp_path / "out.npz")]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+        peaks.append(int(done.stdout) / 1024)
+    assert peaks[1] - peaks[0] < 15, f"peaks of {peaks} MB"
