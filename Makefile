@@ -1,5 +1,6 @@
 # make run    a paper session of one minute on the simulated exchange, from nothing to a report
 # make test   everything that is tested without waiting: unit, property, process tests
+# make backtest   the market maker on a market of its own, with a report; ARGS="--data day.npz" for yours
 # make build  the environment and our C;  make lint  ruff and mypy;  make test-long  the long hauls;  make clean
 #
 # Every target makes what it needs first. A second run finds the stamp and starts at once.
@@ -12,10 +13,15 @@ STAMP := $(VENV)/.installed
 C_STAMP := $(VENV)/.compiled
 C_SOURCES := $(wildcard cffi_build/include/*.h cffi_build/src/*.c) cffi_build/build.py
 
-.PHONY: run test build lint test-long clean check-tools
+BACKTEST_STAMP := $(VENV)/.installed-backtest
+
+.PHONY: run backtest test build lint test-long clean check-tools
 
 run: build
 	@$(BIN)/crypto-trade run $(ARGS)
+
+backtest: build $(BACKTEST_STAMP)
+	@$(BIN)/crypto-trade backtest $(or $(STRATEGY),obi-mm) $(ARGS)
 
 test: build
 	@$(BIN)/python -m pytest $(ARGS)
@@ -37,6 +43,12 @@ $(STAMP): pyproject.toml setup.py deploy/check_tools.sh
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --upgrade pip setuptools cffi
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -e '.[test]'
 	@touch $(STAMP) $(C_STAMP)
+
+# What backtests need besides: hftbacktest, Numba, matplotlib, pyarrow.
+$(BACKTEST_STAMP): pyproject.toml | $(STAMP)
+	@echo "installing what backtests need"
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -e '.[backtest,plot,parquet]'
+	@touch $(BACKTEST_STAMP)
 
 # Our C alone: seconds, after a header or a source changed.
 $(C_STAMP): $(C_SOURCES) | $(STAMP)
