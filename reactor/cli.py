@@ -374,8 +374,11 @@ def check(
     profile: Profile = None,
     assignments: Assignments = None,
     as_yaml: Annotated[bool, typer.Option("--yaml", help="Print the whole config that would be used.")] = False,
+    seconds: Annotated[float, typer.Option(help="How long each core is measured; 0: not at all.", min=0, max=60)] = 2.0,
+    save: Annotated[Path | None, typer.Option(help="Keep the measurement, for --compare.", metavar="FILE")] = None,
+    compare: Annotated[Path | None, typer.Option(help="Before and after in one table.", metavar="FILE")] = None,
 ) -> None:
-    """Validates the config, shows the placement, and says what this host lacks."""
+    """Validates the config, shows the placement, measures this host and says what it lacks."""
     from reactor.config.assemble import describe, feed_groups
     from reactor.config.describe import commented_yaml
     from reactor.config.host import Judgement, facts, this_host
@@ -404,6 +407,16 @@ def check(
     for fact in found:
         table.add_row(marks[fact.judgement], fact.name, fact.value, fact.remedy)
     console.print(table)
+    if seconds:
+        from reactor.monitor.host_report import load_figures, measure_host, show_comparison, show_figures
+
+        before = load_figures(compare) if compare is not None else None
+        figures = measure_host(places, found, seconds)
+        show_figures(console, places, figures)
+        if before is not None:
+            show_comparison(console, before, figures)
+        if save is not None:
+            save.write_text(figures.to_json())
     raise typer.Exit(1 if any(fact.judgement is Judgement.BAD for fact in found) else 0)
 
 
