@@ -1,7 +1,7 @@
 """The yard's market data: recording what venues send, converting it for backtests, judging it.
 
-    venue ─ sessions ─┐                                                     ┌▶ validate ▶ verdict
-                      ├▶ recording ▶ captures (gz) ─┐                       │
+    venue ─ sessions ─┐                                                             ┌▶ validate ▶ verdict
+                      ├▶ recording ▶ captures (gz) ─┐                               │
     system ─ topic ───┘      └▶ gaps.jsonl          ├▶ convert ▶ weave ▶ events (npz, parquet)
     Tardis CSV ─────────────────────────────────────┘      └▶ Tardis CSV
 

@@ -66,7 +66,7 @@ class LineBlocks:
                 begin, end = HEADROOM_BYTES, buffer.rfind(b"\n", HEADROOM_BYTES, HEADROOM_BYTES + size) + 1
                 if end == 0:
                     tail += buffer[begin : begin + size]
-                    self._check_line(tail)
+                    self._check_line(tail, given)
                 else:
                     rest = buffer[end : begin + size]
                     if len(tail) <= HEADROOM_BYTES:
@@ -84,13 +84,21 @@ class LineBlocks:
                     if end:
                         yield memoryview(tail[:end])
                         tail = tail[end:]  # A new one: the block that was given stays as it is.
-                    self._check_line(tail)
         if tail and not self.damage:
             yield memoryview(tail + b"\n")
 
-    def _check_line(self, line: bytearray) -> None:
-        if len(line) > LINE_BYTES_MAX:
-            raise DataError(str(self.path), f"a line beyond {LINE_BYTES_MAX >> 20} MiB: not a text of messages")
+    def _check_line(self, line: bytearray, given: int) -> None:
+        """`given`: bytes of text so far, the line's included."""
+        if len(line) <= LINE_BYTES_MAX:
+            return
+        number, left = 1, given - len(line)
+        with closing(self._open()) as stream:
+            for buffer, size, _ in _inline(stream, self._block_bytes):
+                number += buffer.count(b"\n", HEADROOM_BYTES, HEADROOM_BYTES + min(size, left))
+                left -= min(size, left)
+                if not left:
+                    break
+        raise DataError(f"{self.path}:{number}", f"a line beyond {LINE_BYTES_MAX >> 20} MiB: not a text of messages")
 
     def _before_damage(self, given: int) -> Iterator[bytes]:
         """What can be read behind the first `given` bytes of text: a fast reader gives nothing of the block that is damaged."""
@@ -113,7 +121,10 @@ class LineBlocks:
             buffer = bytearray(HEADROOM_BYTES + FIRST_LINE_BYTES)
             size, error = stream.fill(buffer)
         if error is not None:
-            buffer, size = bytearray(HEADROOM_BYTES) + b"".join(self._before_damage(0)), FIRST_LINE_BYTES
+            text = b"".join(self._before_damage(0))
+            if b"\n" not in text:
+                raise DataError(f"{self.path}:1", f"the compressed data is cut or damaged ({error}) before the first line ends")
+            buffer, size = bytearray(HEADROOM_BYTES) + text, FIRST_LINE_BYTES
         return bytes(buffer[HEADROOM_BYTES : HEADROOM_BYTES + size]).split(b"\n", 1)[0].rstrip(b"\r")
 
 

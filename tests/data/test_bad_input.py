@@ -86,6 +86,19 @@ def test_a_truncated_gzip_of_tardis_too(tmp_path: Path) -> None:
     assert f"trades.csv.gz:{len(load_npz(done.output)) + 1}: the compressed data is cut" in done.text
 
 
+def test_a_gzip_that_is_cut_before_its_first_line_ends(tmp_path: Path) -> None:
+    raw = gzip.compress((HEADER + "".join(GOOD_CSV)).encode())
+    for size in (2, 12, 40):
+        refused(
+            convert(tmp_path, "tardis", capture(tmp_path, raw[:size], "trades.csv.gz")), "trades.csv.gz:1", "cut or damaged"
+        )
+
+
+def test_a_line_that_never_ends(tmp_path: Path) -> None:
+    text = HEADER + "".join(GOOD_CSV[:50]) + "x" * (65 << 20)
+    refused(convert(tmp_path, "tardis", csv(tmp_path, text)), "trades.csv:52", "a line beyond 64 MiB")
+
+
 @pytest.mark.parametrize("source", ["collector", "tardis"])
 def test_a_binary_file(tmp_path: Path, source: str) -> None:
     refused(convert(tmp_path, source, capture(tmp_path, os.urandom(200_000), "in.bin")), "in.bin:1")
