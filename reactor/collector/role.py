@@ -6,14 +6,15 @@ if not, the inputs stay where they are and their writers feel it.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-from reactor.collector.external import ExternalParameters, ExternalSignals
+from reactor.collector.external import ExternalSignals
 from reactor.collector.grids import PARTS_MAX, GridParts
+from reactor.collector.parameters import CollectorParameters
 from reactor.collector.table import Bound, SignalTable, Slot
-from reactor.collector.triggers.registry import TriggersParameters, plan_triggers
+from reactor.collector.triggers.registry import plan_triggers
 from reactor.collector.triggers.trigger import TriggerContext, problem_of
 from reactor.domain.errors import ConfigError
 from reactor.domain.instrument import Instruments
@@ -36,7 +37,6 @@ from reactor.loop.log import Log
 from reactor.loop.timers import Every
 from shm.ring import NORMAL, URGENT, Consumer, Producer
 
-MESSAGES_PER_PASS_MAX = 64  # Per ring: about 200 µs of work, so that a hedge never waits longer for its turn.
 STATISTICS_NS = 10_000_000  # Counters of single triggers are published this often.
 IDLE_NS = 1_000_000_000
 COUNTED_TRIGGERS_MAX = 32
@@ -69,16 +69,6 @@ class Counter(IntEnum):
     RELOADS_REFUSED = 15
     FIRED_FIRST = 32
     EVALUATED_FIRST = 64
-
-
-@dataclass(frozen=True)
-class CollectorParameters:
-    """What the collector shall do."""
-
-    pairs: tuple[tuple[int, int], ...] = ()  # by pair_id: (open leg, hedge leg) as instrument indexes
-    triggers: TriggersParameters = field(default_factory=TriggersParameters)
-    external: ExternalParameters = field(default_factory=ExternalParameters)
-    messages_per_pass_max: int = MESSAGES_PER_PASS_MAX
 
 
 @dataclass

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from reactor.collector.role import CollectorParameters
+from reactor.collector.parameters import CollectorParameters
 from reactor.config.placement import Host, place
 from reactor.config.plan import Plan, RolePlan, ShardPlan, links_of, rows_of
 from reactor.config.schema import Config, LiveBot
@@ -22,7 +22,7 @@ from reactor.feed.signals.book_top import BookTopParameters
 from reactor.live_bot.core import AssetParameters
 from reactor.live_bot.role import LiveBotParameters
 from reactor.loop.log import Level
-from reactor.prepost.pairs import PairParameters
+from reactor.prepost.parameters import PairParameters
 from reactor.prepost.parameters import PrepostParameters
 
 

@@ -9,14 +9,14 @@ that neither an order nor an event falls between them. What breaks is tried agai
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final, Protocol
 
 from reactor.engine.counters import Counter
-from reactor.engine.health import Health, HealthParameters
+from reactor.engine.health import Health
+from reactor.engine.parameters import ConnectionParameters
 from reactor.engine.router import route, sessions_wanted
-from reactor.engine.venue_clock import ClockParameters, VenueClock
+from reactor.engine.venue_clock import VenueClock
 from reactor.exchanges.venue import (
     Answer,
     Endpoints,
@@ -29,9 +29,9 @@ from reactor.exchanges.venue import (
 from reactor.loop.clock import Clock
 from reactor.loop.counters import Metrics
 from reactor.loop.log import Log
-from reactor.net.backoff import Backoff, BackoffParameters
+from reactor.net.backoff import Backoff
 from reactor.net.network import Connection, Failure, Network, Request, Response, Sent
-from reactor.net.rate_limit import RateBudget, RateBudgetParameters
+from reactor.net.rate_limit import RateBudget
 
 SECOND_NS: Final = 1_000_000_000
 TICK_NS: Final = 5_000_000  # How often timers are looked at.
@@ -50,30 +50,6 @@ class SessionState(IntEnum):
     SUBSCRIBING = 4
     UP = 5
     DRAINING = 6
-
-
-@dataclass(frozen=True)
-class ConnectionParameters:
-    """Times are in ns."""
-
-    sessions: int = 3  # order sessions per venue: one may be lost and one rotated while another works
-    sessions_min: int = 2
-    sessions_max: int = 6
-    heartbeat_ns: int = 10 * SECOND_NS  # between pings; a venue allows 5 client pings per second
-    pong_timeout_ns: int = 5 * SECOND_NS
-    answer_timeout_ns: int = 10 * SECOND_NS  # of logon, subscription and listen key
-    life_ns: int = 23 * 3600 * SECOND_NS  # venues cut at 24 h
-    life_jitter: float = 0.02  # so that the pool is not replaced all at once
-    drain_ns: int = 10 * SECOND_NS  # how long an old session may wait for its answers
-    overlap_ns: int = 2 * SECOND_NS  # how long an old user stream listens beside its successor
-    adapt_ns: int = 5 * SECOND_NS  # between looks at the pool's size
-    keepalive_ns: int = 1800 * SECOND_NS  # of the listen key, which lives an hour
-    clock_ns: int = 20 * SECOND_NS  # between clock samples; the first three come at once
-    rest_timeout_ns: int = 5 * SECOND_NS
-    backoff: BackoffParameters = field(default_factory=BackoffParameters)
-    health: HealthParameters = field(default_factory=HealthParameters)
-    clock: ClockParameters = field(default_factory=ClockParameters)
-    rate_budget: RateBudgetParameters = field(default_factory=RateBudgetParameters)
 
 
 class PrivateCodec(Protocol):

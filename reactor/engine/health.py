@@ -6,23 +6,15 @@ The weights are those of the system before this one; there they chose among conn
 refreshed on events, not per order: choosing a connection must cost nothing.
 """
 
-from dataclasses import dataclass
 from typing import Final
+
+from reactor.engine.parameters import HealthParameters
 
 SECOND_NS: Final = 1_000_000_000
 _RTT_POINTS: Final = ((10, 30), (50, 25), (100, 20), (200, 15), (500, 10))  # (below ms, points)
 _ERROR_POINTS: Final = (20, 15, 10, 5)  # by consecutive errors; more: 0
 _LIFE_POINTS: Final = ((10, 10), (30, 8), (60, 6), (300, 4))  # (silent for less than s, points)
 SCORE_MAX: Final = 100
-
-
-@dataclass(frozen=True)
-class HealthParameters:
-    """What counts as healthy."""
-
-    score_healthy: int = 50
-    errors_in_a_row_max: int = 5  # more: not healthy whatever the score says
-    smoothing: float = 0.1  # weight of the newest round trip and outcome
 
 
 class Health:

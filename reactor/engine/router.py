@@ -14,9 +14,10 @@ could overtake it, find nothing, and leave the order open.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, Protocol, TypeVar
+
+from reactor.engine.parameters import RouterParameters
 
 COPIES_MAX: Final = 4  # A wire number has two bits for the copy.
 
@@ -27,15 +28,6 @@ class Policy(IntEnum):
     FAILOVER = 0
     RACE = 1
     COPIES = 2
-
-
-@dataclass(frozen=True)
-class RouterParameters:
-    """How many connections a request may use."""
-
-    race_copies: int = 2  # of cancels and queries: one lost packet does not delay them
-    race_closes: bool = False  # reduce-only closes of a whole position; only where nothing else trades that position
-    dangerous_place_copies: int = 1  # > 1 sends places several times and can fill them several times; see the module's text
 
 
 class Candidate(Protocol):

@@ -10,21 +10,13 @@ never sent.
 """
 
 from collections import deque
-from dataclasses import dataclass
 from typing import Final
+
+from reactor.engine.parameters import ClockParameters
 
 HALF_MS_NS: Final = 500_000
 MS_NS: Final = 1_000_000
 AHEAD_MAX_MS: Final = 1000  # "Timestamp for this request was 1000ms ahead of the server's time."
-
-
-@dataclass(frozen=True)
-class ClockParameters:
-    """How the venue's clock is watched."""
-
-    drift_ppm: float = 100.0  # two unsynchronised quartz clocks: 0.1 ms per second apart at worst
-    samples_max: int = 8
-    jump_ns: int = 100_000_000  # A sample this far outside its bounds means that a clock was set: forget the older ones.
 
 
 class VenueClock:

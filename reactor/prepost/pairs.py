@@ -19,38 +19,16 @@ Fills forced by the venue (liquidation, auto-deleveraging) change the legs like 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
 from reactor.domain.units import E8
 from reactor.prepost.orders import Leg, Order
+from reactor.prepost.parameters import PairParameters
 from reactor.prepost.positions import Position
 from reactor.prepost.terms import Terms
 
 MS: Final = 1_000_000
-
-
-@dataclass(frozen=True)
-class PairParameters:
-    """One pair and how it is traded."""
-
-    open_instrument_index: int
-    hedge_instrument_index: int
-    opens_as_maker: bool = False  # False: takes through the book with an IOC; True: rests at the touch, post-only
-    open_through_ticks: int = 2  # how far through the opposite touch a taker leg may go
-    maker_ttl_ms: int = 5_000  # a resting open leg lives this long in all, re-quotes included
-    requote_ticks: int = 1  # re-quote when the touch has left our price by this much
-    requotes_max: int = 20  # per opening; each is a new order and eats the order rate
-    clips_max: int = 1  # clips that an open pair may grow to; further opens are refused as PAIR_BUSY
-    hedge_through_ticks: int = 20  # first attempt; doubled with every further one, up to the collar
-    hedge_echo_ms_max: float = 10.0  # the collector's event must be back by then, or prepost hedges by itself
-    hedge_attempts_max: int = 6  # refused or unfilled by the venue; then the open leg is unwound and the instrument halted
-    hedge_backoff_ms_first: float = 20.0  # doubled with every attempt
-    hedge_backoff_ms_max: float = 1_000.0
-    hedge_patience_ms: int = 5_000  # hedges that do not even reach the venue are tried for this long; then likewise
-    unwind_attempts_max: int = 10  # then STUCK
-    close_through_ticks: int = 2  # open leg's close; doubled like the hedge
 
 
 class PairState(IntEnum):

@@ -1,12 +1,92 @@
-"""Every number of this room that a trader may set, composed from the cores that use them."""
+"""Every number of this room that a trader may set."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from reactor.domain.errors import ConfigError
 from reactor.domain.instrument import Instruments
-from reactor.prepost.pairs import PairParameters
-from reactor.prepost.pipeline import PipelineParameters
-from reactor.prepost.risk import RiskParameters
+
+DEFAULT_RULES: Final = (
+    "kill_switch",
+    "reconciled",
+    "journal",
+    "daily_loss",
+    "cooldown",
+    "pending_orders",
+    "capital",
+    "daily_trades",
+    "total_exposure",
+    "margin_ratio",
+    "inventory",
+    "price_collar",
+    "order_notional",
+    "order_rate",
+)
+
+
+@dataclass(frozen=True)
+class RiskParameters:
+    """The limits. Amounts are in the quote currency (USDT)."""
+
+    rules: tuple[str, ...] = DEFAULT_RULES
+    rule_files: tuple[str, ...] = ()
+    options: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # a user rule's own numbers, by rule name
+    clip_usdt: float = 50.0  # one bite; rounded up to what both legs' venues allow
+    clip_notional_margin: float = 0.02  # minimum notionals with 2 % room, for prices that move between the legs
+    position_clips_max: int = 100
+    capital_usdt_max: float = 5_000.0  # per instrument, at cost, reserved included
+    pending_orders_max: int = 3  # per instrument; a strategy's grid has its own limit below
+    quotes_max: int = 24  # live rungs of grids per instrument
+    exposure_ratio_max: float = 0.03  # |net delta| / equity
+    exposure_ratio_warning: float = 0.025
+    daily_trades_max: int = 1_000
+    cooldown_s: float = 60.0  # per instrument, between accepted opens
+    signal_age_ms_max: float = 100.0  # from the socket to here
+    margin_ratio_min: float = 0.10  # futures: (wallet + unrealised) / gross notional; 0.10 is ten times leverage
+    price_collar_ratio: float = 0.005  # how far beyond the opposite touch an order may reach
+    order_notional_usdt_max: float = 2_000.0
+    order_rate_window_ms: int = 10_000
+    order_rates_max: tuple[int, ...] = (60, 200, 200)  # per venue and window. Venues: spot 100, USD-M 300 per 10 s
+    order_rate_hedge_share: float = 0.25  # of the rate that only hedges, unwinds and closes may use
+    daily_loss_usdt_max: float = 500.0  # since 00:00 UTC, unrealised included: then REDUCE_ONLY
+
+
+@dataclass(frozen=True)
+class PairParameters:
+    """One pair and how it is traded."""
+
+    open_instrument_index: int
+    hedge_instrument_index: int
+    opens_as_maker: bool = False  # False: takes through the book with an IOC; True: rests at the touch, post-only
+    open_through_ticks: int = 2  # how far through the opposite touch a taker leg may go
+    maker_ttl_ms: int = 5_000  # a resting open leg lives this long in all, re-quotes included
+    requote_ticks: int = 1  # re-quote when the touch has left our price by this much
+    requotes_max: int = 20  # per opening; each is a new order and eats the order rate
+    clips_max: int = 1  # clips that an open pair may grow to; further opens are refused as PAIR_BUSY
+    hedge_through_ticks: int = 20  # first attempt; doubled with every further one, up to the collar
+    hedge_echo_ms_max: float = 10.0  # the collector's event must be back by then, or prepost hedges by itself
+    hedge_attempts_max: int = 6  # refused or unfilled by the venue; then the open leg is unwound and the instrument halted
+    hedge_backoff_ms_first: float = 20.0  # doubled with every attempt
+    hedge_backoff_ms_max: float = 1_000.0
+    hedge_patience_ms: int = 5_000  # hedges that do not even reach the venue are tried for this long; then likewise
+    unwind_attempts_max: int = 10  # then STUCK
+    close_through_ticks: int = 2  # open leg's close; doubled like the hedge
+
+
+@dataclass(frozen=True)
+class PipelineParameters:
+    """Which stages run, in which order. Leaving one out is a decision about money: `check` warns."""
+
+    pre: tuple[str, ...] = ("signal_age_check", "risk_control", "position_limit", "order_construction", "priority_assignment")
+    post: tuple[str, ...] = (
+        "position_update",
+        "risk_quota_update",
+        "hedge_trigger_check",
+        "pnl_calculation",
+        "state_persistence",
+    )
+    stage_files: tuple[str, ...] = ()  # Python files that register stages of the user's own
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib.util
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 from reactor.domain.errors import ConfigError
@@ -23,21 +22,6 @@ if TYPE_CHECKING:
     from reactor.prepost.terms import Terms
 
 PASS: Final = int(Reason.NONE)
-
-
-@dataclass(frozen=True)
-class PipelineParameters:
-    """Which stages run, in which order. Leaving one out is a decision about money: `check` warns."""
-
-    pre: tuple[str, ...] = ("signal_age_check", "risk_control", "position_limit", "order_construction", "priority_assignment")
-    post: tuple[str, ...] = (
-        "position_update",
-        "risk_quota_update",
-        "hedge_trigger_check",
-        "pnl_calculation",
-        "state_persistence",
-    )
-    stage_files: tuple[str, ...] = ()  # Python files that register stages of the user's own
 
 
 class Decision:

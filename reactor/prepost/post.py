@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 NONE: Final = int(Reason.NONE)
 
 
-@post_stage
 class PositionUpdate(PostStage):
     """Position, the pair's legs, expected balances."""
 
@@ -71,7 +70,6 @@ class PositionUpdate(PostStage):
             leg.fees_e8 += quote_e8
 
 
-@post_stage
 class RiskQuotaUpdate(PostStage):
     """Filled quota becomes position; a settled order gives the rest back, once."""
 
@@ -87,11 +85,11 @@ class RiskQuotaUpdate(PostStage):
         if outcome.is_settled and order.is_quota_open:
             lots, capital_e8 = order.reserved_lots, order.capital_e8
             quota.restore(order)
-            self.desk.out.journal_quota(order, -lots, -capital_e8)
+            if order.state == outcome.state_from and not outcome.fill_lots:  # Otherwise the order's own entry says it.
+                self.desk.out.journal_quota(order, -lots, -capital_e8)
         return NONE
 
 
-@post_stage
 class HedgeTriggerCheck(PostStage):
     """Asks the pair's ledger what is to hedge now, and lets hedging.py say so or do so."""
 
@@ -104,7 +102,6 @@ class HedgeTriggerCheck(PostStage):
         return NONE
 
 
-@post_stage
 class PnLCalculation(PostStage):
     """Totals of the portfolio that a fill has moved."""
 
@@ -116,7 +113,6 @@ class PnLCalculation(PostStage):
         return NONE
 
 
-@post_stage
 class StatePersistence(PostStage):
     """Transitions and fills go to the journal; whoever follows the order hears of it."""
 
@@ -132,3 +128,13 @@ class StatePersistence(PostStage):
         if order.state != outcome.state_from or outcome.fill_lots:
             out.journal_order(order, outcome.state_from, outcome.event, outcome.reason)
         return NONE
+
+
+for _stage in (
+    PositionUpdate,
+    RiskQuotaUpdate,
+    HedgeTriggerCheck,
+    PnLCalculation,
+    StatePersistence,
+):
+    post_stage(_stage)

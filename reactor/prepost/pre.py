@@ -31,7 +31,6 @@ EVENT_QUOTES: Final = int(EventKind.QUOTES)
 NORMAL, URGENT = 0, 1
 
 
-@pre_stage
 class SignalAgeCheck(PreStage):
     """A decision on old news is not carried out."""
 
@@ -47,7 +46,6 @@ class SignalAgeCheck(PreStage):
         return SIGNAL_TOO_OLD if origin_ns and decision.now_ns - origin_ns > self._age_ns_max else NONE
 
 
-@pre_stage
 class RiskControl(PreStage):
     """The rules that look at a decision, in the configured order; the first no is the answer."""
 
@@ -62,7 +60,6 @@ class RiskControl(PreStage):
         return NONE
 
 
-@pre_stage
 class PositionLimit(PreStage):
     """Position per instrument in clips, what live orders may add included."""
 
@@ -94,7 +91,6 @@ class PositionLimit(PreStage):
         return clip_base_e8(desk.clip_e8, legs, tuple(desk.money.mark_ticks(leg.index) for leg in legs), desk.clip_margin_e8)
 
 
-@pre_stage
 class OrderConstruction(PreStage):
     """Price, filters, collar; then the order exists and has its client order id."""
 
@@ -155,7 +151,6 @@ class OrderConstruction(PreStage):
         return max(1, bid - decision.through_ticks, bid - bid * self._collar_e8 // E8)
 
 
-@pre_stage
 class PriorityAssignment(PreStage):
     """Hedges, unwinds and closes overtake."""
 
@@ -170,3 +165,13 @@ class PriorityAssignment(PreStage):
         else:
             decision.lane = NORMAL
         return NONE
+
+
+for _stage in (
+    SignalAgeCheck,
+    RiskControl,
+    PositionLimit,
+    OrderConstruction,
+    PriorityAssignment,
+):
+    pre_stage(_stage)

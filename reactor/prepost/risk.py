@@ -19,14 +19,15 @@ whether it wants the decision before it is priced or the order as it would go ou
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 
 from reactor.domain.errors import ConfigError
 from reactor.domain.messages import FLAG_REDUCE_ONLY, EventKind, Reason
 from reactor.domain.units import E8
 from reactor.prepost.kill_switch import HALTED, RUNNING
+from reactor.prepost.parameters import RiskParameters
 
 if TYPE_CHECKING:
     from reactor.prepost.desk import Desk
@@ -54,50 +55,6 @@ NO_SESSION: Final = int(Reason.NO_SESSION)
 NO_INVENTORY: Final = int(Reason.NO_INVENTORY)
 BACKPRESSURE: Final = int(Reason.BACKPRESSURE)
 EVENT_CLOSE: Final = int(EventKind.CLOSE)
-
-DEFAULT_RULES: Final = (
-    "kill_switch",
-    "reconciled",
-    "journal",
-    "daily_loss",
-    "cooldown",
-    "pending_orders",
-    "capital",
-    "daily_trades",
-    "total_exposure",
-    "margin_ratio",
-    "inventory",
-    "price_collar",
-    "order_notional",
-    "order_rate",
-)
-
-
-@dataclass(frozen=True)
-class RiskParameters:
-    """The limits. Amounts are in the quote currency (USDT)."""
-
-    rules: tuple[str, ...] = DEFAULT_RULES
-    rule_files: tuple[str, ...] = ()
-    options: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # a user rule's own numbers, by rule name
-    clip_usdt: float = 50.0  # one bite; rounded up to what both legs' venues allow
-    clip_notional_margin: float = 0.02  # minimum notionals with 2 % room, for prices that move between the legs
-    position_clips_max: int = 100
-    capital_usdt_max: float = 5_000.0  # per instrument, at cost, reserved included
-    pending_orders_max: int = 3  # per instrument; a strategy's grid has its own limit below
-    quotes_max: int = 24  # live rungs of grids per instrument
-    exposure_ratio_max: float = 0.03  # |net delta| / equity
-    exposure_ratio_warning: float = 0.025
-    daily_trades_max: int = 1_000
-    cooldown_s: float = 60.0  # per instrument, between accepted opens
-    signal_age_ms_max: float = 100.0  # from the socket to here
-    margin_ratio_min: float = 0.10  # futures: (wallet + unrealised) / gross notional; 0.10 is ten times leverage
-    price_collar_ratio: float = 0.005  # how far beyond the opposite touch an order may reach
-    order_notional_usdt_max: float = 2_000.0
-    order_rate_window_ms: int = 10_000
-    order_rates_max: tuple[int, ...] = (60, 200, 200)  # per venue and window. Venues: spot 100, USD-M 300 per 10 s
-    order_rate_hedge_share: float = 0.25  # of the rate that only hedges, unwinds and closes may use
-    daily_loss_usdt_max: float = 500.0  # since 00:00 UTC, unrealised included: then REDUCE_ONLY
 
 
 class RiskRule(ABC):
@@ -185,7 +142,6 @@ def e8_of(amount: float) -> int:
     return round(amount * E8)
 
 
-@risk_rule
 class KillSwitchRule(RiskRule):
     """RUNNING: all. REDUCE_ONLY: nothing that opens. HALTED: hedges and unwinds only. Halted instruments likewise."""
 
@@ -205,7 +161,6 @@ class KillSwitchRule(RiskRule):
         return NONE
 
 
-@risk_rule
 class ReconciledRule(RiskRule):
     """Nothing opens before our books and the venue's agree, or while a private session is down."""
 
@@ -223,7 +178,6 @@ class ReconciledRule(RiskRule):
         return NONE if desk.is_reconciled else NOT_RECONCILED
 
 
-@risk_rule
 class JournalRule(RiskRule):
     """What cannot be written down is not begun: a journal that is slow, full or dead lets nothing open."""
 
@@ -233,7 +187,6 @@ class JournalRule(RiskRule):
         return BACKPRESSURE if decision.is_opening and self.desk.journal_trouble else NONE
 
 
-@risk_rule
 class DailyLossRule(RiskRule):
     """Stops opening after a bad day; the desk pulls REDUCE_ONLY when it sees the same number."""
 
@@ -247,7 +200,6 @@ class DailyLossRule(RiskRule):
         return DAILY_LOSS if decision.is_opening and self.desk.money.daily_pnl_e8 <= -self._loss_e8_max else NONE
 
 
-@risk_rule
 class CooldownRule(RiskRule):
     """A pause per instrument between accepted opens. Grids and a maker leg's re-quotes do not wait."""
 
@@ -264,7 +216,6 @@ class CooldownRule(RiskRule):
         return COOLDOWN if opened_ns and decision.now_ns - opened_ns < self._cooldown_ns else NONE
 
 
-@risk_rule
 class PendingOrdersRule(RiskRule):
     """Live orders per instrument. What reduces passes: a stop loss does not wait for the grid that it has withdrawn."""
 
@@ -278,7 +229,6 @@ class PendingOrdersRule(RiskRule):
         return PENDING_ORDERS if pending >= limit else NONE
 
 
-@risk_rule
 class CapitalRule(RiskRule):
     """Capital per instrument: the position at cost, what live orders reserve, and this order."""
 
@@ -296,7 +246,6 @@ class CapitalRule(RiskRule):
         return CAPITAL_LIMIT if used_e8 + decision.notional_e8 > self._capital_e8_max else NONE
 
 
-@risk_rule
 class DailyTradesRule(RiskRule):
     """Orders that traded today, and live ones that may."""
 
@@ -306,7 +255,6 @@ class DailyTradesRule(RiskRule):
         return DAILY_TRADES if decision.is_opening and self.desk.trades_today >= self.parameters.daily_trades_max else NONE
 
 
-@risk_rule
 class TotalExposureRule(RiskRule):
     """|net delta| over equity, this order's own delta included: it is ours until it is hedged."""
 
@@ -324,7 +272,6 @@ class TotalExposureRule(RiskRule):
         return TOTAL_EXPOSURE if delta_e8 * E8 > desk.money.equity_e8 * self._ratio_e8_max else NONE
 
 
-@risk_rule
 class MarginRatioRule(RiskRule):
     """Futures wallet and unrealised PnL over the gross notional of futures, this decision's futures leg included."""
 
@@ -346,7 +293,6 @@ class MarginRatioRule(RiskRule):
         return MARGIN_RATIO if desk.money.futures_equity_e8[futures.venue] * E8 < gross_e8 * self._ratio_e8_min else NONE
 
 
-@risk_rule
 class InventoryRule(RiskRule):
     """Spot: we must own what the order gives away, less what live orders have claimed already."""
 
@@ -366,7 +312,6 @@ class InventoryRule(RiskRule):
         return NO_INVENTORY if wanted_e8 > owned_e8 - claimed_e8 else NONE
 
 
-@risk_rule
 class PriceCollarRule(RiskRule):
     """No order reaches further beyond the opposite touch than this, whoever sent it. A passive price is harmless."""
 
@@ -387,7 +332,6 @@ class PriceCollarRule(RiskRule):
         return PRICE_COLLAR if (bid - price) * E8 > bid * self._ratio_e8 else NONE
 
 
-@risk_rule
 class OrderNotionalRule(RiskRule):
     """The largest single order. Hedges and unwinds are as large as what they undo."""
 
@@ -402,7 +346,6 @@ class OrderNotionalRule(RiskRule):
         return ORDER_NOTIONAL if decision.is_opening and decision.notional_e8 > self._notional_e8_max else NONE
 
 
-@risk_rule
 class OrderRateRule(RiskRule):
     """Orders per venue and window, kept below the venue's own limit; a share of it is the hedges' alone."""
 
@@ -425,3 +368,22 @@ class OrderRateRule(RiskRule):
             sent.popleft()
         limit = self._fast_max[venue] if decision.is_fast else self._max[venue]
         return ORDER_RATE if len(sent) >= limit else NONE
+
+
+for _rule in (
+    KillSwitchRule,
+    ReconciledRule,
+    JournalRule,
+    DailyLossRule,
+    CooldownRule,
+    PendingOrdersRule,
+    CapitalRule,
+    DailyTradesRule,
+    TotalExposureRule,
+    MarginRatioRule,
+    InventoryRule,
+    PriceCollarRule,
+    OrderNotionalRule,
+    OrderRateRule,
+):
+    risk_rule(_rule)

@@ -24,20 +24,21 @@ from reactor.prepost.desk import Desk
 from reactor.prepost.intake import Intake
 from reactor.prepost.kill_switch import Pull
 from reactor.prepost.orders import Leg, OrderState
-from reactor.prepost.pairs import PairParameters, PairState
+from reactor.prepost.pairs import PairState
 from reactor.prepost.parameters import (
     ConstructionParameters,
     InquiryParameters,
+    PairParameters,
+    PipelineParameters,
     PrepostParameters,
+    RiskParameters,
     SettlementParameters,
     StopParameters,
 )
-from reactor.prepost.pipeline import PipelineParameters
 from reactor.prepost.publish import Publisher, Rows
 from reactor.prepost.record import Ring
 from reactor.prepost.reports import Reports
 from reactor.prepost.restore import restore
-from reactor.prepost.risk import RiskParameters
 from reactor.prepost.settle import Settlement
 from reactor.prepost.stop import StopSequence
 

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from reactor.collector.role import CollectorParameters, CollectorPorts, CollectorRole
+from reactor.collector.parameters import CollectorParameters
+from reactor.collector.role import CollectorPorts, CollectorRole
 from reactor.domain.instrument import Instrument, Instruments
 from reactor.domain.messages import (
     FLAG_LAST_PART,

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from collector_bench import OTHER_PERPETUAL, OTHER_SPOT, PAIRS, PERPETUAL, SPOT, Bench, make_bench
 
-from reactor.collector.role import CollectorParameters, Counter
-from reactor.collector.triggers.mt import MTParameters
+from reactor.collector.parameters import CollectorParameters
+from reactor.collector.role import Counter
+from reactor.collector.triggers.parameters import MTParameters
 from reactor.collector.triggers.registry import TriggersParameters, UserTrigger
 from reactor.domain.errors import ConfigError
 from reactor.domain.messages import (

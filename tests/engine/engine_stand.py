@@ -23,10 +23,9 @@ from reactor.domain.messages import (
     put_text,
     text_of,
 )
-from reactor.engine.connections import ConnectionParameters
 from reactor.engine.counters import Counter
+from reactor.engine.parameters import ConnectionParameters, RouterParameters
 from reactor.engine.role import EngineParameters, EnginePorts, EngineRole
-from reactor.engine.router import RouterParameters
 from reactor.exchanges.binance.rules import endpoints_at
 from reactor.exchanges.venue import Credentials
 from reactor.loop.clock import ManualClock

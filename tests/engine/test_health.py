@@ -1,6 +1,7 @@
 """The score of a connection."""
 
-from reactor.engine.health import Health, HealthParameters
+from reactor.engine.health import Health
+from reactor.engine.parameters import HealthParameters
 
 MS = 1_000_000
 S = 1_000 * MS

@@ -27,7 +27,7 @@ from reactor.domain.messages import (
     text_of,
 )
 from reactor.engine.counters import Counter
-from reactor.engine.router import RouterParameters
+from reactor.engine.parameters import RouterParameters
 from reactor.exchanges.venue import Credentials, RateLimit, RateLimitKind
 from reactor.net.network import Failure
 from shm.ring import URGENT, heap_ring

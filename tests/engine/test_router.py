@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from reactor.engine.router import COPIES_MAX, Policy, RouterParameters, copies_of, policy_of, route, sessions_wanted
+from reactor.engine.parameters import RouterParameters
+from reactor.engine.router import COPIES_MAX, Policy, copies_of, policy_of, route, sessions_wanted
 
 
 @dataclass

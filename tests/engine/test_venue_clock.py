@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reactor.engine.venue_clock import ClockParameters, VenueClock
+from reactor.engine.parameters import ClockParameters
+from reactor.engine.venue_clock import VenueClock
 
 MS = 1_000_000
 S = 1_000 * MS

@@ -5,8 +5,8 @@ from prepost_room import INSTRUMENTS, PERP, SPOT
 
 from reactor.domain.errors import ConfigError
 from reactor.prepost.orders import Leg, Order, OrderState
-from reactor.prepost.pairs import TRANSITIONS, Pair, PairEvent, PairParameters, PairState
-from reactor.prepost.parameters import PrepostParameters
+from reactor.prepost.pairs import TRANSITIONS, Pair, PairEvent, PairState
+from reactor.prepost.parameters import PairParameters, PrepostParameters
 from reactor.prepost.terms import Terms
 
 HALF_LOT_E8 = 50_000

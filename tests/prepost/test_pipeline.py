@@ -7,7 +7,8 @@ from prepost_room import PERP, Room, test_parameters
 
 from reactor.domain.errors import ConfigError
 from reactor.domain.messages import Reason
-from reactor.prepost.pipeline import POST_STAGES, PRE_STAGES, PipelineParameters
+from reactor.prepost.parameters import PipelineParameters
+from reactor.prepost.pipeline import POST_STAGES, PRE_STAGES
 
 STAGES = """
 from reactor.prepost.pipeline import PostStage, PreStage, post_stage, pre_stage

@@ -10,7 +10,8 @@ from reactor.domain.messages import FLAG_HEDGE, FLAG_REDUCE_ONLY, NO_INSTRUMENT,
 from reactor.domain.units import E8
 from reactor.prepost.kill_switch import HALTED, REDUCE_ONLY, RUNNING, TRANSITIONS, KillSwitchState, Pull
 from reactor.prepost.pairs import PairState
-from reactor.prepost.risk import DEFAULT_RULES, RISK_RULES, RiskParameters
+from reactor.prepost.parameters import DEFAULT_RULES, RiskParameters
+from reactor.prepost.risk import RISK_RULES
 
 
 def trading(**risk) -> Room:

@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from reactor.engine.router import RouterParameters, copies_of, policy_of, route
+from reactor.engine.parameters import RouterParameters
+from reactor.engine.router import copies_of, policy_of, route
 
 CONNECTIONS = 3
 

@@ -8,8 +8,8 @@ at all, is prepost's decision.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from reactor.collector.triggers.parameters import MTParameters
 from reactor.collector.triggers.trigger import (
     Binding,
     Event,
@@ -30,21 +30,6 @@ FUNDING_DIRECTION: int = SignalType.FUNDING_RATE_DIRECTION
 OPEN: int = EventKind.OPEN
 BUY: int = Side.BUY
 SELL: int = Side.SELL
-
-
-@dataclass(frozen=True)
-class MTParameters:
-    """When a spread is wide enough and funding high enough."""
-
-    is_adaptive: bool = True  # rolling percentiles; otherwise the feed's fixed thresholds decide
-    percentile_min: float = 0.8  # adaptive: the spread must stand this high in its window [0, 1]
-    spread_min: float = 0.0  # and be at least this, as a fraction: 0.001 is ten basis points
-    funding_rate_min: float = 0.0  # |rate| per interval beyond the feed's own threshold, which has a hysteresis already
-    allow_short_perpetual: bool = True
-    allow_long_perpetual: bool = True  # needs spot inventory to sell; prepost refuses without
-    spread_age_ms_max: int = 500  # a spread changes with every tick: half a second is old
-    funding_age_ms_max: int = 90_000  # the mark-price stream brings it every 1 to 3 s, a REST poll every 60 s
-    rearm_after_ms: int = 1_000  # a spread that stays wide may add a clip; prepost's cooldown says how often really
 
 
 class MTTrigger(Trigger):

@@ -4,8 +4,8 @@ Whether there is anything to close, and how much, is prepost's knowledge: a clos
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from reactor.collector.triggers.parameters import MTCloseParameters
 from reactor.collector.triggers.trigger import (
     Binding,
     Event,
@@ -23,15 +23,6 @@ FUNDING_TURNED: int = CloseReason.FUNDING_TURNED
 POSITION_CLOSE: int = SignalType.POSITION_CLOSE
 REAL_TIME_FUNDING_RISK: int = SignalType.REAL_TIME_FUNDING_RISK
 CLOSE: int = EventKind.CLOSE
-
-
-@dataclass(frozen=True)
-class MTCloseParameters:
-    """How old a reason to close may be, and how stubbornly it is repeated."""
-
-    close_age_ms_max: int = 2_000  # made from both book tops: older than two seconds it may be over
-    funding_age_ms_max: int = 90_000  # like the funding rate itself
-    rearm_after_ms: int = 1_000  # a close that was lost or refused is asked for again while the reason stands
 
 
 class MTCloseTrigger(Trigger):

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from reactor.collector.triggers.hedge import HedgeTrigger
-from reactor.collector.triggers.mt import MTParameters, MTTrigger
-from reactor.collector.triggers.mt_close import MTCloseParameters, MTCloseTrigger
+from reactor.collector.triggers.mt import MTTrigger
+from reactor.collector.triggers.mt_close import MTCloseTrigger
+from reactor.collector.triggers.parameters import MTCloseParameters, MTParameters
 from reactor.collector.triggers.quotes import (
     QuoteTrigger,
     StrategyCancelTrigger,
