@@ -197,7 +197,16 @@ class UsdmWallets(VenueCore):
         self._book_fill(order, ticks, lots, trade_id, is_maker, quote_e8 * rate_e8 // E8, now_ns)
 
     def _book_fill(
-        self, order: Order, ticks: int, lots: int, trade_id: int, is_maker: bool, commission_e8: int, now_ns: int
+        self,
+        order: Order,
+        ticks: int,
+        lots: int,
+        trade_id: int,
+        is_maker: bool,
+        commission_e8: int,
+        now_ns: int,
+        *,
+        is_off_book: bool = False,
     ) -> None:
         rules = order.rules
         account = self._accounts[order.account_id]
@@ -231,7 +240,7 @@ class UsdmWallets(VenueCore):
             self._forget_open(order)
         else:
             order.status = "PARTIALLY_FILLED"
-        self._emit_order(order, "TRADE" if trade_id else "CALCULATED", fill, now_ns)
+        self._emit_order(order, "CALCULATED" if is_off_book else "TRADE", fill, now_ns)
 
     def _move_isolated(self, account: Account, position: Position, held_before: int, was_long: bool) -> None:
         """An isolated position takes its initial margin out of the wallet and gives it back as it shrinks."""
@@ -452,7 +461,10 @@ class UsdmWallets(VenueCore):
         self._matchings[rules.symbol].take(order, bound, now_ns)
         if order.is_open:
             order.expiry_reason = "5"
-            self._book_fill(order, mark_ticks, order.remaining_lots, 0, False, 0, now_ns)
+            # What the book did not take, the insurance fund takes over: off the book, under a trade id all the same.
+            market = self._markets[rules.symbol]
+            trade_id, market.next_trade_id = market.next_trade_id, market.next_trade_id + 1
+            self._book_fill(order, mark_ticks, order.remaining_lots, trade_id, False, 0, now_ns, is_off_book=True)
         fee = min(order.executed_quote_e8 * rules.liquidation_fee_e6 // 1_000_000, max(0, account.wallet_e8))
         account.wallet_e8 -= fee
         self.insurance_e8 += fee

@@ -63,3 +63,32 @@ def test_auto_deleveraging_costs_no_fee_and_the_pair_is_evened_out() -> None:
         world.run_for(SETTLED_S)
         assert insurance(world) == []
         assert world.desk.kill_switch.state == KillSwitch.RUNNING
+
+
+def test_what_the_insurance_fund_takes_over_off_the_book_is_booked_too() -> None:
+    # World seed 1252: after a price gap nobody was there to trade with; the venue's CALCULATED execution had no trade id.
+    with scenario() as world:
+        world.until(world.has_position)
+        market = world.core(USDM)._matchings["BTCUSDT"]._market
+        for ticks in list(market.asks.levels):
+            market.apply_level(False, ticks, 0)
+        fee_e8 = liquidate(world)
+        world.run_for(SETTLED_S)
+        assert insurance(world) == [-fee_e8]
+        assert world.desk.kill_switch.state == KillSwitch.RUNNING
+
+
+def test_a_forced_close_of_somebody_elses_position_is_not_ours() -> None:
+    # World seed 9: a stranger's futures order filled on the same account. When the venue closed that position by force, the
+    # pair took it for its own, was short in its books only, and tried reduce-only orders against nothing for ever.
+    with scenario(seed=7) as world:
+        core = world.core(USDM)
+        rules = core.symbols["BTCUSDT"]
+        fields = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.010", "newClientOrderId": "stranger-7"}
+        core.place(1, fields, world.time.exchange_ns())
+        world.cloud.settle()
+        world.run_for(0.1)
+        assert world.desk.foreign_base_e8[1] == rules.base_e8(10)
+        liquidate(world)
+        world.run_for(SETTLED_S)
+        assert world.desk.kill_switch.state == KillSwitch.RUNNING

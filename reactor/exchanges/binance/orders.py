@@ -26,6 +26,7 @@ from reactor.domain.messages import (
     NO_INSTRUMENT,
     OrderStatus,
     OrderType,
+    Reason,
     ReportKind,
     Side,
     TimeInForce,
@@ -39,6 +40,7 @@ from reactor.exchanges.venue import AccountPermissions, Answer, Credentials, End
 # Liquidation, auto-deleveraging, settlement of a delisted contract: the venue's own client ids.
 FORCED_PREFIXES: Final = ("autoclose-", "adl_autoclose", "settlement_autoclose-")
 RENAMED_SUFFIX: Final = "c"
+_TIMESTAMP: Final = int(Reason.TIMESTAMP)
 INSURANCE: Final = "INSURANCE_CLEAR"  # income type
 ROWS_MAX: Final = 1000  # the most rows that a trades or income query answers
 PLACE_WINDOW_MS: Final = 1000  # recvWindow of a place: a stray copy or a stuck packet dies after this.
@@ -642,6 +644,9 @@ class CancelAllOurs:
             return []
         self.rounds += 1
         self._has_refusal = False
+        if self._offset_ms is None:
+            self._time_tag = self._tag()
+            return [(self._time_tag, self._codec.time_call())]
         self._list_tag = self._tag()
         return [(self._list_tag, self._codec.open_orders_call(self._venue_ms(local_ms)))]
 
@@ -659,6 +664,8 @@ class CancelAllOurs:
                 self._offset_ms = 0  # Our clock may still be good enough; the venue will say so.
             return self.next_round(local_ms)
         answer = self._codec.read_response(status, headers, body, self._venue_ms(local_ms))
+        if answer.status != 200 and self._codec.classify(answer).reason == _TIMESTAMP:
+            self._offset_ms = None  # It is not: the next round begins with the venue's time.
         if tag == self._list_tag:
             return self._on_list(answer, local_ms)
         if answer.status == 200:

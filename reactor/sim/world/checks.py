@@ -6,7 +6,7 @@ The exchange's own books are the truth. Everything is compared in integers, to t
 from collections import Counter as Tally
 from typing import TYPE_CHECKING, Any, Final
 
-from reactor.domain.ids import ClientIds
+from reactor.domain.ids import NUMBER_BITS, ClientIds
 from reactor.domain.instrument import VENUE_NAMES
 from reactor.domain.messages import FLAG_FOREIGN, FLAG_HEDGE
 from reactor.journal.history import Reader
@@ -119,6 +119,8 @@ class Checks:
         if not since:
             return
         for order in desk.orders.unsettled.values():
+            if order.order_id >> NUMBER_BITS != self._house.epoch:
+                continue  # From before our start: it is asked about, and went out when it was allowed to.
             limit_ns = min(since.get("all", 2**62), since.get(str(order.instrument_index), 2**62))
             if order.created_ns > limit_ns and order.leg in OPENING_LEGS and not order.flags & FLAG_HEDGE:
                 raise Violation(f"{order.client_order_id.decode()} opens although the switch stands at {state}")
@@ -150,6 +152,9 @@ class Checks:
             return True
         for terms in (pair.open, pair.hedge):
             venue = terms.venue
+            top = desk.tops(terms.index)
+            if top is None or not top.is_synchronised:
+                return True  # Nobody knows the price: an attempt from memory is made, and may miss the market.
             if not desk.is_known[venue] or not desk.is_session_up[venue]:
                 return True
             connections = engine._venues[venue].connections

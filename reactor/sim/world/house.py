@@ -47,7 +47,7 @@ from reactor.sim.server import SimParameters, open_exchange
 from reactor.sim.world.network import Cloud, WorldNetwork
 from reactor.sim.world.story import Story, StoryLog
 from reactor.sim.world.time import BIRTHDAY_NS, MS, SECOND, HostClock, VirtualTime
-from shm.ring import NORMAL, URGENT, Consumer, Producer, heap_consumer, heap_producer, join
+from shm.ring import NORMAL, URGENT, Consumer, Producer, heap_consumer, heap_producer
 from shm.seqlock import RowsReader, RowsWriter, heap_rows
 
 PASS_PERIOD_NS: Final = 20 * MS  # A shard's is 5 ms; roles say by deadline_ns when they need one sooner, and shall mean it.
@@ -113,20 +113,32 @@ class Link:
         self.capacity = min(plan.capacity, CAPACITY_MAX)
         self.producer: Producer | None = None
         self.consumer: Consumer | None = None
+        self.has_met = True
 
     def open_producer(self) -> Producer:
         """A new writer; it meets the reader, if that is there."""
         self.producer = heap_producer(self.capacity, SIZE[self.message], VIEW[self.message], name=self.name)
-        if self.consumer is not None:
-            join(self.producer, self.consumer)
+        self._meet()
         return self.producer
 
     def open_consumer(self) -> Consumer:
         """A new reader; it meets the writer, if that is there."""
         self.consumer = heap_consumer(self.capacity, SIZE[self.message], VIEW[self.message], name=self.name)
-        if self.producer is not None:
-            join(self.producer, self.consumer)
+        self._meet()
         return self.consumer
+
+    def _meet(self) -> None:
+        self.has_met = True
+        if self.producer is not None and self.consumer is not None:
+            self.consumer.offer(self.producer.own_segment)
+            self.try_meet()
+
+    def try_meet(self) -> None:
+        """Lets both sides meet. A reader that has not yet read what two dead writers left behind meets the third one later."""
+        producer, consumer = self.producer, self.consumer
+        self.has_met = producer is None or consumer is None or (
+            producer.meet(consumer.own_segment) and consumer.meet(producer.own_segment)
+        )  # fmt: skip
 
     def has_news(self) -> bool:
         """Something is unread."""
@@ -284,6 +296,9 @@ class Shard:
         now_ns = house.time.now_ns
         self._next_ns = 0
         self.passes += 1
+        for link in self.inputs:
+            if not link.has_met:
+                link.try_meet()
         work = role.do_work(now_ns)
         view = self.metrics.view
         view.heartbeat_ns = now_ns
@@ -391,6 +406,7 @@ class House:
         self.home = home
         self.journal_path = home / "journal.sqlite"
         self.clock = HostClock(time)
+        self.epoch = 0  # of the prepost that was started last
         self.key = KEY
         self.instruments = Instruments(plan.instruments)
         self.pass_period_ns = PASS_PERIOD_NS
@@ -508,7 +524,7 @@ def _collector(shard: Shard) -> Role:
 def _prepost(shard: Shard) -> Role:
     house = shard.house
     wall_ns = house.clock.realtime_ns
-    epoch = next_epoch(house.journal_path, "world", wall_ns)
+    epoch = house.epoch = next_epoch(house.journal_path, "world", wall_ns)
     history, _ = read_history(house.journal_path, house.instruments, house.plan.pairs, epoch, wall_ns=wall_ns)
     journal_metrics = house.rows["metrics.journal"].reader()
     collector = house.shards["collector"]

@@ -78,6 +78,7 @@ class Cloud:
         self.outages: dict[str, int] = {}  # host name → until when nobody reaches it
         self.tally: Tally[str] = Tally()  # how often each fault has struck
         self.excuse: Callable[[], None] = lambda: None  # called when one struck a message of the engine
+        self.must_cut: Callable[[Line], bool] | None = None  # a test's: cut this connection instead of carrying the message
         self._snapshots: dict[str, HttpResponse] = {}  # the last of each book
         self.digest = 0
         self.frames = 0
@@ -239,6 +240,9 @@ class Line:
             cloud.struck("cuts", self.net.name)
             self.cut("cut on the way up")
             return
+        if cloud.must_cut is not None and cloud.must_cut(self):
+            self.cut("cut on the way up")
+            return
         now_ns = cloud.time.exchange_ns()
         cloud.exchange.advance(now_ns)
         self._face.on_message(self.socket, payload, now_ns)
@@ -265,6 +269,9 @@ class Line:
             return
         cloud = self.cloud
         weather, dice = cloud.weather, cloud.dice
+        if cloud.must_cut is not None and cloud.must_cut(self):
+            self.cut("cut on the way down")
+            return
         copies = 1
         if kind != ANSWER or weather.cut_rate:
             if weather.cut_rate and dice.random() < weather.cut_rate:

@@ -295,6 +295,23 @@ def test_cancel_all_is_confirmed_only_by_the_venue() -> None:
     assert work.failure
 
 
+def test_a_clock_that_the_venue_refuses_is_set_before_the_next_round() -> None:
+    # World seed 1932: the answer to the question for the time was lost, the host's clock was seven seconds ahead, and the
+    # emergency cancel asked in vain until the venue's request limit shut everybody out.
+    work = CancelAllOurs(codec(), IDS)
+    [(tag, _)] = work.start(8_000)
+    [(tag, _)] = work.on_answer(tag, 0, {}, b"", 8_000)
+    refusal = b'{"code":-1021,"msg":"Timestamp for this request was 1000ms ahead of the server\'s time."}'
+    assert work.on_answer(tag, 400, {}, refusal, 8_000) == []
+    assert work.needs_round
+    [(tag, call)] = work.next_round(8_000)
+    assert call.url.endswith("/api/v3/time")
+    [(tag, call)] = work.on_answer(tag, 200, {}, b'{"serverTime":1000}', 8_000)
+    assert check_call(call)["timestamp"] == "1000"
+    work.on_answer(tag, 200, {}, b"[]", 8_000)
+    assert work.is_confirmed
+
+
 def test_a_cancel_that_came_too_late_leads_to_another_look() -> None:
     work = CancelAllOurs(codec(), IDS)
     [(tag, _)] = work.start(1_000, 0)
