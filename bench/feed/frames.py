@@ -41,19 +41,24 @@ def captured() -> list[Frame]:
 
 
 def generated(count: int, seed: int = 1) -> list[Frame]:
-    """A random walk in the venues' own words: nine tickers to one depth update, as the captures have them.
+    """Two snapshots and the first `count` frames of `endless`."""
+    frames = endless(seed)
+    return [next(frames) for _ in range(count + 2)]
+
+
+def endless(seed: int = 1) -> Iterator[Frame]:
+    """A random walk in the venues' own words: nine tickers to one depth update, as the captures have them; first two snapshots.
 
     The best prices move, told by tickers, inside of what the levels of the books leave free: no book ever crosses.
     """
     rng = random.Random(seed)
-    frames: list[Frame] = []
     ids, mid, middle = [1_000, 1_000], 6_000_000, 6_000_000
     for venue in (0, 1):
         levels = [[f"{(middle - 100 - 10 * step) / 100:.2f}", "1.000"] for step in range(1000)]
         above = [[f"{(middle + 100 + 10 * step) / 100:.2f}", "1.000"] for step in range(1000)]
-        frames.append((venue, _json({"lastUpdateId": 1_000, "bids": levels, "asks": above})))
-    for _ in range(count):
-        venue = rng.random() < 0.7
+        yield venue, _json({"lastUpdateId": 1_000, "bids": levels, "asks": above})
+    while True:
+        venue = int(rng.random() < 0.7)
         mid = min(max(mid + rng.choice((0, 0, 0, 10, -10)), middle - 80), middle + 80)
         ids[venue] += 1
         one = ids[venue]
@@ -65,16 +70,15 @@ def generated(count: int, seed: int = 1) -> list[Frame]:
             for side, sign in (("b", -1), ("a", 1)):
                 prices = [middle + sign * (100 + 10 * step) for step in sorted(rng.sample(range(500), 30))]
                 data[side] = [[f"{price / 100:.2f}", f"{rng.randint(0, 3)}.500"] for price in prices]
-            frames.append((venue, _json({"stream": "btcusdt@depth", "data": data})))
+            yield venue, _json({"stream": "btcusdt@depth", "data": data})
         else:
+            ids[venue] -= 1  # A ticker shows the state of the last update; it makes none.
             data = {"e": "bookTicker"} if venue else {}
             data |= {"u": one, "s": "BTCUSDT", "b": f"{(mid - 10) / 100:.2f}", "B": f"{rng.randint(1, 9)}.125",
                      "a": f"{(mid + 10) / 100:.2f}", "A": f"{rng.randint(1, 9)}.250"}  # fmt: skip
             if venue:
                 data |= {"T": 1_700_000_000_000 + one, "E": 1_700_000_000_000 + one}
-            frames.append((venue, _json({"stream": "btcusdt@bookTicker", "data": data})))
-            ids[venue] -= 1  # A ticker shows the state of the last update; it makes none.
-    return frames
+            yield venue, _json({"stream": "btcusdt@bookTicker", "data": data})
 
 
 def _json(value: object) -> bytes:

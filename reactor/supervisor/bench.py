@@ -18,6 +18,7 @@ PROGRAMS: Final[dict[str, tuple[str, str]]] = {
     "floor": ("floor.py", "stdout"),
     "ring": ("latency/ring.py", "stdout"),
     "feed": ("feed/feed.py", "stdout"),
+    "allocations": ("allocations.py", "stdout"),
     "tick-to-order": ("latency/tick_to_order.py", "file"),
     "collector": ("micro/collector/bench_role.py", ""),
     "prepost": ("micro/prepost/bench_role.py", ""),
@@ -39,14 +40,14 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, float]]:
 
 
 def regressions(before: Any, after: Any) -> list[tuple[str, float, float]]:
-    """(path, before, after) of what got worse by WORSE_RATIO: latencies upwards, rates per second downwards."""
+    """(path, before, after) of what got worse by WORSE_RATIO: latencies and memory upwards, rates per second downwards."""
     old = dict(leaves(before))
     found = []
     for path, now in leaves(after):
         then = old.get(path, 0.0)
         if then <= 0.0 or now <= 0.0:
             continue
-        is_rate, is_latency = "per_s" in path, any(word in path for word in ("p50", "p99", "ns_per_"))
+        is_rate, is_latency = "per_s" in path, any(word in path for word in ("p50", "p99", "ns_per_", "kib_per_"))
         if (is_rate and then / now > WORSE_RATIO) or (is_latency and not is_rate and now / then > WORSE_RATIO):
             found.append((path, then, now))
     return found
