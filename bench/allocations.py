@@ -4,7 +4,7 @@
 
 Every role is the real one with private rings: the feed takes WebSocket frames, the others play whole decisions
 (reactor/rehearsal.py): signal to event, event to order to acknowledgement to end. After a warm-up, so that tables have their
-size, nothing may grow with the number of events. Baseline: the same number of orjson objects kept, which is what "growing" looks
+size, nothing may grow with the number of events. Baseline: objects of orjson that are kept, which is what "growing" looks
 like. Checksum: what each role counted.
 
     python bench/allocations.py [--events N] [--json]

@@ -110,6 +110,43 @@ static void check_both_ways(const char *payload, size_t size, const frame_t *qui
     MUST(memcmp(asks, careful_asks, careful.ask_count * sizeof(level_t)) == 0);
 }
 
+/* The input as bytes of a socket: in one read, and behind a whole frame that carries the start of the same input. */
+static void check_stream(const char *bytes, size_t size)
+{
+    stream_place_t place;
+    uint32_t out[SLOTS];
+    uint64_t at = 0;
+    for (;;) {
+        int64_t result = intake_take_stream(&intake, &session, bytes, at, size, 1, INTAKE_TOP_PRICE | INTAKE_REFUSED, &place);
+        uint64_t next = (uint64_t)result & ((1ull << STREAM_MOVED_SHIFT) - 1);
+        int stop = (int)(result >> STREAM_STOP_SHIFT);
+        MUST(next >= at && next <= size && stop >= STREAM_TAKEN && stop <= STREAM_BROKEN);
+        at = next;
+        if (stop == STREAM_TAKEN || stop == STREAM_BROKEN)
+            break;
+        MUST(place.payload + place.size == at);
+    }
+    uint32_t count = intake_take_moved(&intake, out);
+    MUST(count <= SLOTS && intake.moved_count == 0);
+    for (uint32_t index = 0; index < count; index++)
+        MUST(out[index] >> 16 < intake.symbols.count && (out[index] & INTAKE_TOP));
+}
+
+static void check_streams(const char *payload, size_t size)
+{
+    check_stream(payload, size);
+    size_t framed = size < 65536 ? size : 65535, total = framed + 4 + size;
+    char *bytes = malloc(total);
+    bytes[0] = (char)0x81;
+    bytes[1] = 126;
+    bytes[2] = (char)(framed >> 8);
+    bytes[3] = (char)framed;
+    memcpy(bytes + 4, payload, framed);
+    memcpy(bytes + 4 + framed, payload, size);
+    check_stream(bytes, total);
+    free(bytes);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     prepare();
@@ -142,6 +179,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_side(&book.asks);
         intake_arm(&intake, (uint16_t)(bits >> 16), &book, (int)(size & 1));
     }
+    check_streams(payload, size);
     while (intake.dirty_count)
         states[intake.dirty[--intake.dirty_count]].is_listed = 0;
     int64_t number;
@@ -166,6 +204,7 @@ static const char *const SEEDS[] = {
     "{\"error\":{\"code\":3,\"msg\":\"Invalid JSON\"},\"id\":4}",
     "{\"result\":[\"btcusdt@aggTrade\",{\"x\":[1,2,{\"y\":\"]}\\\"\"}]}],\"id\":312}",
     "{\"stream\":\"!serverShutdown\",\"data\":{\"E\":1}}",
+    "\x81\x0a{\"u\":\"long\"\x89\x02hi\x81\x7e\x01\x10{\"a\":[]}",
     "{\"u\":1,\"s\":\"RAW\",\"b\":\"25.35\",\"B\":\"31.21\",\"a\":\"25.36\",\"A\":\"40.66\"}",
 };
 static const char *const BITES[] = {"\"", "{", "}", "[", "]", ",", ":", "\\", "9", "-", ".", "0000000000000000000", "e", "null",
