@@ -311,7 +311,6 @@ class Desk:
         if self.out.place(order, decision):
             order.apply_event(OrderEvent.COMMIT)
         self.out.journal_order(order, int(OrderState.CREATED), int(OrderEvent.SUBMIT), 0)
-        self.out.journal_quota(order, order.quantity_lots, capital_e8)
         self.inquiry.watch(order)
         self.dirty.add(index)
         self.out.respond_accepted(order)

@@ -2,7 +2,9 @@
 
 The meaning of every field stands at journal_kind_e in messages.h. The role reads no input while the ring is nearly full
 (publish.has_room); what one message causes beyond that room is held here and goes out first on the next pass. Entries are
-claimed one by one and published once per input message.
+claimed one by one and published once per input message. Those that every order causes are written in one crossing.
+
+A change of quota travels in the order's own entry; it has one of its own only where no transition goes with it.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any, Final, Protocol
 
-from reactor.domain.messages import NO_INSTRUMENT, NO_PAIR, JournalKind, new, put_text
+from reactor.domain.messages import NO_INSTRUMENT, NO_PAIR, JournalKind, bytes_of, new, packer, put_text
 from reactor.prepost.desk import Desk
 from reactor.prepost.orders import Leg, Order
 from reactor.prepost.pairs import Pair
@@ -25,6 +27,29 @@ J_FUNDING: Final = int(JournalKind.FUNDING)
 J_QUOTA: Final = int(JournalKind.QUOTA)
 J_OPERATOR: Final = int(JournalKind.OPERATOR)
 J_BALANCE: Final = int(JournalKind.BALANCE)
+LEG_OPEN: Final = int(Leg.OPEN)
+LEG_HEDGE: Final = int(Leg.HEDGE)
+
+_FROM: Final = ("header.sequence", "header.signal_id", "header.order_id", "header.exchange_ns", "header.kind", "header.source")
+_ABOUT: Final = (
+    "header.instrument_index", "header.hedge_instrument_index", "header.flags", "header.pair_id", "header.pair_sequence",
+)  # fmt: skip
+PACK_ORDER: Final = packer(
+    "journal",
+    (
+        *_FROM, *_ABOUT, "client_order_id", "wall_ns", "venue_order_id", "price_ticks", "quantity_lots", "cumulative_lots",
+        "values[0]", "values[1]", "values[2]", "values[4]", "venue", "side", "order_type", "time_in_force", "state_from",
+        "state_to", "event", "reason",
+    ),
+)  # fmt: skip
+PACK_FILL: Final = packer(
+    "journal",
+    (
+        *_FROM, *_ABOUT, "client_order_id", "asset", "wall_ns", "venue_order_id", "trade_id", "price_ticks", "quantity_lots",
+        "cumulative_lots", "fee_e8", "amount_e8", "values[0]", "values[1]", "values[2]", "values[3]", "values[4]", "values[5]",
+        "venue", "side",
+    ),
+)  # fmt: skip
 
 
 class Ring(Protocol):
@@ -43,27 +68,45 @@ class Recorder:
 
     def __init__(self, journal: Ring, source: int) -> None:
         self._journal = journal
+        self._source = source
+        self._sequence = 0  # of the entry begun last; 0: it is held, and gets one when it goes out
+        self._bytes: dict[Any, Any] = {}  # slot → its bytes
         self._journal_left = 0  # entries that surely fit
         self._has_entries = False
         self.held_entries: deque[Any] = deque()
         self._blank_journal = new("journal")
         blank_header(self._blank_journal.header, source)
 
-    def _entry(self, kind: int) -> Any:
+    def _next(self) -> Any:
         """The next entry: a slot of the ring, or, if one message has caused more than the ring can take, one that is held."""
         slot = None if self.held_entries else self._journal.try_claim(NORMAL)
         if slot is None:
-            entry = new("journal")
-            self.held_entries.append(entry)
+            self._sequence = 0
+            slot = new("journal")
+            self.held_entries.append(slot)
         else:
-            entry = slot
+            self._sequence = self._journal.sequence(NORMAL)
             self._journal_left -= 1
             self._has_entries = True
+        return slot
+
+    def _next_bytes(self) -> Any:
+        """The bytes of the next entry, for a packer."""
+        slot = self._next()
+        if not self._sequence:
+            return bytes_of(slot, "journal")
+        room = self._bytes.get(slot)
+        if room is None:
+            room = self._bytes[slot] = bytes_of(slot, "journal")
+        return room
+
+    def _entry(self, kind: int) -> Any:
+        """The next entry, with everything that it says of itself, to be filled field by field."""
+        entry = self._next()
         entry[0] = self._blank_journal[0]
         header = entry.header
         header.kind = kind
-        if slot is not None:
-            header.sequence = self._journal.sequence(NORMAL)
+        header.sequence = self._sequence
         if self.desk is not None:
             entry.wall_ns = self.desk.wall_ns
         return entry
@@ -83,63 +126,47 @@ class Recorder:
 
     def journal_order(self, order: Order, state_from: int, event: int, reason: int) -> None:
         """See desk.Outbox."""
-        entry = self._entry(J_ORDER)
-        self._describe(entry.header, order)
-        entry.client_order_id = order.client_order_id
-        entry.venue = order.venue
-        entry.side = order.side
-        entry.order_type = order.order_type
-        entry.time_in_force = order.time_in_force
-        entry.price_ticks = order.price_ticks
-        entry.quantity_lots = order.quantity_lots
-        entry.cumulative_lots = order.filled_lots
-        entry.venue_order_id = order.venue_order_id
-        entry.state_from = state_from
-        entry.state_to = order.state
-        entry.event = event
-        entry.reason = reason
-        values = entry.values
-        values[0] = order.reserved_lots
-        values[1] = order.capital_e8
-        values[2] = order.filled_value
-        values[4] = order.leg
+        desk = self.desk
+        assert desk is not None, "the publisher knows its desk before it is used"
+        room = self._next_bytes()
+        PACK_ORDER(
+            room, 0,
+            self._sequence, order.signal_id, order.order_id, order.exchange_ns, J_ORDER, self._source,
+            order.instrument_index, NO_INSTRUMENT, order.flags, order.pair_id, order.pair_sequence,
+            order.client_order_id, desk.wall_ns, order.venue_order_id, order.price_ticks, order.quantity_lots,
+            order.filled_lots,
+            order.reserved_lots, order.capital_e8, order.filled_value, order.leg,
+            order.venue, order.side, order.order_type, order.time_in_force, state_from,
+            order.state, event, reason,
+        )  # fmt: skip
 
     def journal_fill(self, outcome: Outcome) -> None:
         """See desk.Outbox."""
         desk = self.desk
         assert desk is not None, "the publisher knows its desk before it is used"
-        entry = self._entry(J_FILL)
-        header, order, terms = entry.header, outcome.order, outcome.terms
+        order, terms, pair = outcome.order, outcome.terms, outcome.pair
         position = desk.positions[terms.index]
+        signal_id = order_id = leg = filled_lots = pair_sequence = 0
+        pair_id, client_order_id, venue_order_id = NO_PAIR, b"", outcome.venue_order_id
         if order is not None:
-            self._describe(header, order)
-            entry.client_order_id = order.client_order_id
-            entry.venue_order_id = order.venue_order_id
-            entry.cumulative_lots = order.filled_lots
-            entry.values[4] = order.leg
-        else:
-            header.instrument_index = terms.index
-            entry.venue_order_id = outcome.venue_order_id
-            if outcome.pair is not None:
-                header.pair_id = outcome.pair.pair_id
-                header.pair_sequence = outcome.pair.sequence
-                entry.values[4] = int(Leg.HEDGE if outcome.pair.hedge is terms else Leg.OPEN)
-        header.flags = outcome.flags
-        header.exchange_ns = outcome.exchange_ns
-        entry.venue = terms.venue
-        entry.side = outcome.side
-        entry.trade_id = outcome.trade_id
-        entry.price_ticks = outcome.price_ticks
-        entry.quantity_lots = outcome.fill_lots or outcome.fee_only_lots
-        entry.fee_e8 = outcome.fee_e8
-        put_text(entry.asset, outcome.asset)
-        entry.amount_e8 = outcome.realised_e8
-        values = entry.values
-        values[0] = position.lots
-        values[1] = position.entry_price_ticks_e8
-        values[2] = outcome.fee_quote_e8
-        values[3] = terms.quote_e8(outcome.price_ticks, entry.quantity_lots * terms.lot_base_e8)
-        values[5] = position.realised_pnl_e8
+            signal_id, order_id, leg, filled_lots = order.signal_id, order.order_id, order.leg, order.filled_lots
+            pair_id, pair_sequence = order.pair_id, order.pair_sequence
+            client_order_id, venue_order_id = order.client_order_id, order.venue_order_id
+        elif pair is not None:
+            pair_id, pair_sequence = pair.pair_id, pair.sequence
+            leg = LEG_HEDGE if pair.hedge is terms else LEG_OPEN
+        lots = outcome.fill_lots or outcome.fee_only_lots
+        room = self._next_bytes()
+        PACK_FILL(
+            room, 0,
+            self._sequence, signal_id, order_id, outcome.exchange_ns, J_FILL, self._source,
+            terms.index, NO_INSTRUMENT, outcome.flags, pair_id, pair_sequence,
+            client_order_id, outcome.asset.encode("ascii", "replace"), desk.wall_ns, venue_order_id, outcome.trade_id,
+            outcome.price_ticks, lots, filled_lots, outcome.fee_e8, outcome.realised_e8,
+            position.lots, position.entry_price_ticks_e8, outcome.fee_quote_e8,
+            terms.quote_e8(outcome.price_ticks, lots * terms.lot_base_e8), leg, position.realised_pnl_e8,
+            terms.venue, outcome.side,
+        )  # fmt: skip
 
     def journal_pair(self, pair: Pair, state_from: int, event: int, reason: int) -> None:
         """See desk.Outbox."""
@@ -160,18 +187,10 @@ class Recorder:
 
     def journal_quota(self, order: Order, lots: int, capital_e8: int) -> None:
         """See desk.Outbox."""
-        desk = self.desk
-        assert desk is not None, "the publisher knows its desk before it is used"
         entry = self._entry(J_QUOTA)
         self._describe(entry.header, order)
-        quota = desk.quota.of[order.instrument_index]
         entry.quantity_lots = lots
         entry.amount_e8 = capital_e8
-        values = entry.values
-        values[0] = quota.buy_lots + quota.sell_lots
-        values[1] = quota.capital_e8
-        values[2] = quota.pending_orders
-        values[3] = desk.trades_today
 
     def journal_funding(
         self, terms: Terms, pair_id: int, asset: str, amount_e8: int, trade_id: int, exchange_ns: int, flags: int = 0

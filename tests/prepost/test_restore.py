@@ -244,7 +244,8 @@ def test_dying_at_any_moment_ends_hedged_and_agreed(
     pair = after.desk.pairs[0]
     for _ in range(150):
         after.run(100, step_ms=20)
-        if after.desk.is_reconciled and not after.desk.orders.unsettled and pair.state in (PairState.IDLE, PairState.OPEN):
+        is_calm = pair.state in (PairState.IDLE, PairState.OPEN) and pair.tradable_hedge_lots(650_500) == 0
+        if after.desk.is_reconciled and not after.desk.orders.unsettled and is_calm:
             break
     assert after.desk.is_reconciled
     assert not pair.orders

@@ -943,7 +943,7 @@ def test_a_full_journal_stops_the_reading(make_room):
     room.start_trading()
     journal, room.journal_in = room.journal_in, None
     room._take = lambda ring, lane, name, into: None if ring is None else Room._take(room, ring, lane, name, into)
-    room.venue.script = [rests]
+    room.venue.script = [takes(0)]
     for position in range(100):
         room.order(1, 100, 6_400_000 + position)
     room.run(100)
