@@ -9,9 +9,9 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from types import BuiltinFunctionType, FunctionType
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from hftbacktest.binding import ROIVectorMarketDepth_
+from hftbacktest import binding, order
 from numba import njit, typeof
 from numba.core.errors import NumbaError
 from numba.extending import overload, register_jitable
@@ -25,7 +25,10 @@ from reactor.factors.kernels import array_of, integer_rows
 from reactor.strategies.strategy import WISHES_MAX, KernelStrategy, MarketView
 
 STEPS_PER_CALL = 10_000  # About a second's work: then Python may hear Ctrl-C.
-_ROI_DEPTH: Any = ROIVectorMarketDepth_.class_type.instance_type
+INNER: Final[Any] = {
+    "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True,
+}  # Called from compiled code only: a third less to compile.
 
 
 class BookDepth(NamedTuple):
@@ -69,7 +72,25 @@ def _depth_lots(depth: Any, side: int, limit_ticks: int) -> Callable[..., int] |
     return None
 
 
+def _spare_wrappers() -> None:
+    """Tells Numba that hftbacktest's methods are called from compiled code only, as far as it lets itself be told."""
+    classes = (
+        binding.ROIVectorMarketDepthBacktest_, binding.ROIVectorMarketDepth_, binding.OrderDict_, binding.Values_, order.Order_,
+    )  # fmt: skip
+    for each in classes:
+        of_class = getattr(each, "class_type", None)
+        methods = list(getattr(of_class, "jit_methods", {}).values())
+        methods += [method for accessors in getattr(of_class, "jit_props", {}).values() for method in accessors.values()]
+        for method in methods:
+            getattr(method, "targetoptions", {}).update(INNER)
+
+
+_spare_wrappers()
 _taught: set[Any] = {depth_lots, *factors.kernel_functions().values()}
+
+
+def _register(function: Any) -> None:
+    register_jitable(**INNER)(function)
 
 
 def teach(function: Any) -> None:
@@ -79,16 +100,16 @@ def teach(function: Any) -> None:
         if isinstance(named, FunctionType) and named not in _taught:
             _taught.add(named)
             teach(named)
-            register_jitable(named)
+            _register(named)
 
 
-register_jitable(sum_between)
+_register(sum_between)
 _taught.add(sum_between)
 for _each in (machine.wait, machine.look, machine.send, machine.finish, machine.start):
     teach(_each)
     if _each not in _taught:
         _taught.add(_each)
-        register_jitable(_each)
+        _register(_each)
 
 type_of: Any = typeof  # Untyped in numba.
 step_start: Any = njit(machine.start)
@@ -98,6 +119,10 @@ step_send: Any = njit(machine.send)
 step_trades: Any = njit(machine.tape)
 step_sides: Any = njit(machine.sides)
 step_finish: Any = njit(machine.finish)
+# From the interpreter only these: a method of hftbacktest's class that is called from Python costs seconds of compiling.
+step_states: Any = njit(machine.states)
+step_now: Any = njit(machine.now)
+step_close: Any = njit(machine.close)
 
 
 def warm_steps(hbt: Any, m: machine.Machine) -> None:
@@ -135,7 +160,8 @@ def loop_of(kernel: FunctionType) -> Any:
     """run(hbt, machine, numbers, memories, wishes, steps) for a kernel: compiled at its first call, once per process."""
     if kernel not in _loops:
         teach(kernel)
-        _loops[kernel] = _make_loop(njit(kernel))
+        compile_inner: Any = njit(**INNER)
+        _loops[kernel] = _make_loop(compile_inner(kernel))
     return _loops[kernel]
 
 

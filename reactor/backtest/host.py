@@ -129,34 +129,36 @@ def run(
         parameters.sample_interval_ms * MS,
         parameters.keeps_decisions,
     )
-    is_compiled = can_compile(strategies) and not parameters.is_interpreted
-    player: Any
-    if is_compiled:
-        player = compiled.CompiledRun([each for each in strategies if isinstance(each, KernelStrategy)])
-    else:
-        player = PlainRun(strategies, instruments, [market.lower_ticks for market in markets])
-    player.warm(hbt, m)
-    ready_s = time.perf_counter()
-    records = _Records(m)
-    code = compiled.step_start(hbt, m, max(market.start_ns for market in markets))
-    while code != machine.END:
-        code = player.steps(hbt, m)
+    try:
+        is_compiled = can_compile(strategies) and not parameters.is_interpreted
+        player: Any
+        if is_compiled:
+            player = compiled.CompiledRun([each for each in strategies if isinstance(each, KernelStrategy)])
+        else:
+            player = PlainRun(strategies, instruments, [market.lower_ticks for market in markets])
+        player.warm(hbt, m)
+        ready_s = time.perf_counter()
+        records = _Records(m)
+        code = compiled.step_start(hbt, m, max(market.start_ns for market in markets))
+        while code != machine.END:
+            code = player.steps(hbt, m)
+            records.drain()
+            if code in (machine.TOO_MANY, machine.REFUSED):
+                raise _stopped(code, strategies, compiled.step_now(hbt))
+            if on_progress is not None:
+                on_progress(compiled.step_now(hbt))
+        compiled.step_finish(hbt, m)
         records.drain()
-        if code in (machine.TOO_MANY, machine.REFUSED):
-            raise _stopped(code, strategies, hbt.current_timestamp)
-        if on_progress is not None:
-            on_progress(hbt.current_timestamp)
-    compiled.step_finish(hbt, m)
-    records.drain()
-    done_s = time.perf_counter()
-    result = Run(
-        markets, instruments, latencies, records.joined("fills"), records.joined("samples"),
-        [dict(zip(machine.COUNTER_NAMES, row, strict=True)) for row in m.counters.tolist()],
-        [{name: getattr(hbt.state_values(asset), name) for name in STATE_NAMES} for asset in range(len(markets))],
-        records.joined("decisions"), records.joined("wanted"), is_compiled, ready_s - began_s, done_s - ready_s,
-        m.clock[:, machine.LIVE].tolist(),
-    )  # fmt: skip
-    hbt.close()
+        done_s = time.perf_counter()
+        result = Run(
+            markets, instruments, latencies, records.joined("fills"), records.joined("samples"),
+            [dict(zip(machine.COUNTER_NAMES, row, strict=True)) for row in m.counters.tolist()],
+            [dict(zip(STATE_NAMES, compiled.step_states(hbt, asset), strict=True)) for asset in range(len(markets))],
+            records.joined("decisions"), records.joined("wanted"), is_compiled, ready_s - began_s, done_s - ready_s,
+            m.clock[:, machine.LIVE].tolist(),
+        )  # fmt: skip
+    finally:
+        compiled.step_close(hbt)
     return result
 
 

@@ -363,6 +363,23 @@ def sides(hbt: Any, asset: int) -> Any:
     return depth.bid_depth, depth.ask_depth
 
 
+def states(hbt: Any, asset: int) -> Any:
+    """hftbacktest's own figures: position, balance, fee, trades, volume, value."""
+    state = hbt.state_values(asset)
+    return state.position, state.balance, state.fee, state.num_trades, state.trading_volume, state.trading_value
+
+
+def now(hbt: Any) -> int:
+    """The local time reached."""
+    reached: int = hbt.current_timestamp
+    return reached
+
+
+def close(hbt: Any) -> None:
+    """Gives hftbacktest's memory back: nothing may be asked afterwards."""
+    hbt.close()
+
+
 def finish(hbt: Any, m: Machine) -> None:
     """After the last event: what was still on its way, and a last sample."""
     now_ns = hbt.current_timestamp
