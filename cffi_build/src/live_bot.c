@@ -324,7 +324,8 @@ static void take_market(live_bot_t *bot, const market_message_t *message)
     count(bot, LIVE_COUNTER_MARKET_MESSAGES);
     if (asset == NULL || message->bid_count + message->ask_count > MARKET_LEVELS)
         return;
-    asset->heard_ns = message->receive_ns;
+    if (message->receive_ns > asset->heard_ns)
+        asset->heard_ns = message->receive_ns;
     asset->is_silent = 0;
     if (message->kind == MARKET_LOST) {
         lose_book(bot, asset);

@@ -19,8 +19,7 @@ from reactor.engine.role import EngineParameters
 from reactor.exchanges.venue import Endpoints, RateLimit
 from reactor.feed.role import FeedParameters, HostedParameters, SignalsParameters, UserSignalParameters
 from reactor.feed.signals.book_top import BookTopParameters
-from reactor.live_bot.core import AssetParameters
-from reactor.live_bot.role import LiveBotParameters
+from reactor.live_bot.parameters import AssetParameters, LiveBotParameters
 from reactor.loop.log import Level
 from reactor.prepost.parameters import PairParameters
 from reactor.prepost.parameters import PrepostParameters

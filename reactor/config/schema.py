@@ -31,7 +31,7 @@ from reactor.feed.signals.fixed_spread import FixedSpreadParameters
 from reactor.feed.signals.funding import FundingDirectionParameters, FundingRiskParameters
 from reactor.feed.signals.position_close import PositionCloseParameters
 from reactor.journal.role import JournalParameters
-from reactor.live_bot.role import LiveBotParameters
+from reactor.live_bot.parameters import LiveBotParameters
 from reactor.prepost.parameters import PairParameters
 from reactor.prepost.parameters import ConstructionParameters, InquiryParameters, SettlementParameters
 from reactor.prepost.parameters import PipelineParameters
@@ -362,11 +362,6 @@ def _live_bot_problems(config: Config, number: int, bot: LiveBot) -> list[str]:
         problems.append(f"{path}.name: there is a live bot {bot.name!r} already")
     if not Path(bot.file).expanduser().is_file():
         problems.append(f"{path}.file: {bot.file}: no such file")
-    if bot.clock_speed != config.exchanges.binance.simulated.speed and bot.clock_speed != 1.0:
-        problems.append(
-            f"{path}.clock_speed: {bot.clock_speed:g}, but the market's is {config.exchanges.binance.simulated.speed:g} "
-            "(exchanges.binance.simulated.speed); leave it at 1 or make them equal"
-        )
     if bot.clock_speed != 1.0 and config.exchanges.binance.environment != "simulated":
         problems.append(f"{path}.clock_speed: a real market has its own speed; leave it at 1")
     return problems

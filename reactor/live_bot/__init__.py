@@ -11,7 +11,7 @@
     surface.py   what the strategy holds in its hands: the calls of hftbacktest's bots and backtests, as Numba classes
     strategy.py  loads the user's function, gives each of its parameters a value, compiles it without the interpreter's lock
     records.py   the `recorder` of the tutorials, for ever and without an end: the last rows are kept and saved at the end
-    counters.py  what it counts
+    counters.py  what it counts                     parameters.py  what a trader may set
 
 Owns      the order table of its strategy (user's id ↔ ours), its copies of the books, the records.
 Reads     its market rings (one per feed), its response ring, prepost's position rows, control.

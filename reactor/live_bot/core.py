@@ -12,26 +12,15 @@ from typing import Any, Final
 
 from reactor._native import ffi, lib
 from reactor.domain.instrument import Instrument
+from reactor.live_bot.parameters import AssetParameters, roi_ticks
 from reactor.loop.counters import Metrics
 from reactor.market.book import Book
 from shm.ring import NORMAL, URGENT, Consumer, Producer
 from shm.seqlock import RowsReader
 
 BOOK_CAPACITY: Final = 8192  # Levels per side, as the feed's.
-DEPTH_TICKS_MAX: Final = 20_000_000  # Per side: 160 MB of quantities; a wider region of interest is a mistake in the config.
 REASONS: Final[int] = lib.LIVE_REASONS
-ORDERS_MAX: Final[int] = lib.LIVE_ORDERS_MAX
 SIGNAL_SHIFT: Final = 48  # of the writer's number in a signal id
-
-
-@dataclass(frozen=True)
-class AssetParameters:
-    """One asset of a bot, in the order of the strategy's asset_no. `roi_…`: prices between which bid_depth and ask_depth are
-    kept as arrays (hftbacktest's ROIVectorMarketDepth); both 0: no arrays (HashMapMarketDepth)."""
-
-    instrument_index: int
-    roi_lb: float = 0.0
-    roi_ub: float = 0.0
 
 
 @dataclass
@@ -184,18 +173,3 @@ class BotCore:
         """How often our risk rules said no, by reason_e."""
         counts = self._bot.refusals
         return {reason: int(counts[reason]) for reason in range(REASONS) if counts[reason]}
-
-
-def roi_ticks(parameters: AssetParameters, instrument: Instrument) -> tuple[int, int]:
-    """First and last tick of the region of interest, as hftbacktest rounds them.
-
-    Raises:
-        ValueError: the region is empty, or too wide.
-    """
-    tick_size = instrument.price_float(1)
-    first, last = round(parameters.roi_lb / tick_size), round(parameters.roi_ub / tick_size)
-    if not 0 <= first < last:
-        raise ValueError(f"{instrument.name}: roi_lb {parameters.roi_lb} must be below roi_ub {parameters.roi_ub}, from 0 on")
-    if last - first >= DEPTH_TICKS_MAX:
-        raise ValueError(f"{instrument.name}: a region of interest of {last - first} ticks; at most {DEPTH_TICKS_MAX}")
-    return first, last

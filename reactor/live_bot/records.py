@@ -10,6 +10,8 @@ import numba
 import numba.experimental
 import numpy as np
 
+from reactor.live_bot.surface import lean
+
 RECORD_DTYPE: Final = np.dtype(
     [("timestamp", "i8"), ("price", "f8"), ("position", "f8"), ("balance", "f8"), ("fee", "f8"), ("num_trades", "i8"),
      ("trading_volume", "f8"), ("trading_value", "f8")],
@@ -19,6 +21,7 @@ _numba: Any = numba  # Untyped where it is installed, unknown where it is not.
 _FIELDS: Final = [("records", _numba.from_dtype(RECORD_DTYPE)[:, :]), ("rows", _numba.uint64)]
 
 
+@lean
 @_numba.experimental.jitclass(_FIELDS)
 class Recorder:
     """Writes one row per asset at every call."""

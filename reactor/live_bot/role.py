@@ -16,16 +16,17 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from reactor.domain.errors import ConfigError
 from reactor.domain.instrument import Instruments
 from reactor.domain.messages import ControlKind, LifeState, Reason
-from reactor.live_bot.core import ORDERS_MAX, AssetParameters, BotCore, BotWires, roi_ticks
+from reactor.live_bot.core import BotCore, BotWires
 from reactor.live_bot.counters import Counter
+from reactor.live_bot.parameters import LiveBotParameters
 from reactor.loop.counters import Metrics
 from reactor.loop.log import Log
 from reactor.loop.shard import go_first, watch_parent
@@ -42,41 +43,6 @@ ORPHAN_S: Final = 1.0
 REFUSALS_NS: Final = 1_000_000_000  # Refusals are told once a second.
 CONTROL_STOP: Final = int(ControlKind.STOP)
 TRACE_LINES: Final = 4
-
-
-@dataclass(frozen=True)
-class LiveBotParameters:
-    """One strategy of hftbacktest's form and what it trades."""
-
-    name: str
-    file: str
-    function: str
-    assets: tuple[AssetParameters, ...]  # by the strategy's asset_no
-    parameters: Mapping[str, object] = field(default_factory=dict)  # the function's own, by name
-    strategy_index: int = 0
-    orders_max: int = 1024  # Own orders that are open or not yet cleared. At most 8192.
-    trades_kept: int = 10_000  # Of the market, per asset, until clear_last_trades(); the older half goes first.
-    records_kept: int = 100_000  # Rows of the recorder; at one per 100 ms nearly three hours.
-    clock_speed: float = 1.0  # Of the strategy's time. Other than 1 only for a simulated market of that speed.
-
-    def check(self, instruments: Instruments) -> None:
-        """
-        Raises:
-            ConfigError: what it may not be.
-        """
-        what = f"live bot {self.name!r}"
-        if not 1 <= self.orders_max <= ORDERS_MAX:
-            raise ConfigError(f"{what}: orders_max {self.orders_max}; give 1 to {ORDERS_MAX}")
-        if not self.clock_speed > 0:
-            raise ConfigError(f"{what}: clock_speed {self.clock_speed}; give more than 0")
-        if not self.assets:
-            raise ConfigError(f"{what}: it trades nothing; name its instruments")
-        for asset in self.assets:
-            if asset.roi_lb or asset.roi_ub:
-                try:
-                    roi_ticks(asset, instruments[asset.instrument_index])
-                except ValueError as error:
-                    raise ConfigError(f"{what}: {error}") from None
 
 
 @dataclass

@@ -111,6 +111,16 @@ _STATE_FIELDS: Final = [("arr", _numba.from_dtype(STATE_DTYPE)[:])]
 NEW, PARTIALLY_FILLED, NONE = int(lib.LIVE_NEW), int(lib.LIVE_PARTIALLY_FILLED), int(lib.LIVE_NONE)
 
 
+def lean(made: Any) -> Any:
+    """A Numba class whose methods only compiled code calls: without their entries for Python a strategy compiles in a third of
+    the time."""
+    kind = made.class_type
+    properties = [each for accessors in kind.jit_props.values() for each in accessors.values()]
+    for method in [*kind.jit_methods.values(), *properties]:
+        method.targetoptions.update(no_cpython_wrapper=True, no_cfunc_wrapper=True)
+    return made
+
+
 @_numba.extending.intrinsic
 def _pointer(typing_context: Any, address: Any) -> Any:
     """An address as a pointer that carray() takes."""
@@ -121,6 +131,7 @@ def _pointer(typing_context: Any, address: Any) -> Any:
     return _numba.types.voidptr(address), generate
 
 
+@lean
 @_jitclass(_ORDER_FIELDS)
 class Order:
     """One own order: hftbacktest's fields. Its bytes are the table's: it changes in the waits."""
@@ -201,6 +212,7 @@ class Order:
         return self.arr[0].maker != 0
 
 
+@lean
 @_jitclass(_STATE_FIELDS)
 class StateValues:
     """hftbacktest's state values."""
@@ -233,6 +245,7 @@ class StateValues:
         return self.arr[0].trading_value
 
 
+@lean
 @_jitclass(_ITERATOR)
 class OrderValues:
     """The orders of an asset, one after another: `while values.has_next(): order = values.get()`, or `next()` until None."""
@@ -262,6 +275,7 @@ class OrderValues:
         return Order(_carray(_pointer(_order_at(self.address, self.place)), 1, ORDER_DTYPE))
 
 
+@lean
 @_jitclass(_DICTIONARY)
 class OrderDict:
     """The orders of an asset by the strategy's own ids."""
@@ -286,6 +300,7 @@ class OrderDict:
         return _order(self.address, self.asset_no, order_id) != 0
 
 
+@lean
 @_jitclass(_ADDRESS)
 class MarketDepth:
     """The depth of one asset. Without a book that can be believed it is empty: best_bid and best_ask are NaN."""
@@ -364,6 +379,7 @@ class MarketDepth:
         """Nothing to do: the memory stays."""
 
 
+@lean
 @_jitclass(_ADDRESS)
 class LiveBot:
     """The bot. Numbers of time are ns; asset numbers follow the config; order ids are the strategy's own."""

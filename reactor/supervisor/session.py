@@ -451,6 +451,7 @@ class Session:
             can_drain = self._lifecycle.is_alive("prepost") and self._lifecycle.is_alive("engine")
             if can_drain and not sent:
                 sent = True
+                self.tell(ControlKind.STOP, self._stopped_by[:50], ("live_bot",))  # They wish nothing any more.
                 if self._is_flatten:
                     self.tell(ControlKind.FLATTEN, self._stopped_by[:50], ("prepost",))
                 self.tell(ControlKind.STOP, self._stopped_by[:50], ("prepost",))  # Taken when it is flat.

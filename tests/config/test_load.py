@@ -184,3 +184,20 @@ def test_a_risk_rule_that_does_not_exist_is_refused_before_anything_starts():
 def test_a_trigger_that_does_not_exist_is_refused_before_anything_starts():
     (problem,) = problems_of(assignments=["strategy.triggers.names=[hedge, nope]"])
     assert problem.startswith("strategy.triggers.names: no trigger is called 'nope'; there are hedge, ")
+
+
+def test_what_is_wrong_with_a_live_bot_is_said_with_its_remedy():
+    bot = "name: grid, file: nowhere.py, function: trade, clock_speed: 10.0"
+    found = problems_of(
+        assignments=[
+            f"strategy.live_bots=[{{{bot}, instruments: ['kraken:X'], roi: {{'binance_spot:BTCUSDT': [1.0, 2.0]}}}},"
+            f" {{{bot}, instruments: []}}]",
+            "exchanges.binance.environment=testnet",
+        ]
+    )
+    assert "strategy.live_bots.0.instruments: 'kraken:X' is no instrument of exchanges.binance.venues" in found
+    assert "strategy.live_bots.0.roi: binance_spot:BTCUSDT is none of its instruments" in found
+    assert "strategy.live_bots.0.file: nowhere.py: no such file" in found
+    assert "strategy.live_bots.0.clock_speed: a real market has its own speed; leave it at 1" in found
+    assert any(problem.startswith("strategy.live_bots.1.instruments: empty") for problem in found)
+    assert "strategy.live_bots.1.name: there is a live bot 'grid' already" in found

@@ -4,10 +4,13 @@ import pickle
 import stat
 from pathlib import Path
 
+import pytest
+
 from reactor.config.assemble import assemble, symbols_by_venue
 from reactor.config.load import load
 from reactor.config.placement import Host
 from reactor.config.plan import SUPERVISOR, Plan, read_plan, write_plan
+from reactor.domain.errors import ConfigError
 from reactor.domain.instrument import Instrument, Instruments
 from reactor.exchanges.binance.rules import endpoints_at
 
@@ -68,6 +71,32 @@ def test_the_links_are_the_arrows_of_the_drawing():
         ("report", "engine", "prepost"),
         ("journal", "prepost", "journal"),
     }
+
+
+TRADED = ("binance_usdm:BTCUSDT", "binance_spot:ETHUSDT")
+BOTS = f"strategy.live_bots=[{{name: grid, file: %s, function: trade, instruments: [{', '.join(map(repr, TRADED))}]}}]"
+
+
+def test_a_live_bot_is_a_producer_of_its_own_that_hears_every_feed_it_trades_on():
+    plan = make_plan((BOTS % __file__,))
+    (bot,) = plan.of_kind("live_bot")
+    arrows = {(link.message, link.producer, link.consumer) for link in plan.links if bot.name in (link.producer, link.consumer)}
+    assert arrows == {
+        ("market", "feed-0", "bot-grid"),
+        ("market", "feed-1", "bot-grid"),
+        ("signal", "bot-grid", "collector"),
+        ("response", "prepost", "bot-grid"),
+        ("control", SUPERVISOR, "bot-grid"),
+        ("log", "bot-grid", SUPERVISOR),
+    }
+    assert plan.shard_of("bot-grid").roles == ("bot-grid",), "a process of its own, whatever the layout"
+    parameters = bot.read_parameters()
+    assert tuple(plan.instruments[asset.instrument_index].name for asset in parameters.assets) == TRADED
+
+
+def test_a_live_bot_shares_no_process():
+    with pytest.raises(ConfigError, match="process of its own"):
+        make_plan((BOTS % __file__, "system.placement.colocate=[[collector, bot-grid]]"))
 
 
 def test_the_supervisor_speaks_to_every_role_and_hears_every_log():

@@ -7,7 +7,8 @@ import pytest
 from reactor._native import ffi, lib
 from reactor.domain.instrument import Instrument
 from reactor.domain.messages import SIZE, VIEW, ResponseKind, Venue, clear
-from reactor.live_bot.core import AssetParameters, BotCore, BotWires
+from reactor.live_bot.core import BotCore, BotWires
+from reactor.live_bot.parameters import AssetParameters
 from reactor.loop.counters import Metrics
 from reactor.market.book import Book, LevelBuffer
 from reactor.market.market_link import MarketLink
@@ -54,8 +55,9 @@ class Bench:
         self._responses, responses = heap_ring(64, SIZE["response"], VIEW["response"])
         self.positions, positions = heap_rows(assets, SIZE["position"], VIEW["position"])
         wires = BotWires(producer, [market], responses, positions)
+        self.instruments = [instrument(index) for index in range(assets)]
         self.core = BotCore(
-            [AssetParameters(index, *roi) for index in range(assets)], [instrument(index) for index in range(assets)], wires,
+            [AssetParameters(index, *roi) for index in range(assets)], self.instruments, wires,
             self.metrics, SOURCE, STRATEGY, orders_max, options.pop("trades_kept", 8), options.pop("clock_speed", 1.0),
         )  # fmt: skip
         self.bot = ffi.cast("live_bot_t *", self.core.address)

@@ -51,6 +51,27 @@ def test_roles_start_one_after_the_other_each_behind_its_gate():
     assert order == [("sim", "journal"), ("engine",), ("prepost",), ("collector",), ("feed-0", "feed-1")]
 
 
+def test_live_bots_start_behind_the_feeds_and_leave_before_them():
+    lifecycle = Lifecycle((*ALL, ("bot-grid", "live_bot")), RestartParameters())
+    while "bot-grid" not in (due := lifecycle.due_starts(0)):
+        for name in due:
+            lifecycle.on_started(name, 0)
+            lifecycle.on_ready(name, 0)
+    assert lifecycle.is_alive("feed")
+    assert lifecycle.stop_order()[0] == "bot-grid"
+
+
+def test_a_live_bot_that_dies_too_often_ends_nobody_elses_trading_and_a_wrong_one_is_told_at_once():
+    parameters = RestartParameters(deaths_max=1)
+    lifecycle = started((*ALL, ("bot-grid", "live_bot")), parameters)
+    assert lifecycle.on_died("bot-grid", 0) == Consequence.NOTHING
+    lifecycle.due_starts(10**12)
+    lifecycle.on_started("bot-grid", 10**12)
+    assert lifecycle.on_died("bot-grid", 10**12 + 1) == Consequence.NOTHING
+    lifecycle = started((*ALL, ("bot-grid", "live_bot")), parameters)
+    assert lifecycle.on_died("bot-grid", 0, is_config=True) == Consequence.END_SESSION
+
+
 def test_without_a_simulated_exchange_its_gate_counts_as_open():
     lifecycle = Lifecycle(ALL[2:], RestartParameters())
     assert lifecycle.due_starts(0) == ["engine"]
