@@ -36,6 +36,7 @@ def make_room() -> Room:
         "position_clips_max": NO_LIMIT,
         "exposure_ratio_max": 1e6,
         "order_notional_usdt_max": 1e9,
+        "daily_loss_usdt_max": 1e12,  # Fees and the spread of a hundred rounds add up to a desk's worst day.
     }
     room = Room(test_parameters(risk=risk), journal=8192)
     room.start_trading()
