@@ -14,15 +14,17 @@ from reactor.domain.errors import ConfigError
 
 ROOT: Final = Path(__file__).resolve().parents[2] / "bench"
 WORSE_RATIO: Final = 1.25  # Machines have moods: below it two runs are equal.
+COSTS: Final = ("p50", "p99", "ns_per_", "ns per ", "kib_per_", "resident_mb")  # Less of them is better.
 PROGRAMS: Final[dict[str, tuple[str, str]]] = {
     "floor": ("floor.py", "stdout"),
     "ring": ("latency/ring.py", "stdout"),
     "feed": ("feed/feed.py", "stdout"),
     "allocations": ("allocations.py", "stdout"),
+    "memory": ("memory.py", "stdout"),
     "tick-to-order": ("latency/tick_to_order.py", "file"),
-    "collector": ("micro/collector/bench_role.py", ""),
-    "prepost": ("micro/prepost/bench_role.py", ""),
-    "journal": ("micro/journal/bench_store.py", ""),
+    "collector": ("micro/collector/bench_role.py", "stdout"),
+    "prepost": ("micro/prepost/bench_role.py", "stdout"),
+    "journal": ("micro/journal/bench_store.py", "stdout"),
 }
 """Name → (program, how it gives its numbers as JSON: on stdout, into a file, or not at all)."""
 
@@ -47,7 +49,7 @@ def regressions(before: Any, after: Any) -> list[tuple[str, float, float]]:
         then = old.get(path, 0.0)
         if then <= 0.0 or now <= 0.0:
             continue
-        is_rate, is_latency = "per_s" in path, any(word in path for word in ("p50", "p99", "ns_per_", "kib_per_"))
+        is_rate, is_latency = "per_s" in path, any(word in path for word in COSTS)
         if (is_rate and then / now > WORSE_RATIO) or (is_latency and not is_rate and now / then > WORSE_RATIO):
             found.append((path, then, now))
     return found

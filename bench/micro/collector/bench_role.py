@@ -8,7 +8,7 @@
     fire       a spread that is wide and narrow in turn: every second signal is an event
     hedge      a required hedge: every response is an urgent event
 
-Run: python bench/micro/collector/bench_role.py [rounds]. Targets: 6 µs without, 10 µs with an event.
+Run: python bench/micro/collector/bench_role.py [rounds] [--json]. Targets: 6 µs without, 10 µs with an event.
 """
 
 import gc
@@ -19,20 +19,15 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "tests" / "collector"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "bench"))
 
 from collector_bench import Bench, make_bench
+from machine import Figures, number_argument, spread
 
 from reactor.domain.messages import ResponseKind
 from shm.ring import NORMAL, URGENT
 
 BATCH = 64
-
-
-def percentiles(samples: list[float]) -> str:
-    """p50, p99, p99.9 and max in nanoseconds."""
-    ordered = sorted(samples)
-    picked = (ordered[min(len(ordered) - 1, int(len(ordered) * share))] for share in (0.5, 0.99, 0.999, 1.0))
-    return " ".join(f"{value:9.0f}" for value in picked)
 
 
 def drained(bench: Bench) -> int:
@@ -45,8 +40,10 @@ def drained(bench: Bench) -> int:
     return count
 
 
-def measure(name: str, rounds: int, bench: Bench, send: Callable[[int], Any], work: Callable[[], object]) -> int:
-    """Sends a batch, times the pass over it, prints nanoseconds per message; returns how many events came of all."""
+def measure(
+    figures: Figures, name: str, rounds: int, bench: Bench, send: Callable[[int], Any], work: Callable[[], object]
+) -> int:
+    """Sends a batch, times the pass over it, notes nanoseconds per message; returns how many events came of all."""
     samples, events = [], 0
     for _ in range(rounds):
         for number in range(BATCH):
@@ -56,7 +53,7 @@ def measure(name: str, rounds: int, bench: Bench, send: Callable[[int], Any], wo
         samples.append((time.perf_counter_ns() - started) / BATCH)
         events += drained(bench)
         bench.clock.advance(1_000_000)
-    print(f"{name:10} {percentiles(samples)}   {events} events")
+    figures.row(name, spread(samples), f"{events} events")
     return events
 
 
@@ -78,17 +75,20 @@ def main(rounds: int) -> dict[str, int]:
             pass
         inputs.release(NORMAL)
 
-    print(f"{'ns/message':10} {'p50':>9} {'p99':>9} {'p99.9':>9} {'max':>9}")
+    figures = Figures("ns per message")
     try:
-        return {
-            "floor": measure("floor", rounds, bench, lambda number: feed.spread(percentile=0.2), floor),
-            "no fire": measure("no fire", rounds, bench, lambda number: feed.spread(percentile=0.2), one_pass),
-            "fire": measure("fire", rounds, bench, lambda number: feed.spread(percentile=0.2 + 0.7 * (number & 1)), one_pass),
-            "hedge": measure("hedge", rounds, bench, lambda number: bench.respond(ResponseKind.HEDGE_REQUIRED, 5), one_pass),
+        kinds: dict[str, tuple[Callable[[int], Any], Callable[[], object]]] = {
+            "floor": (lambda number: feed.spread(percentile=0.2), floor),
+            "no fire": (lambda number: feed.spread(percentile=0.2), one_pass),
+            "fire": (lambda number: feed.spread(percentile=0.2 + 0.7 * (number & 1)), one_pass),
+            "hedge": (lambda number: bench.respond(ResponseKind.HEDGE_REQUIRED, 5), one_pass),
         }
+        done = {name: measure(figures, name, rounds, bench, *each) for name, each in kinds.items()}
+        figures.end(done)
+        return done
     finally:
         gc.enable()
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 300)
+    main(number_argument(0, 300))

@@ -5,7 +5,7 @@
 
     an order that is placed, acknowledged and cancelled is three entries of kind order
 
-Run: python bench/micro/journal/bench_store.py [batches] [directory]. The directory names the disk that is measured.
+Run: python bench/micro/journal/bench_store.py [batches] [directory] [--json]. The directory names the disk that is measured.
 CPU time, not wall time: on a shared core the difference is somebody else's work.
 """
 
@@ -15,8 +15,10 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "tests" / "journal"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "bench"))
 
 from journal_bench import INSTRUMENTS, WORDS, Entries, batch_of
+from machine import Figures, number_argument
 
 from reactor.domain.messages import SIZE, VIEW, JournalKind
 from reactor.journal.rows import RowMaker
@@ -28,7 +30,7 @@ ROWS = 512  # per line and turn of `batches`
 
 
 def main(batches: int, directory: str | None) -> int:
-    """Prints microseconds per entry, by kind; returns the rows written, which is the checksum of the work."""
+    """Shows nanoseconds per entry, by kind and size of a batch; returns the rows written, which is the checksum of the work."""
     entries, maker = Entries(), RowMaker(INSTRUMENTS, WORDS)
     kinds = {
         "order": entries.order,
@@ -41,7 +43,7 @@ def main(batches: int, directory: str | None) -> int:
     room = memoryview(bytearray(1024 * SIZE["journal"]))
     with tempfile.TemporaryDirectory(dir=directory) as folder:
         store = Store(Path(folder) / "journal.sqlite", StoreParameters(), INSTRUMENTS, WORDS)
-        print(f"{'µs/entry':10} {'a batch':>8} {'copy':>9} {'convert':>9} {'write':>9}")
+        figures = Figures("ns per entry", ("copy", "convert", "write"))
         for name, make in kinds.items():
             for size in SIZES:
                 turns = max(1, batches * ROWS // size)
@@ -59,11 +61,12 @@ def main(batches: int, directory: str | None) -> int:
                     started = clock()
                     written += store.write(batch).rows
                     committed += clock() - started
-                parts = (seconds / (turns * size) * 1e6 for seconds in (copied, converted, committed))
-                print(f"{name:10} {size:8} {' '.join(f'{part:9.2f}' for part in parts)}")
+                figures.row(f"{name} × {size}", [seconds / (turns * size) * 1e9 for seconds in (copied, converted, committed)])
         store.close()
+        figures.end(written)
     return written
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 10, sys.argv[2] if len(sys.argv) > 2 else None)
+    folders = [each for each in sys.argv[1:] if not each.isdigit() and each != "--json"]
+    main(number_argument(0, 10), folders[0] if folders else None)

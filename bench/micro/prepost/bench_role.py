@@ -8,7 +8,7 @@
     place      one taker order of a trigger: event → command (the last line of it is after the commit: journal, responses)
     ack, fill  one report each, alternating
 
-Run: python bench/micro/prepost/bench_role.py [rounds]. Targets on an idle core: 15 µs per order, 10 µs per report.
+Run: python bench/micro/prepost/bench_role.py [rounds] [--json]. Targets on an idle core: 15 µs per order, 10 µs per report.
 CPU time, not wall time: on a shared core the difference is somebody else's work.
 """
 
@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "tests" / "prepost"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "bench"))
 
+from machine import Figures, number_argument, spread
 from prepost_room import Room, fills_whole, test_parameters
 
 BATCH = 60
@@ -54,13 +56,6 @@ def drain(room: Room) -> None:
     while room.journal_in.try_peek(0) is not None:
         pass
     room.journal_in.release(0)
-
-
-def percentiles(samples: list[float]) -> str:
-    """p50, p99, p99.9 and max in nanoseconds."""
-    ordered = sorted(samples)
-    picked = (ordered[min(len(ordered) - 1, int(len(ordered) * share))] for share in (0.5, 0.99, 0.999, 1.0))
-    return " ".join(f"{value:9.0f}" for value in picked)
 
 
 def read_floor(ring: Any) -> int:
@@ -108,14 +103,12 @@ def main(rounds: int) -> None:
         room.clock.advance(1_000_000)
         role.do_work(room.clock.monotonic_ns())
         drain(room)
-    print(f"{'ns each':10} {'p50':>9} {'p99':>9} {'p99.9':>9} {'max':>9}")
-    print(f"{'floor':10} {percentiles(floor)}")
-    print(f"{'place':10} {percentiles(place)}")
-    print(f"{'report':10} {percentiles(report)}")
-    # Checksum: nobody gains by doing less.
-    print(f"orders {room.desk.orders_sent}, fills {room.desk.fills_booked}, refused {room.desk.refusals}")
+    figures = Figures("ns per message")
+    for name, samples in (("floor", floor), ("place", place), ("report", report)):
+        figures.row(name, spread(samples))
+    figures.end({"orders": room.desk.orders_sent, "fills": room.desk.fills_booked, "refused": room.desk.refusals})
     assert room.desk.orders_sent == room.desk.fills_booked == rounds * BATCH
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 200)
+    main(number_argument(0, 200))
