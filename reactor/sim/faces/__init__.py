@@ -12,8 +12,9 @@
     message_api  the WebSocket API: sessions, logon, user events (spot)
     streams      subscriptions: who gets which market message           face      the verbs of every face
     listen_keys  user events (USD-M)                                    algo_orders  conditional orders (USD-M)
+    front        sockets and requests, alike for both           market_streams, market_questions, public   the market, alike
     spot, usdm   the two faces; beside each: _market (what anybody may ask), _account (what an account may ask), _info
-                 (exchangeInfo), _streams (which names there are), _public and _private (JSON, field by field)
+                 (exchangeInfo), _streams (which names there are), _public and _private (JSON, field by field): what differs
 
 Owns: wire formats, signatures and clocks, parameter rules, rate limits, stream subscriptions, listen keys, user events.
 Reads and writes: the core's books, accounts and orders, through their methods.

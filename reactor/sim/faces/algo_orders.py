@@ -14,9 +14,9 @@ import orjson
 
 from reactor.domain.units import parse_e8
 from reactor.sim.events import Event, MarkPriceEvent, Placed, TradeEvent
+from reactor.sim.faces.public import Time
 from reactor.sim.faces.refusal import INVALID_SYMBOL, VenueError
 from reactor.sim.faces.request import Params
-from reactor.sim.faces.spot_public import Time
 from reactor.sim.symbols import SymbolRules, amount_text
 from reactor.sim.venue import VenueCore
 

@@ -10,8 +10,8 @@ from reactor.sim.events import (
     Placed,
     Refusal,
 )
+from reactor.sim.faces import public
 from reactor.sim.faces import spot_private as private
-from reactor.sim.faces import spot_public as public
 from reactor.sim.faces.api import Call, Endpoint, Security, by_symbol, refuse
 from reactor.sim.faces.limits import (
     RateLimits,

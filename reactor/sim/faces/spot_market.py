@@ -11,15 +11,11 @@ from reactor.sim.events import (
 )
 from reactor.sim.faces import spot_public as public
 from reactor.sim.faces.api import Call, Endpoint, by_symbol
-from reactor.sim.faces.history import History
-from reactor.sim.faces.limits import (
-    RateLimits,
-)
+from reactor.sim.faces.market_questions import MarketQuestions
 from reactor.sim.faces.refusal import VenueError
 from reactor.sim.faces.request import Params
 from reactor.sim.faces.spot_info import exchange_info, known_symbol, symbol_list
-from reactor.sim.symbols import amount_text
-from reactor.sim.venue import VenueCore
+from reactor.sim.symbols import SymbolRules, amount_text
 
 
 def depth_weight(params: Params) -> int:
@@ -29,14 +25,13 @@ def depth_weight(params: Params) -> int:
     return 5 if limit <= 100 else 25 if limit <= 500 else 50 if limit <= 1000 else 250
 
 
-class SpotMarket:
+class SpotMarket(MarketQuestions):
     """The public questions. `endpoints()` is keyed by verb and path below /api/v3/."""
 
-    def __init__(self, core: VenueCore, history: dict[str, History], limits: RateLimits) -> None:
-        self.core = core
-        self.history = history
-        self.limits = limits
-        self._info = b""  # exchangeInfo of everything, rendered once
+    has_microseconds = True
+    trade_row = staticmethod(public.public_trade)
+    aggregate_row = staticmethod(public.aggregate_row)
+    _info = b""  # exchangeInfo of everything, rendered once
 
     def endpoints(self) -> dict[str, Endpoint]:
         """Everything that needs no signature."""
@@ -65,58 +60,16 @@ class SpotMarket:
             return self._info.replace(b'"serverTime":0', b'"serverTime":%d' % call.time(call.now_ns), 1)
         return exchange_info(call.params, self.core.symbols, self.limits.rows(), call.time(call.now_ns))
 
-    def _symbol(self, call: Call) -> str:
-        return known_symbol(call.params.text("symbol"), self.core.symbols).symbol
+    def _rules(self, call: Call) -> SymbolRules:
+        return known_symbol(call.params.text("symbol"), self.core.symbols)
 
     def _depth(self, call: Call) -> Any:
-        symbol = self._symbol(call)
-        view = self.core.depth(symbol, call.params.limit(100, 5000))
-        if isinstance(view, Refusal):
-            return view
-        return public.depth(view, self.core.symbols[symbol])
-
-    def _trades(self, call: Call) -> Any:
-        symbol = self._symbol(call)
-        rows = self.core.recent_trades(symbol, call.params.limit(500, 1000))
-        if isinstance(rows, Refusal):
-            return rows
-        rules = self.core.symbols[symbol]
-        return [public.public_trade(row, rules, call.time) for row in rows]
-
-    def _historical_trades(self, call: Call) -> Any:
-        if "fromId" not in call.params:
-            return self._trades(call)
-        symbol = self._symbol(call)
-        from_id = call.params.integer("fromId")
-        rows = self.core.recent_trades(symbol, 1000)
-        if isinstance(rows, Refusal):
-            return rows
-        rules = self.core.symbols[symbol]
-        chosen = [row for row in rows if row.trade_id >= from_id][: call.params.limit(500, 1000)]
-        return [public.public_trade(row, rules, call.time) for row in chosen]
-
-    def _aggregate_trades(self, call: Call) -> Any:
-        history = self.history[self._symbol(call)]
-        params = call.params
-        rows = history.aggregates_between(
-            params.integer("fromId") if "fromId" in params else None,
-            params.time_ms("startTime"),
-            params.time_ms("endTime"),
-            call.params.limit(500, 1000),
-        )
-        return [public.aggregate_row(row, call.time) for row in rows]
-
-    def _klines(self, call: Call) -> Any:
-        history = self.history[self._symbol(call)]
-        params = call.params
-        candles = history.candles(
-            params.text("interval"), params.time_ms("startTime"), params.time_ms("endTime"), call.params.limit(500, 1000)
-        )
-        unit = 1000 if call.is_microsecond else 1
-        return [candle.row(history.rules, unit) for candle in candles]
+        rules = self._rules(call)
+        view = self.core.depth(rules.symbol, call.params.limit(100, 5000))
+        return view if isinstance(view, Refusal) else public.depth(view, rules)
 
     def _average_price(self, call: Call) -> Any:
-        symbol = self._symbol(call)
+        symbol = self._rules(call).symbol
         return {
             "mins": 5,
             "price": amount_text(self.core.average_price_e8(symbol)),

@@ -18,7 +18,7 @@ from reactor.sim.events import (
     Placed,
     SpotBalanceEvent,
 )
-from reactor.sim.faces.spot_public import ZERO, Time
+from reactor.sim.faces.public import ZERO, Time
 from reactor.sim.symbols import amount_text
 
 

@@ -12,10 +12,7 @@ from reactor.sim.events import (
 )
 from reactor.sim.faces import usdm_public as public
 from reactor.sim.faces.api import Call, Endpoint, Security, by_symbol
-from reactor.sim.faces.history import History
-from reactor.sim.faces.limits import (
-    RateLimits,
-)
+from reactor.sim.faces.market_questions import MarketQuestions
 from reactor.sim.faces.refusal import INVALID_SYMBOL, VenueError
 from reactor.sim.faces.request import Params
 from reactor.sim.faces.usdm_info import exchange_info
@@ -41,14 +38,13 @@ def known_symbol(call: Call, core: VenueCore) -> SymbolRules:
     return rules
 
 
-class UsdmMarket:
+class UsdmMarket(MarketQuestions):
     """The public questions. `endpoints()` is keyed by verb and path below /fapi/."""
 
-    def __init__(self, core: VenueCore, history: dict[str, History], limits: RateLimits) -> None:
-        self.core = core
-        self.history = history
-        self.limits = limits
-        self._info = b""  # exchangeInfo, rendered once
+    klines_max = 1500
+    trade_row = staticmethod(public.public_trade)
+    aggregate_row = staticmethod(public.aggregate_row)
+    _info = b""  # exchangeInfo, rendered once
 
     def endpoints(self) -> dict[str, Endpoint]:
         """Everything that needs no signature."""
@@ -58,7 +54,7 @@ class UsdmMarket:
             "GET v1/exchangeInfo": Endpoint(self._exchange_info),
             "GET v1/depth": Endpoint(self._depth, depth_weight),
             "GET v1/trades": Endpoint(self._trades, 5),
-            "GET v1/historicalTrades": Endpoint(self._trades, 20, _KEY),
+            "GET v1/historicalTrades": Endpoint(self._historical_trades, 20, _KEY),
             "GET v1/aggTrades": Endpoint(self._aggregate_trades, 20),
             "GET v1/klines": Endpoint(self._klines, 5),
             "GET v1/continuousKlines": Endpoint(self._klines, 5),
@@ -84,13 +80,16 @@ class UsdmMarket:
             self._info = orjson.dumps(exchange_info(self.core.symbols, self.limits.rows(), 0))
         return self._info.replace(b'"serverTime":0', b'"serverTime":%d' % call.time(call.now_ns), 1)
 
+    def _rules(self, call: Call) -> SymbolRules:
+        return known_symbol(call, self.core)
+
     def _one_or_all(self, call: Call, render_symbol: Any) -> Any:
         if "symbol" in call.params:
-            return render_symbol(known_symbol(call, self.core).symbol)
+            return render_symbol(self._rules(call).symbol)
         return [render_symbol(symbol) for symbol in self.core.symbols]
 
     def _depth(self, call: Call) -> Any:
-        rules = known_symbol(call, self.core)
+        rules = self._rules(call)
         limit = call.params.optional_integer("limit", 500)
         if limit not in DEPTH_LIMITS:
             raise VenueError(-4021, f"{limit} is not valid depth limit.")
@@ -98,35 +97,6 @@ class UsdmMarket:
         if isinstance(view, Refusal):
             return view
         return public.depth(view, rules, call.time(call.now_ns), call.time(view.transaction_ns))
-
-    def _trades(self, call: Call) -> Any:
-        rules = known_symbol(call, self.core)
-        limit = call.params.limit(500, 1000)
-        rows = self.core.recent_trades(rules.symbol, 1000 if "fromId" in call.params else limit)
-        if isinstance(rows, Refusal):
-            return rows
-        if "fromId" in call.params:
-            from_id = call.params.integer("fromId")
-            rows = [row for row in rows if row.trade_id >= from_id][:limit]
-        return [public.public_trade(row, rules, call.time) for row in rows]
-
-    def _aggregate_trades(self, call: Call) -> Any:
-        params = call.params
-        rows = self.history[known_symbol(call, self.core).symbol].aggregates_between(
-            params.integer("fromId") if "fromId" in params else None,
-            params.time_ms("startTime"),
-            params.time_ms("endTime"),
-            call.params.limit(500, 1000),
-        )
-        return [public.aggregate_row(row, call.time) for row in rows]
-
-    def _klines(self, call: Call) -> Any:
-        history = self.history[known_symbol(call, self.core).symbol]
-        params = call.params
-        candles = history.candles(
-            params.text("interval"), params.time_ms("startTime"), params.time_ms("endTime"), call.params.limit(500, 1500)
-        )
-        return [candle.row(history.rules, 1) for candle in candles]
 
     def _day(self, call: Call) -> Any:
         def row(symbol: str) -> dict[str, Any]:
@@ -161,11 +131,11 @@ class UsdmMarket:
         return self._one_or_all(call, row)
 
     def _funding_rate(self, call: Call) -> Any:
-        symbol = known_symbol(call, self.core).symbol if "symbol" in call.params else None
+        symbol = self._rules(call).symbol if "symbol" in call.params else None
         return [public.funding_rate(row, call.time) for row in self.core.funding_history(symbol, call.params.values)]
 
     def _open_interest(self, call: Call) -> Any:
-        rules = known_symbol(call, self.core)
+        rules = self._rules(call)
         return {"openInterest": rules.quantity_text(0), "symbol": rules.symbol, "time": call.time(call.now_ns)}
 
     def _no_coin_margined(self, call: Call) -> Any:

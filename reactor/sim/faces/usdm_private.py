@@ -19,7 +19,7 @@ from reactor.sim.events import (
     PositionView,
     WalletView,
 )
-from reactor.sim.faces.spot_public import Time
+from reactor.sim.faces.public import Time
 from reactor.sim.faces.usdm_public import short_text
 from reactor.sim.symbols import amount_text
 

@@ -20,9 +20,21 @@ from reactor.sim.events import (
     PublicTrade,
     TradeEvent,
 )
-from reactor.sim.faces.spot_public import Time, average_text, levels, percent_text, trade_count
+from reactor.sim.faces.public import (
+    Time,
+    book_ticker_fields,
+    day_changes,
+    day_prices,
+    day_times,
+    flag,
+    levels,
+    mini_ticker,
+    ticker,
+    trade_fields,
+)
 from reactor.sim.symbols import SymbolRules, amount_text
 
+QUOTE_PLACES: Final = 2  # of amounts in the quote asset
 USDM: Final = 1  # `st`: 1 = UM, 2 = CM, in every market message since 2026-06-30
 
 
@@ -38,33 +50,6 @@ def depth(view: DepthView, rules: SymbolRules, event_time: int, transaction_time
         f'{{"lastUpdateId":{view.last_update_id},"E":{event_time},"T":{transaction_time},'
         f'"bids":[{levels(rules, view.bids)}],"asks":[{levels(rules, view.asks)}]}}'
     ).encode()
-
-
-def book_ticker_row(view: BookTickerView, time: Time) -> dict[str, Any]:
-    """GET ticker/bookTicker."""
-    rules = view.rules
-    return {
-        "symbol": rules.symbol,
-        "bidPrice": rules.price_text(view.bid_ticks),
-        "bidQty": rules.quantity_text(view.bid_lots),
-        "askPrice": rules.price_text(view.ask_ticks),
-        "askQty": rules.quantity_text(view.ask_lots),
-        "time": time(view.time_ns),
-        "lastUpdateId": view.update_id,
-    }
-
-
-def public_trade(row: PublicTrade, rules: SymbolRules, time: Time) -> dict[str, Any]:
-    """GET trades."""
-    return {
-        "id": row.trade_id,
-        "price": rules.price_text(row.price_ticks),
-        "qty": rules.quantity_text(row.quantity_lots),
-        "quoteQty": amount_text(rules.notional_e8(row.price_ticks, row.quantity_lots), 2),
-        "time": time(row.trade_ns),
-        "isBuyerMaker": row.buyer_is_maker,
-        "isRPITrade": False,
-    }
 
 
 def aggregate_row(row: AggregateTradeEvent, time: Time) -> dict[str, Any]:
@@ -106,37 +91,13 @@ def funding_rate(row: FundingRow, time: Time) -> dict[str, Any]:
     }
 
 
-def day_row(day: DayView, time: Time) -> dict[str, Any]:
-    """GET ticker/24hr."""
-    rules = day.rules
-    change = day.last_ticks - day.open_ticks
-    return {
-        "symbol": rules.symbol,
-        "priceChange": rules.price_text(change),
-        "priceChangePercent": percent_text(change, day.open_ticks),
-        "weightedAvgPrice": average_text(day),
-        "lastPrice": rules.price_text(day.last_ticks),
-        "lastQty": rules.quantity_text(day.last_lots),
-        "openPrice": rules.price_text(day.open_ticks),
-        "highPrice": rules.price_text(day.high_ticks),
-        "lowPrice": rules.price_text(day.low_ticks),
-        "volume": rules.quantity_text(day.volume_lots),
-        "quoteVolume": amount_text(day.quote_e8, 2),
-        "openTime": time(day.open_ns),
-        "closeTime": time(day.close_ns),
-        "firstId": day.first_trade_id,
-        "lastId": day.last_trade_id,
-        "count": trade_count(day),
-    }
-
-
 def trade_message(event: TradeEvent, unit: int) -> bytes:
     """`@trade`."""
     rules = event.rules
     return (
         f'{{"e":"trade","E":{event.event_ns // unit},"T":{event.trade_ns // unit},"s":"{rules.symbol}","t":{event.trade_id},'
         f'"p":"{rules.price_text(event.price_ticks)}","q":"{rules.quantity_text(event.quantity_lots)}",'
-        f'"X":"MARKET","m":{"true" if event.buyer_is_maker else "false"},"st":1,"ps":"{rules.symbol}"}}'
+        f'"X":"MARKET","m":{flag(event.buyer_is_maker)},"st":1,"ps":"{rules.symbol}"}}'
     ).encode()
 
 
@@ -148,7 +109,7 @@ def aggregate_message(event: AggregateTradeEvent, unit: int) -> bytes:
         f'{{"e":"aggTrade","E":{event.event_ns // unit},"s":"{rules.symbol}","a":{event.aggregate_id},'
         f'"p":"{rules.price_text(event.price_ticks)}","q":"{quantity}","nq":"{quantity}",'
         f'"f":{event.first_trade_id},"l":{event.last_trade_id},"T":{event.trade_ns // unit},'
-        f'"m":{"true" if event.buyer_is_maker else "false"},"st":1,"ps":"{rules.symbol}"}}'
+        f'"m":{flag(event.buyer_is_maker)},"st":1,"ps":"{rules.symbol}"}}'
     ).encode()
 
 
@@ -225,34 +186,22 @@ def force_order(event: ForceOrderEvent, unit: int) -> bytes:
     )
 
 
+def book_ticker_row(view: BookTickerView, time: Time) -> dict[str, Any]:
+    """GET ticker/bookTicker."""
+    return {**book_ticker_fields(view), "time": time(view.time_ns), "lastUpdateId": view.update_id}
+
+
+def public_trade(row: PublicTrade, rules: SymbolRules, time: Time) -> dict[str, Any]:
+    """GET trades."""
+    return {**trade_fields(row, rules, time, QUOTE_PLACES), "isRPITrade": False}
+
+
+def day_row(day: DayView, time: Time) -> dict[str, Any]:
+    """GET ticker/24hr."""
+    return {"symbol": day.rules.symbol, **day_changes(day), **day_prices(day, QUOTE_PLACES), **day_times(day, time)}
+
+
 def day_message(day: DayView, event_time: int, time: Time, is_mini: bool) -> dict[str, Any]:
     """`@ticker` and `@miniTicker`."""
-    rules = day.rules
-    common = {
-        "c": rules.price_text(day.last_ticks),
-        "o": rules.price_text(day.open_ticks),
-        "h": rules.price_text(day.high_ticks),
-        "l": rules.price_text(day.low_ticks),
-        "v": rules.quantity_text(day.volume_lots),
-        "q": amount_text(day.quote_e8, 2),
-    }
-    tail = {"st": USDM, "ps": rules.symbol}
-    if is_mini:
-        return {"e": "24hrMiniTicker", "E": event_time, "s": rules.symbol, **common, **tail}
-    change = day.last_ticks - day.open_ticks
-    return {
-        "e": "24hrTicker",
-        "E": event_time,
-        "s": rules.symbol,
-        "p": rules.price_text(change),
-        "P": percent_text(change, day.open_ticks),
-        "w": average_text(day),
-        "Q": rules.quantity_text(day.last_lots),
-        **common,
-        "O": time(day.open_ns),
-        "C": time(day.close_ns),
-        "F": day.first_trade_id,
-        "L": day.last_trade_id,
-        "n": trade_count(day),
-        **tail,
-    }
+    fields = mini_ticker(day, event_time, QUOTE_PLACES) if is_mini else ticker(day, event_time, time, QUOTE_PLACES)
+    return {**fields, "st": USDM, "ps": day.rules.symbol}
