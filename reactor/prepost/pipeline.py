@@ -12,6 +12,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
+from mypy_extensions import mypyc_attr
+
 from reactor.domain.errors import ConfigError
 from reactor.domain.messages import NO_INSTRUMENT, NO_PAIR, Reason
 
@@ -174,6 +176,7 @@ class Outcome:
         self.stages: Any = None
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class PreStage(ABC):
     """One station before an order exists."""
 
@@ -188,6 +191,7 @@ class PreStage(ABC):
         """0: go on. A reason_e: stop."""
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class PostStage(ABC):
     """One station after the venue has spoken."""
 

@@ -23,6 +23,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, TypeVar
 
+from mypy_extensions import mypyc_attr
+
 from reactor.domain.errors import ConfigError
 from reactor.domain.messages import FLAG_REDUCE_ONLY, EventKind, Reason
 from reactor.domain.units import E8
@@ -57,6 +59,7 @@ BACKPRESSURE: Final = int(Reason.BACKPRESSURE)
 EVENT_CLOSE: Final = int(EventKind.CLOSE)
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class RiskRule(ABC):
     """One reason to say no."""
 
@@ -143,7 +146,10 @@ def e8_of(amount: float) -> int:
 
 
 class KillSwitchRule(RiskRule):
-    """RUNNING: all. REDUCE_ONLY: nothing that opens. HALTED: hedges and unwinds only. Halted instruments likewise."""
+    """RUNNING: all. REDUCE_ONLY: nothing that opens. HALTED: hedges and unwinds only. Halted instruments likewise.
+
+    A quote opens, even if it would reduce the position of now: it rests, and another fill may be faster.
+    """
 
     name = "kill_switch"
     checks_fast_path = True
@@ -154,7 +160,7 @@ class KillSwitchRule(RiskRule):
             return SYMBOL_HALTED
         if switch.state == RUNNING:
             return NONE
-        if decision.is_opening:
+        if decision.is_opening or decision.is_quote:
             return KILL_SWITCH
         if switch.state == HALTED and not decision.is_fast:
             return KILL_SWITCH

@@ -1,0 +1,88 @@
+"""Compiles the Python that stands between a tick and an order: the same files, through mypyc, into `build/hot/`.
+
+Python decides, and the files stay the only source: nothing else changes whether this has run or not, but a decision costs
+about half. `reactor/compiled.py` takes the compiled modules only if every one of them was made from exactly the files that
+lie there, by the same Python; after an edit everything is interpreted until this runs again (`make hot`, one minute).
+
+A module may stand here if it is strictly typed and holds no dataclass that the configuration reads (those are in each
+room's parameters.py: mypyc keeps no annotations for pydantic). A class that users inherit from says so:
+`@mypyc_attr(allow_interpreted_subclasses=True)`.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+OUT = ROOT / "build" / "hot"
+MANIFEST = "manifest.json"
+
+HOT: dict[str, tuple[str, ...]] = {
+    "collector": ("grids", "role", "table"),
+    "prepost": (
+        "balances", "desk", "hedging", "inquiry", "intake", "kill_switch", "orders", "pairs", "pipeline", "positions",
+        "post", "pre", "publish", "quota", "quotes", "record", "reports", "restore", "risk", "role", "settle", "stop",
+        "terms", "valuation",
+    ),
+    "engine": ("account", "connections", "health", "in_flight", "queries", "reports", "role", "router", "venue_clock"),
+    "exchanges/binance": ("orders", "sign", "user"),
+    "loop": ("link", "shard", "timers", "wait"),
+}  # fmt: skip
+
+CONFIG = """\
+[mypy]
+python_version = 3.11
+strict = True
+ignore_missing_imports = True
+"""
+
+
+def sources() -> list[str]:
+    """The files, relative to the project."""
+    return [f"reactor/{room}/{name}.py" for room, names in HOT.items() for name in names]
+
+
+def compile_hot(out: Path) -> None:
+    """Compiles into `out`, which is replaced as a whole when all of it is there.
+
+    Raises:
+        SystemExit: mypyc or the C compiler refused (they have said why).
+    """
+    from mypyc.build import mypycify
+    from setuptools import setup
+
+    os.chdir(ROOT)
+    files = sources()
+    digests = {path[:-3].replace("/", "."): hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in files}
+    with tempfile.TemporaryDirectory(prefix=".build-hot-", dir=ROOT) as scratch:
+        config = Path(scratch, "mypy.ini")
+        config.write_text(CONFIG)
+        extensions = mypycify(
+            [f"--config-file={config}", f"--cache-dir={scratch}/cache", *files],
+            opt_level="2", debug_level="0", multi_file=True, group_name="crypto_trade", target_dir=scratch,
+        )  # fmt: skip
+        for extension in extensions:  # Somebody else's warnings are no errors of ours.
+            extension.extra_compile_args = [each for each in extension.extra_compile_args if each != "-Werror"] + ["-w"]
+        made = Path(scratch, "made")
+        setup(
+            name="crypto_trade_hot",
+            packages=[],
+            ext_modules=extensions,
+            script_args=[
+                "-q", "build_ext", f"--build-lib={made}", f"--build-temp={scratch}/temp", f"--parallel={os.cpu_count() or 1}"
+            ],
+        )  # fmt: skip
+        (made / MANIFEST).write_text(json.dumps({"python": sys.implementation.cache_tag, "modules": digests}, indent=1))
+        out.parent.mkdir(exist_ok=True)
+        old = Path(scratch, "old")
+        if out.exists():
+            out.rename(old)
+        shutil.move(made, out)
+
+
+if __name__ == "__main__":
+    compile_hot(OUT)
