@@ -3,12 +3,15 @@
     --latency 1            1 ms there, 1 ms back          --latency 0.5,1.5      there, back
     --latency feed         each way as long as the feed took at that time (interpolated); feed:2 twice as long,
                            feed:1.5,0.3 one and a half times as long and 0.3 ms more
-    --latency FILE         measured ones, interpolated: CSV (req_ns,exch_ns,resp_ns per line), or npz with hftbacktest's rows
+    --latency FILE         measured ones, interpolated: CSV (req_ns,exch_ns,resp_ns per line), npz with hftbacktest's rows, or
+                           the journal of a session of ours (runs/NAME/journal.sqlite): from submit to the venue's answer
 
-An order asked for at time t meets the latency that was measured (or that the feed had) at t.
+An order asked for at time t meets the latency that was measured (or that the feed had) at t. Latencies measured at another time
+than the data's are played from the first event on, again and again.
 """
 
 import csv
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +26,8 @@ from reactor.domain.errors import ConfigError, DataError
 
 MS: Final = 1_000_000
 LATENCY_DTYPE: Final = np.dtype([("req_ts", "i8"), ("exch_ts", "i8"), ("resp_ts", "i8"), ("_padding", "i8")], align=True)
+SUFFIXES: Final = (".csv", ".npz", ".sqlite")
+ROWS_MAX: Final = 4_000_000  # 128 MB of repeated latencies: a year of one order in ten seconds.
 FEED_STEP_NS: Final = 100 * MS  # One sample of the feed's latency per step is enough to follow it.
 
 
@@ -53,9 +58,14 @@ def latency_model(text: str, market: Market) -> LatencyModel:
     if text == "feed" or text.startswith("feed:"):
         factor, offset_ms = _numbers(text, text[5:] or "1", 0.0)
         return _feed_latency(market, factor, offset_ms)
-    if Path(text).suffix in (".csv", ".npz"):
+    if Path(text).suffix in SUFFIXES:
         rows = _measured(text)
-        return LatencyModel(f"measured, {len(rows):,} orders of {text}, interpolated", rows=rows)
+        words = f"measured, {len(rows):,} orders of {text}, interpolated, median {_median_ms(rows):.3f} ms there and back"
+        if _overlaps(rows, market):
+            return LatencyModel(words, rows=rows)
+        return LatencyModel(
+            f"{words}; measured at another time, so played over the data again and again", rows=_repeated(rows, market)
+        )
     entry_ms, response_ms = _numbers(text, text, None)
     return LatencyModel(
         f"constant, {entry_ms:g} ms there and {response_ms:g} ms back", round(entry_ms * MS), round(response_ms * MS)
@@ -70,7 +80,7 @@ def _numbers(text: str, part: str, second: float | None) -> tuple[float, float]:
         numbers = []
     if not 1 <= len(numbers) <= 2 or not all(0 <= each < 1e6 for each in numbers):
         raise ConfigError(
-            f"--latency {text}: give ms (1, or 0.5,1.5 for there and back), feed, feed:FACTOR,MS, or a .csv or .npz file"
+            f"--latency {text}: give ms (1; 0.5,1.5 there and back), feed, feed:FACTOR,MS, or a file ({', '.join(SUFFIXES)})"
         )
     return numbers[0], numbers[1] if len(numbers) == 2 else (numbers[0] if second is None else second)
 
@@ -114,7 +124,7 @@ def _measured(path: str) -> NDArray[np.void]:
     Raises:
         DataError: it cannot be read, or a time lies before the one it follows.
     """
-    rows = _of_csv(path) if path.endswith(".csv") else _of_npz(path)
+    rows = {".csv": _of_csv, ".npz": _of_npz, ".sqlite": _of_journal}[Path(path).suffix](path)
     if len(rows) < 2:
         raise DataError(path, "holds fewer than two orders: nothing to interpolate between")
     rows = rows[np.argsort(rows["req_ts"], kind="stable")]
@@ -123,6 +133,55 @@ def _measured(path: str) -> NDArray[np.void]:
     if wrong.any():
         raise DataError(path, f"order {int(np.argmax(wrong)) + 1} was answered before it was sent: correct its clock first")
     return _growing(rows) if is_answered.all() else np.ascontiguousarray(rows)
+
+
+def _median_ms(rows: NDArray[np.void]) -> float:
+    return float(np.median(rows["resp_ts"] - rows["req_ts"])) / MS
+
+
+def _overlaps(rows: NDArray[np.void], market: Market) -> bool:
+    return bool(rows["req_ts"][0] <= market.last_ns and market.first_ns <= rows["req_ts"][-1])
+
+
+def _repeated(rows: NDArray[np.void], market: Market) -> NDArray[np.void]:
+    """The same latencies one after the other over the time of the data."""
+    span = int(rows["resp_ts"].max() - rows["req_ts"][0]) + 1
+    times = -(-(market.last_ns - market.first_ns) // span) + 1
+    if times * len(rows) > ROWS_MAX:
+        rows = rows[:: -(-times * len(rows) // ROWS_MAX)]
+    offsets = market.first_ns - int(rows["req_ts"][0]) + span * np.arange(times, dtype=np.int64)
+    repeated = np.tile(rows, times)
+    shift = np.repeat(offsets, len(rows))
+    for name in ("req_ts", "exch_ts", "resp_ts"):
+        is_time = repeated[name] > 0  # An exchange time of 0 is a refusal, not a time.
+        repeated[name][is_time] += shift[is_time]
+    return np.ascontiguousarray(repeated)
+
+
+_ANSWERS: Final = """
+    SELECT s.wall_ns, min(a.wall_ns) FROM orders AS s JOIN orders AS a ON a.order_id = s.order_id AND a.id > s.id
+    WHERE s.event = 'submit' AND a.event IN ('ack', 'reject', 'fill', 'partial_fill', 'expire')
+    GROUP BY s.order_id ORDER BY s.wall_ns
+"""
+
+
+def _of_journal(path: str) -> NDArray[np.void]:
+    """From submit to the first answer, as our own prepost wrote both down; the exchange is put half way between."""
+    if not Path(path).is_file():
+        raise DataError(path, "cannot be read: No such file or directory")
+    try:
+        journal = sqlite3.connect(f"{Path(path).resolve().as_uri()}?mode=ro", uri=True)
+        try:
+            found = journal.execute(_ANSWERS).fetchall()
+        finally:
+            journal.close()
+    except sqlite3.Error as error:
+        raise DataError(path, f"is no journal of ours ({error})") from None
+    rows = np.zeros(len(found), LATENCY_DTYPE)
+    rows["req_ts"] = [sent for sent, _ in found]
+    rows["resp_ts"] = [answered for _, answered in found]
+    rows["exch_ts"] = (rows["req_ts"] + rows["resp_ts"]) // 2
+    return rows
 
 
 def _of_csv(path: str) -> NDArray[np.void]:
