@@ -361,7 +361,7 @@ typedef struct market_message {
  *             time_in_force, price_ticks (limit; 0: market),       2 mean fill price · lots so far (ticks · lots),
  *             quantity_lots (original, > 0), cumulative_lots,      3 the venue's error code, 4 leg: 0 single, 1 open, 2 hedge,
  *             venue_order_id, state_from, state_to, event          3 unwind, 5 deadline or life of a maker leg (wall ns)
- *             (OrderEvent), reason; text: the venue's words
+ *             (OrderEvent), reason
  *   FILL      client_order_id, venue, side, venue_order_id,        0 position_lots after, 1 entry_price_ticks_e8 after,
  *             trade_id (unique per venue and symbol),              2 fee in quote units (e8), 3 notional (e8, quote),
  *             price_ticks, quantity_lots (> 0), cumulative_lots,   4 leg as above, 5 realised PnL since start after (e8)
@@ -376,8 +376,9 @@ typedef struct market_message {
  *   FUNDING   venue, asset, amount_e8 (> 0 received), trade_id:    0 amount in quote units (e8), 1 rate · 1e8
  *             the venue's transaction id (0: none),
  *             header.exchange_ns: when it was paid
- *   QUOTA     quantity_lots: change (> 0 reserved, < 0 returned),  0 reserved_lots after, 1 capital used after (e8),
- *             amount_e8: change of capital                         2 pending orders after, 3 trades today
+ *   QUOTA     what came back without a transition of its order     –
+ *             (all other changes follow from values[0], values[1]
+ *             of ORDER): quantity_lots (< 0), amount_e8: of capital
  *   OPERATOR  event: control_kind_e; state_from, state_to:         –
  *             kill_switch_e; reason; text: who asked, or why
  *   EPOCH     written by the journal itself                        0 epoch

@@ -39,7 +39,7 @@ class JournalState(IntEnum):
     """The alarm. Anything but OK means: open nothing more (REDUCE_ONLY)."""
 
     OK = 0
-    SLOW = 1  # a commit took too long, or the ring is half full
+    SLOW = 1  # a commit took too long, or the ring is nearly full
     DISK_LOW = 2  # the disk is nearly full
     FAILING = 3  # the last commit failed; its rows wait
     DEAD = 4  # no sign of life from the writer: only a reader of its metrics can say this
@@ -301,7 +301,7 @@ class JournalRole:
             for ring in self._rings:
                 waiting = ring.pending(NORMAL)
                 backlog += waiting
-                if waiting * 2 > ring.capacity:
+                if waiting * 4 >= ring.capacity * 3:
                     self._on_slow(now_ns)
         metrics = self._metrics
         metrics.set(Counter.BACKLOG, backlog)

@@ -183,7 +183,7 @@ def test_a_disk_that_is_nearly_full_is_an_alarm_while_all_can_still_be_written(t
     assert bench.metrics.get(Counter.STATE) == JournalState.DISK_LOW
 
 
-def test_a_ring_that_is_half_full_is_an_alarm(tmp_path: Path) -> None:
+def test_a_ring_that_is_three_quarters_full_is_an_alarm(tmp_path: Path) -> None:
     bench = make_bench(tmp_path, capacity=8, batch_rows_max=2)
     entries = Entries()
     bench.send(*(entries.order(number) for number in range(8)))
