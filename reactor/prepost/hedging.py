@@ -63,6 +63,8 @@ class Hedging:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._decision = Decision()
+        for pair in desk.pairs:
+            pair.may_reduce = self._may_reduce
 
     # ---- what happens
 
@@ -187,8 +189,7 @@ class Hedging:
         return max(-terms.lots_max, min(terms.lots_max, lots))
 
     def _hedge(self, pair: Pair, lots: int, cause: Outcome | None, signal_id: int, stages: object) -> int:
-        # Where somebody else has a position in the same instrument, the venue nets the two: only we know what reduces ours.
-        is_reducing = pair.is_hedge_reducing(lots) and not self._desk.foreign_base_e8[pair.hedge.index]
+        is_reducing = pair.is_hedge_reducing(lots)
         decision = self._fill(pair, pair.hedge, LEG_HEDGE, lots, pair.parameters.hedge_through_ticks, pair.hedge_refusals)
         decision.event = EVENT_HEDGE
         decision.flags = FLAG_HEDGE | (FLAG_REDUCE_ONLY if is_reducing and pair.hedge.is_perpetual else 0)
@@ -198,6 +199,13 @@ class Hedging:
         if reason:
             self._hedge_failed(pair, reason, has_reached_venue=False)
         return reason
+
+    def _may_reduce(self, terms: Terms, lots: int) -> bool:
+        """True if the venue, too, will see the order as reducing. It nets the pair's leg with what somebody else, or a strategy
+        of ours, holds in the same instrument: only we know what reduces the pair's."""
+        desk, index = self._desk, terms.index
+        held_e8 = desk.positions[index].base_e8 + desk.foreign_base_e8[index]
+        return (held_e8 > 0) != (lots > 0) and abs(held_e8) >= abs(lots) * terms.lot_base_e8
 
     def _work_open_leg_home(self, pair: Pair) -> None:
         """The open leg's way back to zero: opening orders go first, then what is filled is sold (or bought back)."""
@@ -217,7 +225,7 @@ class Hedging:
         lots = max(-terms.lots_max, min(terms.lots_max, lots))
         decision = self._fill(pair, terms, LEG_UNWIND, lots, pair.parameters.close_through_ticks, pair.unwind_attempts)
         decision.event = EVENT_CLOSE
-        is_reducing = terms.is_perpetual and not desk.foreign_base_e8[terms.index]
+        is_reducing = terms.is_perpetual and self._may_reduce(terms, lots)
         decision.flags = FLAG_HEDGE | FLAG_CLOSE | (FLAG_REDUCE_ONLY if is_reducing else 0)
         decision.is_close = True
         self._trace(decision, pair, None, 0, None)

@@ -18,7 +18,7 @@ checked against it, so a fill is hedged exactly once.
 Fills forced by the venue (liquidation, auto-deleveraging) change the legs like any other; the ledger rebalances the pair.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import IntEnum
 from typing import Final
 
@@ -97,6 +97,8 @@ class Pair:
         # Our legs over all round trips, exact: what a close leaves below a minimum is carried here.
         self.open_position = Position(open_leg)
         self.hedge_position = Position(hedge_leg)
+        # Whether the venue, which knows no pairs, sees so many lots of an instrument as reducing (hedging.py sets it).
+        self.may_reduce: Callable[[Terms, int], bool] = lambda terms, lots: True
         self.orders: dict[int, Order] = {}  # unsettled orders of this pair
         self.was_hedged = False  # something was hedged in this round trip: it counts as opened
         self.is_opened_reported = False
@@ -150,9 +152,10 @@ class Pair:
         return self.hedge.lots_nearest(target_e8 - self.hedge_position.base_e8 - self.in_flight_e8(Leg.HEDGE))
 
     def is_hedge_reducing(self, lots: int) -> bool:
-        """True if `lots` (signed) only take back what the hedge leg has."""
+        """True if `lots` (signed) only take back what the hedge leg has, for the venue too."""
         done_e8 = self.hedge_position.base_e8
-        return done_e8 != 0 and (done_e8 > 0) != (lots > 0) and abs(lots) * self.hedge.lot_base_e8 <= abs(done_e8)
+        is_back = done_e8 != 0 and (done_e8 > 0) != (lots > 0) and abs(lots) * self.hedge.lot_base_e8 <= abs(done_e8)
+        return is_back and self.may_reduce(self.hedge, lots)
 
     def tradable_hedge_lots(self, ticks: int) -> int:
         """Required hedge as far as the venue's minimums allow it at `ticks`; 0: nothing, or carried."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from reactor.domain.ids import NUMBER_BITS, ClientIds
 from reactor.domain.instrument import VENUE_NAMES
-from reactor.domain.messages import FLAG_FOREIGN, FLAG_HEDGE
+from reactor.domain.messages import FLAG_FOREIGN, FLAG_HEDGE, FLAG_REDUCE_ONLY
 from reactor.journal.history import Reader
 from reactor.prepost.desk import Desk
 from reactor.prepost.kill_switch import HALTED, RUNNING
@@ -122,7 +122,7 @@ class Checks:
             if order.order_id >> NUMBER_BITS != self._house.epoch:
                 continue  # From before our start: it is asked about, and went out when it was allowed to.
             limit_ns = min(since.get("all", 2**62), since.get(str(order.instrument_index), 2**62))
-            if order.created_ns > limit_ns and order.leg in OPENING_LEGS and not order.flags & FLAG_HEDGE:
+            if order.created_ns > limit_ns and order.leg in OPENING_LEGS and not order.flags & (FLAG_HEDGE | FLAG_REDUCE_ONLY):
                 raise Violation(f"{order.client_order_id.decode()} opens although the switch stands at {state}")
 
     def _hedged(self, desk: Desk, passed_ns: int) -> None:
