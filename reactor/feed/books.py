@@ -83,6 +83,9 @@ class BooksListener(Protocol):
     def on_mark(self, instrument_index: int, receive_ns: int) -> None:
         """Mark price or funding rate of an instrument came."""
 
+    def on_trust(self) -> None:
+        """A top may be believed from now on, or may not any more: whoever reads it should know at once."""
+
 
 class FrameTap(Protocol):
     """Who wants every frame, once: the market-data topic."""
@@ -384,6 +387,7 @@ class VenueBooks:
             link.catch_up(book.book, top.exchange_ns, self._clock.monotonic_ns())
         top.resyncs = book.sync.resyncs
         self.intake.mark(book.slot)
+        self._listener.on_trust()
 
     def _on_unsynchronised(self, book: MarketBook) -> None:
         sync = book.sync

@@ -199,11 +199,15 @@ class FeedRole:
             work += self.host.do_work(now_ns)
         if self.board.sender.waiting:
             work += self.board.flush()
-        return work + self._rows.flush()
+        if now_ns >= self._rows_due_ns:
+            self._rows_due_ns = now_ns + ROWS_NS
+            work += self._rows.flush()
+        return work
 
     def deadline_ns(self, now_ns: int) -> int:
-        """The next timer, or the next question to a strategy."""
-        return self._timer_ns if self.host is None else min(self._timer_ns, self.host.deadline_ns())
+        """The next timer, the next question to a strategy, or the next look at the rows if one has to wait for it."""
+        deadline_ns = self._timer_ns if self.host is None else min(self._timer_ns, self.host.deadline_ns())
+        return min(deadline_ns, self._rows_due_ns) if self._rows.has_waiting() else deadline_ns
 
     def is_ready(self) -> bool:
         """Every session is live and every book synchronised."""
@@ -226,6 +230,10 @@ class FeedRole:
     def on_mark(self, instrument_index: int, receive_ns: int) -> None:
         """Mark price or funding rate came."""
         self.board.on_mark(instrument_index, receive_ns)
+
+    def on_trust(self) -> None:
+        """A top's word has changed: its row does not wait."""
+        self._rows_due_ns = 0
 
     # -- time
 
