@@ -26,7 +26,7 @@ from reactor.loop.log import Log
 from shm.ring import NORMAL, Consumer
 
 MS = 1_000_000
-POLL_NS = 500_000  # How often a transaction is asked whether it is done, while more entries wait than one batch holds.
+POLL_NS = 500_000  # How often a transaction is asked whether it is done, if it takes long or more waits than a batch holds.
 TIMER_SLACK_NS = 500_000  # The loop counts in milliseconds: a timer may come a little early.
 LOOK_SHARE = 0.6  # Of the promised delay entries gather for this part; the rest is for the commit.
 HEARTBEAT_NS_MAX = 2_000_000_000  # SQLite has a thread of its own, so a writer that is silent for this long is no slow disk.
@@ -145,11 +145,9 @@ class JournalRole:
         return self._committer is not None
 
     def deadline_ns(self, now_ns: int) -> int:
-        if self._is_failing and not self._is_writing:
-            return self._retry_ns
-        if self._is_writing and self._has_more:
-            return now_ns + POLL_NS
-        return self._looked_ns + self._look_ns
+        if self._is_writing:
+            return now_ns + POLL_NS if self._has_more else max(self._looked_ns + self._look_ns, now_ns + POLL_NS)
+        return self._retry_ns if self._is_failing else self._looked_ns + self._look_ns
 
     def do_work(self, now_ns: int) -> int:
         """One pass: an outcome, new entries, perhaps a new transaction. 0 always: what comes next is due at its time."""

@@ -175,6 +175,17 @@ def test_a_slow_disk_is_an_alarm_and_no_missing_heartbeat(tmp_path: Path) -> Non
     assert metrics.get(Counter.STATE) == JournalState.OK
 
 
+def test_a_long_commit_is_asked_for_now_and_then_not_all_the_time(tmp_path: Path) -> None:
+    disk = SlowDisk()
+    bench = make_bench(tmp_path, open_committer=lambda: disk)
+    bench.send(Entries().order())
+    for _ in range(20):
+        bench.run(5)
+        now_ns = bench.clock.monotonic_ns()
+        assert bench.role.deadline_ns(now_ns) >= now_ns + 500_000
+    assert len(disk.batches) == 1
+
+
 def test_a_disk_that_is_nearly_full_is_an_alarm_while_all_can_still_be_written(tmp_path: Path) -> None:
     bench = make_bench(tmp_path, free_mb_min=1 << 40)
     bench.send(Entries().order())
