@@ -107,7 +107,7 @@ class LiveStreams:
                 return body
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise ConfigError(
-                f"the followed market: {url} cannot be reached ({error or type(error).__name__}); {REMEDY}"
+                f"the followed market: {url} cannot be reached ({str(error) or type(error).__name__}); {REMEDY}"
             ) from None
 
     def _follow(self, product: Product, url: str, names: list[str], *, has_books: bool) -> None:

@@ -26,6 +26,7 @@ from typing import Final
 import uvloop
 import yaml
 from aiohttp import WSMsgType, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from reactor.domain.errors import ConfigError
 from reactor.loop.clock import SystemClock
@@ -213,7 +214,12 @@ class _OneSentence(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None
         why = " ".join(str(error).split())[:200] if error is not None else record.getMessage()
-        self._log.warning("a request that is no HTTP was refused", why=why)
+        if isinstance(error, ConnectionError):
+            self._log.debug("a client left before its answer")
+        elif isinstance(error, HttpProcessingError):
+            self._log.warning("a request that is no HTTP was refused", why=why)
+        else:
+            self._log.error("the simulated exchange failed on a request; please report it", why=why)
 
 
 def _refusals_to(log: Log) -> logging.Logger:

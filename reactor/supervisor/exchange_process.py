@@ -98,8 +98,9 @@ class ExchangeProcess:
         for name in ("time", "role"):
             record.pop(name, None)
         self._log.write(time.time_ns(), level, NAME, record, record.pop("suppressed", 0))
-        if level >= Level.WARNING and len(self.notices) < NOTICES_MAX:
-            self.notices.append(f"simulated exchange: {record.get('text', '')}")
+        notice = f"simulated exchange: {record.get('text', '')}"
+        if level >= Level.WARNING and len(self.notices) < NOTICES_MAX and notice not in self.notices:
+            self.notices.append(notice)
 
     def close(self) -> None:
         """Reads its last words; call it when the process has left."""

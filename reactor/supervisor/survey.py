@@ -1,5 +1,6 @@
 """What is asked before anybody is started: who we are, where the venues are, what they list, what the account has."""
 
+import asyncio
 import os
 import time
 from collections.abc import Sequence
@@ -16,6 +17,8 @@ from reactor.loop.log import Log
 from reactor.supervisor.cancel_all import confirm
 from reactor.supervisor.venue_desk import VenueDesk
 
+MEETINGS_MAX = 3
+PAUSE_S = 0.5
 JOURNALS_KEPT = 10  # Of earlier sessions on a simulated exchange.
 
 
@@ -66,12 +69,25 @@ async def fetch_instruments(config: Config, desks: Sequence[VenueDesk]) -> tuple
     limits: dict[int, tuple[RateLimit, ...]] = {}
     for desk in desks:
         symbols = wanted[desk.name]
-        await desk.synchronise()
+        await _meet(desk)
         fees = await desk.fees(symbols)
         info = await desk.exchange_info(symbols, len(instruments), fees)
         instruments += info.instruments
         limits[desk.line.venue] = info.rate_limits
     return Instruments(instruments), limits
+
+
+async def _meet(desk: VenueDesk) -> None:
+    """The first word with a venue: a busy host's own simulated exchange may need a moment."""
+    for tries_left in reversed(range(MEETINGS_MAX)):
+        try:
+            await desk.synchronise()
+        except OutcomeUnknown:
+            if not tries_left:
+                raise
+            await asyncio.sleep(PAUSE_S)
+        else:
+            return
 
 
 async def show_account(desks: Sequence[VenueDesk], log: Log) -> None:

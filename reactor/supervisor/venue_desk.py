@@ -197,7 +197,7 @@ class VenueDesk:
                 return response.status, response.headers, await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise OutcomeUnknown(
-                f"{self.name}: {self._endpoints.rest_url} cannot be reached ({error or type(error).__name__}); "
+                f"{self.name}: {self._endpoints.rest_url} cannot be reached ({_why(error)}); "
                 "is the network up, and is the address in exchanges.binance right?"
             ) from None
 
@@ -213,3 +213,7 @@ class VenueDesk:
         if verdict.reason in (Reason.INVALID_KEY, Reason.BAD_SIGNATURE):
             return ConfigError(f"{self.name} refuses the API key: {text} ({code}). Check key, secret and its permissions.")
         return Rejected(verdict.reason, code, f"{self.name}: {text}")
+
+
+def _why(error: Exception) -> str:
+    return f"no answer within {REQUEST_TIME_S:g} s" if isinstance(error, TimeoutError) else str(error) or type(error).__name__

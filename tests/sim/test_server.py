@@ -102,6 +102,16 @@ def test_a_wrong_path_is_refused_at_the_handshake() -> None:
     with_server(story)
 
 
+def test_what_is_no_http_is_refused_in_one_sentence() -> None:
+    async def story(server: SimServer, client: aiohttp.ClientSession) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.spot_port)
+        writer.write(b"GET /api/v3/time?x=\xc3\xa9 HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b"400" in await reader.readline()
+        writer.close()
+
+    assert [text for _, text, _ in with_server(story).records] == ["a request that is no HTTP was refused"]
+
+
 def test_garbage_gets_an_answer_and_leaves_no_trace_in_the_log() -> None:
     async def story(server: SimServer, client: aiohttp.ClientSession) -> None:
         async with client.post(f"http://127.0.0.1:{server.spot_port}/api/v3/order", data=b"\xff\xfe=1") as answer:
