@@ -379,7 +379,7 @@ def check(
     compare: Annotated[Path | None, typer.Option(help="Before and after in one table.", metavar="FILE")] = None,
 ) -> None:
     """Validates the config, shows the placement, measures this host and says what it lacks."""
-    from reactor.config.assemble import describe, feed_groups
+    from reactor.config.assemble import describe, role_kinds
     from reactor.config.describe import commented_yaml
     from reactor.config.host import Judgement, facts, this_host
     from reactor.config.placement import place
@@ -390,10 +390,8 @@ def check(
         return
     console = Console()
     console.print(f"config: profile {settings.profile} is valid", highlight=False)
-    kinds = [(name, name) for name in ("journal", "engine", "prepost", "collector")]
-    kinds += [(f"feed-{number}", "feed") for number in range(len(feed_groups(settings)))]
     try:
-        places = place(kinds, this_host(), settings.system.placement)
+        places = place(role_kinds(settings), this_host(), settings.system.placement)
     except ValueError as error:
         raise ConfigError(f"system.{error}") from None
     table = Table("shard", "runs on", "because", title="placement", title_justify="left")

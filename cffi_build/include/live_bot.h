@@ -34,7 +34,8 @@ typedef enum live_result {
     LIVE_NO_ASSET = 16,
     LIVE_OFF_TICK = 20,            /* the price is no multiple of the tick size (by more than LIVE_GRID_ERROR) */
     LIVE_OFF_LOT = 21,             /* the quantity is no multiple of the lot size */
-    LIVE_NO_ROOM = 22              /* the signal ring or the table of orders is full: try again later */
+    LIVE_NO_ROOM = 22,             /* the signal ring or the table of orders is full: try again later */
+    LIVE_PAUSE = 23                /* our desk takes no order of anybody at the moment (kill switch, books not compared, …) */
 } live_result_e;
 
 /* hftbacktest's words: status and req of an order, time in force, order type. */
@@ -63,13 +64,15 @@ typedef enum live_counter {
     LIVE_COUNTER_OFF_GRID = 13,    /* never sent: price or quantity between two ticks or lots */
     LIVE_COUNTER_NO_ROOM = 14,
     LIVE_COUNTER_OPEN_ORDERS = 15, /* gauge */
-    LIVE_COUNTER_STRANGERS = 16    /* responses about an order that is not in the table any more */
+    LIVE_COUNTER_STRANGERS = 16,   /* responses about an order that is not in the table any more */
+    LIVE_COUNTER_PAUSED = 17       /* never sent: the desk takes no orders at the moment */
 } live_counter_e;
 
 #define LIVE_REASONS 256
 #define LIVE_SLOT_BITS 13          /* of a signal id: the order's place in the table */
 #define LIVE_ORDERS_MAX 8192
 #define LIVE_SLICE_NS 5000000      /* a wait looks up at least this often: heartbeat, stop */
+#define LIVE_PAUSE_NS 100000000    /* What the desk refuses to everybody is asked for again after this: no storm of refusals */
 #define LIVE_STALE_NS 6000000000   /* a feed calls data stale after 5 s; who hears nothing for longer has lost it */
 
 /* As hftbacktest's order_dtype: the strategy reads these bytes. */
@@ -161,6 +164,7 @@ typedef struct live_asset {
     int64_t  feed_times[2];        /* exch_ts, local_ts */
     int64_t  order_times[3];       /* req_ts, exch_ts, resp_ts */
     uint32_t has_order_latency;
+    int64_t  paused_until_ns;      /* CLOCK_MONOTONIC: LIVE_PAUSE until then */
 } live_asset_t;
 
 typedef struct live_bot {

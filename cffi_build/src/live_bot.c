@@ -556,6 +556,25 @@ static void replace(live_bot_t *bot, uint32_t place)
         finish(bot, order, note, LIVE_CANCELED);
 }
 
+/* A refusal that is not about this order: the next one would be refused, too. */
+static int is_refused_to_all(uint16_t reason)
+{
+    switch (reason) {
+    case REASON_KILL_SWITCH:
+    case REASON_NOT_RECONCILED:
+    case REASON_NO_SESSION:
+    case REASON_SYMBOL_HALTED:
+    case REASON_DAILY_LOSS:
+    case REASON_DAILY_TRADES:
+    case REASON_BACKPRESSURE:
+    case REASON_ORDER_RATE:
+    case REASON_NO_BOOK:
+        return 1;
+    default:
+        return 0;
+    }
+}
+
 static void take_response(live_bot_t *bot, const response_message_t *response)
 {
     const message_header_t *header = &response->header;
@@ -601,6 +620,8 @@ static void take_response(live_bot_t *bot, const response_message_t *response)
     case RESPONSE_REFUSED:
         count(bot, LIVE_COUNTER_REFUSED);
         bot->refusals[response->reason < LIVE_REASONS ? response->reason : 0]++;
+        if (is_refused_to_all(response->reason))
+            asset->paused_until_ns = clock_monotonic_ns() + LIVE_PAUSE_NS;
         if (is_open(order))
             finish(bot, order, note, LIVE_REJECTED);
         break;
@@ -870,6 +891,10 @@ int64_t live_bot_submit(live_bot_t *bot, uint64_t asset_no, uint64_t order_id, d
     const int64_t problem = to_grid(bot, asset, price, qty, order_type == LIVE_MARKET, &ticks, &lots);
     if (problem != LIVE_OK)
         return problem;
+    if (asset->paused_until_ns != 0 && clock_monotonic_ns() < asset->paused_until_ns) {
+        count(bot, LIVE_COUNTER_PAUSED);
+        return LIVE_PAUSE;
+    }
     const uint32_t place = take_place(bot, asset_no, order_id);
     if (place == NO_PLACE) {
         count(bot, LIVE_COUNTER_NO_ROOM);

@@ -21,7 +21,8 @@ from reactor.feed.role import FeedParameters, HostedParameters, SignalsParameter
 from reactor.feed.signals.book_top import BookTopParameters
 from reactor.live_bot.parameters import AssetParameters, LiveBotParameters
 from reactor.loop.log import Level
-from reactor.prepost.parameters import PairParameters, PrepostParameters
+from reactor.prepost.parameters import PairParameters
+from reactor.prepost.parameters import PrepostParameters
 
 
 def symbols_by_venue(config: Config) -> dict[str, list[str]]:
@@ -52,6 +53,13 @@ def feed_groups(config: Config) -> list[tuple[str, ...]]:
     return groups
 
 
+def role_kinds(config: Config) -> list[tuple[str, str]]:
+    """(name, kind) of every role, in start order."""
+    kinds = [(name, name) for name in ("journal", "engine", "prepost", "collector")]
+    kinds += [(f"feed-{number}", "feed") for number in range(len(feed_groups(config)))]
+    return kinds + [(f"bot-{bot.name}", "live_bot") for bot in config.strategy.live_bots]
+
+
 def assemble(
     config: Config,
     instruments: Instruments,
@@ -69,10 +77,8 @@ def assemble(
     """
     pairs = pair_indexes(config, instruments)
     groups = feed_groups(config)
-    kinds = [("journal", "journal"), ("engine", "engine"), ("prepost", "prepost"), ("collector", "collector")]
-    kinds += [(f"feed-{number}", "feed") for number in range(len(groups))]
+    kinds = role_kinds(config)
     bots = {f"bot-{bot.name}": bot for bot in config.strategy.live_bots}
-    kinds += [(name, "live_bot") for name in bots]
     try:
         places = place(kinds, host, config.system.placement)
     except ValueError as error:

@@ -22,7 +22,8 @@ What the strategy sees
     best_bid is NaN, as in hftbacktest where there is none; the tutorials then place nothing and cancel what rests.
     `position` is the account's on that instrument, as prepost counts it; balance, trades and volume are of its own fills.
     Orders carry the user's ids. A price or quantity that is not on the grid is refused (20, 21), never rounded away; what our
-    risk rules or the venue refuse becomes an order with status REJECTED (EXPIRED where post-only would have taken).
+    risk rules or the venue refuse becomes an order with status REJECTED (EXPIRED where post-only would have taken). While the
+    desk refuses everybody (kill switch, books not compared, order rate) a submit answers 23 and is not sent.
     modify() is cancel and place under the same id: no venue's amendment, so the place in the queue is lost.
     Stop arrives as 1 from elapse and the other waits: "the end of the data".
 

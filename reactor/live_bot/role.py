@@ -40,7 +40,7 @@ LOCK_TRIES: Final = 8  # The strategy sleeps most of the time; whoever meets it 
 READY_AFTER_NS_MAX: Final = 20_000_000_000  # A long compilation does not hold up the session: the supervisor gives 30 s.
 LEAVE_S: Final = 0.7  # The supervisor gives a second to leave.
 ORPHAN_S: Final = 1.0
-REFUSALS_NS: Final = 1_000_000_000  # Refusals are told once a second.
+REFUSALS_NS: Final = 10_000_000_000  # Refusals are told this often, by reason.
 CONTROL_STOP: Final = int(ControlKind.STOP)
 TRACE_LINES: Final = 4
 

@@ -289,15 +289,15 @@ class Shard:
     def _work(self, now_ns: int) -> int:
         work = 0
         try:
+            if now_ns >= self._refresh_due_ns:
+                self._refresh_due_ns = now_ns + REFRESH_NS
+                for link in self._links:
+                    link.refresh(now_ns)
             for do_work, view in self._duties:
                 done = do_work(now_ns)
                 if done:
                     view.work_done += done
                     work += done
-            if now_ns >= self._refresh_due_ns:  # After the work: a tick does not wait for a timer.
-                self._refresh_due_ns = now_ns + REFRESH_NS
-                for link in self._links:
-                    link.refresh(now_ns)
         except Exception as error:  # A role's mistake ends the process, never the house: the supervisor restarts it.
             self._fail(error)
             self._end()

@@ -21,6 +21,11 @@ def test_a_complete_config_loads_to_its_profile(name: str):
     assert whole == load(name, options=OPTIONS.get(name)), "a parameter has changed: run python deploy/config/write.py"
 
 
+@pytest.mark.parametrize("name", ["obi-mm", "live-bots"])
+def test_an_example_is_valid_as_it_stands(name: str):
+    assert load(path=FOLDER / f"{name}.yaml").profile == "generated"
+
+
 def test_what_is_written_loads_to_the_same_config(tmp_path: Path):
     config = load("generated", assignments=["risk_control.clip_usdt=75.5", "strategy.pair_terms.opens_as_maker=true"])
     path = tmp_path / "whole.yaml"

@@ -213,6 +213,17 @@ def test_a_refusal_of_our_risk_rules_is_a_rejected_order_and_is_counted_by_reaso
     assert bench.core.refusals() == {int(Reason.CAPITAL_LIMIT): 1}
 
 
+def test_what_the_desk_refuses_to_everybody_is_not_asked_for_at_every_turn(bench):
+    bench.buy(1, 99.0)
+    (wish,) = bench.wishes()
+    bench.respond("REFUSED", wish, reason=int(Reason.NOT_RECONCILED))
+    bench.core.pump()
+    assert bench.buy(2, 99.0) == lib.LIVE_PAUSE
+    assert bench.order(2) is None
+    bench.asset.paused_until_ns = 1
+    assert bench.buy(2, 99.0) == 0
+
+
 def test_a_post_only_order_that_would_have_taken_is_expired(bench):
     bench.buy(1, 99.0)
     (wish,) = bench.wishes()

@@ -63,7 +63,7 @@ strategy:
       function: obi_mm
       instruments: ["binance_spot:BTCUSDT"]
       roi: {{"binance_spot:BTCUSDT": [50000.0, 75000.0]}}
-      parameters: {{half_spread: 10.0, skew: 1.0, c1: 5.0, looking_depth: 0.001, interval: 100000000, window: 100,
+      parameters: {{half_spread: 10.0, skew: 1.0, c1: 5.0, looking_depth: 0.001, interval: 1000000000, window: 100,
                    order_qty_dollar: 100.0, max_position_dollar: 1000.0, grid_num: 3, grid_interval: 1.0,
                    roi_lb: 50000.0, roi_ub: 75000.0}}
 """
