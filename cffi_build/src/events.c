@@ -84,7 +84,21 @@ static inline int are_values(uint64_t word)
 }
 
 #if defined(__SSE2__)
-/* As parse_double for the numbers that markets write, without a branch per digit: up to eight characters of digits and a point.
+typedef unsigned __int128 sixteen_t;
+
+/* A mantissa of nine to fifteen digits (so it is below 2^53): the same steps on sixteen bytes. Returns 0 if it is none. */
+static inline int parse_long_digits(const char *text, unsigned whole, unsigned has_point, unsigned digits, uint64_t *mantissa)
+{
+    sixteen_t word, before = ((sixteen_t)1 << 8 * whole) - 1;
+    memcpy(&word, text, sizeof word);
+    word = (word & before) | (word >> 8 * has_point & ~before);
+    word = (word ^ ((sixteen_t)EIGHT_ZEROS << 64 | EIGHT_ZEROS)) << (128 - 8 * digits);
+    uint64_t first = (uint64_t)word, last = (uint64_t)(word >> 64);
+    *mantissa = eight_values(first) * 100000000 + eight_values(last);
+    return are_values(first) && are_values(last);
+}
+
+/* As parse_double for the numbers that markets write, without a branch per digit: up to fifteen characters of digits and a point.
  * Sixteen bytes can be read at `text`. Returns how many characters it took; 0: it is another kind of number, or none. */
 static inline uint64_t parse_short_double(const char *text, double *value)
 {
@@ -96,14 +110,20 @@ static inline uint64_t parse_short_double(const char *text, double *value)
     points &= (1u << size) - 1;
     unsigned whole = (unsigned)__builtin_ctz(points | 1u << size), has_point = points != 0;
     unsigned digits = size - has_point, fraction = size - whole - has_point;
-    if (size > 8 || digits == 0)
-        return 0;
     uint64_t word;
+    if (size > 15 || digits == 0 || *text == '.')
+        return 0;
+    if (size > 8) {
+        if (!parse_long_digits(text, whole, has_point, digits, &word))
+            return 0;
+        *value = (double)(int64_t)word / POWERS_OF_TEN[fraction];
+        return size;
+    }
     memcpy(&word, text, sizeof word);
     uint64_t before = (1ULL << (8 * whole & 63)) - 1; /* The bytes before the point; none if there are eight digits and none. */
     word = (word & before) | (word >> 8 * has_point & ~before);
     word = (word ^ EIGHT_ZEROS) << (64 - 8 * digits);
-    if (!are_values(word) || *text == '.') /* a second point, a slash */
+    if (!are_values(word)) /* a second point, a slash */
         return 0;
     *value = (double)(int64_t)eight_values(word) / POWERS_OF_TEN[fraction];
     return size;

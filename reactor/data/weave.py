@@ -4,17 +4,13 @@
                                                                        ├─ cffi_build/include/weave.h ─▶ result
     another reader                                         ─▶ staging ─┘
 
-What is read is merged at once, so that only the result takes memory: one thread inflates a block (capture.py), one scans the
-block before it, one merges the rows of the block before that. How far times go back in a file is not known before it was read
-to its end: `WINDOW_NS` is supposed at first; if a row comes later than that, the rest of the files is only measured and
-everything is read once more.
+What is read is merged at once, so that only the result takes memory, while a thread inflates the next blocks (capture.py). How
+far times go back in a file is not known before it was read to its end: `WINDOW_NS` is supposed at first; if a row comes later
+than that, the rest of the files is only measured and everything is read once more.
 """
 
 import mmap
-import queue
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -25,7 +21,6 @@ from reactor.data.convert.finish import ConversionStatistics
 from reactor.data.events import MAP_NORESERVE, Rows, rows_pointer
 
 STAGING_ROWS: Final = 1 << 16  # 4 MB of rows per file before those that are merged make room: stays in the third-level cache.
-ALONE_BLOCKS: Final = 4  # Small files are done before a thread has begun.
 STAGING_ROWS_MAX: Final = 1 << 31  # Address space only.
 PLACE_BYTES: Final = 4
 WINDOW_NS: Final = (5_000_000_000, 5_000_000_000)
@@ -100,28 +95,31 @@ class Weave:
         Afterwards `measured` is filled; with `is_late` the rows must be thrown away.
         """
         weave, measured = self._weave, self.measured
-        with closing(_Merger(weave, out)) as merger:
-            while (number := lib.weave_slowest(weave)) >= 0:
-                is_open = next(self._sources[number].parts, weave) is not weave
-                if written := merger.finish():  # Nobody merges from here on to start().
-                    yield written
-                self._take(number, is_open)
-                if weave.is_late:
-                    self._lanes[number].head = self._lanes[number].end  # Only times count now.
-                self._make_room(number)
-                if not weave.is_late:
-                    merger.start()
-            if written := merger.finish():
+        while (number := lib.weave_slowest(weave)) >= 0:
+            self._read(number)
+            if weave.is_late:
+                self._lanes[number].head = self._lanes[number].end  # Only times count now.
+            elif written := self._merge(out):
                 yield written
+            self._make_room(number)
+        if not weave.is_late and (written := self._merge(out)):
+            yield written
         measured.read, measured.written = weave.taken, weave.written
         measured.latency_min_ns, measured.is_late = weave.latency_min, bool(weave.is_late)
         measured.windows = [(max(lane.disorder[0], WINDOW_NS[0]), max(lane.disorder[1], WINDOW_NS[1])) for lane in self._lanes]
 
-    def _take(self, number: int, is_open: bool) -> None:
+    def _read(self, number: int) -> None:
         source, lane = self._sources[number], self._lanes[number]
-        lane.is_open = is_open
-        settled = source.places(self._dropped[number])[0] if is_open else source.rows.count
+        lane.is_open = next(source.parts, lane) is not lane
+        settled = source.places(self._dropped[number])[0] if lane.is_open else source.rows.count
         lib.weave_take(self._weave, number, settled)
+
+    def _merge(self, out: Rows | None) -> int:
+        target, room = (ffi.NULL, STAGING_ROWS_MAX) if out is None else (out.next_row, out.room)
+        written: int = lib.weave_merge(self._weave, target, room)
+        if out is not None:
+            out.count += written
+        return written
 
     def _make_room(self, number: int) -> None:
         source = self._sources[number]
@@ -132,52 +130,6 @@ class Weave:
         source.rows.count -= moved
         self._dropped[number] += moved
         self._thresholds[number] = max(STAGING_ROWS, 2 * source.rows.count)  # Or it would be moved with every block.
-
-
-class _Merger:
-    """Merges what was taken, in a thread of its own while the next block is scanned; the first blocks without one."""
-
-    def __init__(self, weave: Any, out: Rows | None) -> None:
-        self._weave = weave
-        self._out = out
-        self._jobs: queue.SimpleQueue[tuple[Any, int] | None] = queue.SimpleQueue()
-        self._done: queue.SimpleQueue[int] = queue.SimpleQueue()
-        self._started = 0
-        self._is_running = False
-        self._thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        """From here to `finish` the weave belongs to the merger; rows behind those taken may be written."""
-        job = (ffi.NULL, STAGING_ROWS_MAX) if self._out is None else (self._out.next_row, self._out.room)
-        self._started += 1
-        self._is_running = True
-        if self._started <= ALONE_BLOCKS:
-            self._done.put(lib.weave_merge(self._weave, *job))
-            return
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="merge", daemon=True)
-            self._thread.start()
-        self._jobs.put(job)
-
-    def finish(self) -> int:
-        """Waits. How many rows were merged."""
-        if not self._is_running:
-            return 0
-        self._is_running = False
-        written = self._done.get()
-        if self._out is not None:
-            self._out.count += written
-        return written
-
-    def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            self._done.put(lib.weave_merge(self._weave, *job))
-
-    def close(self) -> None:
-        """Ends the thread."""
-        if self._thread is not None:
-            self._jobs.put(None)
-            self._thread.join()
 
 
 def weave_into(out: Rows, open_all: Open, shift: Callable[[int], int]) -> Measured:
