@@ -8,7 +8,7 @@ import ast
 import inspect
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import yaml
 from reactor.config.load import read_yaml
 from reactor.domain.errors import ConfigError
 from reactor.loop.user_file import load_class, make
-from reactor.strategies.registry import BUILT_IN, known_strategy, make_strategy
+from reactor.strategies.registry import BUILT_IN, known_strategy, make_strategy, strategy_parameters
 from reactor.strategies.strategy import Scale, Strategy
 
 
@@ -49,6 +49,10 @@ class Choice:
                 raise ConfigError(f"{self.file}: {self.class_name} has no {wanted}; see reactor/strategies/strategy.py")
         strategy: Strategy = made
         return strategy
+
+    def complete(self) -> dict[str, Any]:
+        """Every parameter with its value, as far as one can know: of a class of one's own those that are given."""
+        return dict(self.parameters) if self.file else asdict(strategy_parameters(self.name, self.parameters))
 
     def names(self) -> list[str] | None:
         """The parameters that there are; None if the class takes any."""

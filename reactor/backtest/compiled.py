@@ -25,6 +25,7 @@ from reactor.factors.kernels import array_of, integer_rows
 from reactor.strategies.strategy import WISHES_MAX, KernelStrategy, MarketView
 
 STEPS_PER_CALL = 10_000  # About a second's work: then Python may hear Ctrl-C.
+NUMBAS_OWN: Final = frozenset({"numba", "numpy", "math"})  # It knows their functions, or says that it does not.
 INNER: Final[Any] = {
     "no_cpython_wrapper": True,
     "no_cfunc_wrapper": True,
@@ -97,7 +98,9 @@ def teach(function: Any) -> None:
     """Makes every plain function that `function` names callable from compiled code, and what those name, and so on."""
     for name in function.__code__.co_names:
         named = function.__globals__.get(name)
-        if isinstance(named, FunctionType) and named not in _taught:
+        if not isinstance(named, FunctionType) or named.__module__.partition(".")[0] in NUMBAS_OWN:
+            continue
+        if named not in _taught:
             _taught.add(named)
             teach(named)
             _register(named)

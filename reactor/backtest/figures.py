@@ -70,12 +70,15 @@ def curve_of(accounts: Sequence[Account]) -> tuple[NDArray[np.int64], NDArray[np
 
 
 def figures_of(result: Run, accounts: Sequence[Account]) -> list[Figures]:
-    """One per asset, and the sum behind them if there are several."""
+    """One per asset, and the sum behind them if there are several; no sum of coins and quote currency."""
     each = [
         _figures(result.markets[number].parameters.name, [account], [result.counters[number]], result.instruments[number])
         for number, account in enumerate(accounts)
     ]
-    return each if len(each) == 1 else [*each, _figures("all", accounts, result.counters, None)]
+    kinds = {market.parameters.is_inverse for market in result.markets}
+    if len(each) == 1 or len(kinds) > 1:
+        return each
+    return [*each, _figures("all", accounts, result.counters, None)]
 
 
 def _figures(

@@ -49,7 +49,8 @@ def draw(result: Run, accounts: Sequence[Account], directory: Path, title: str) 
             paths.append(directory / ("equity.png" if len(accounts) == 1 else f"equity_{_file_name(name)}.png"))
             figure.savefig(paths[-1], dpi=130)
             pyplot.close(figure)
-        if len(accounts) > 1:
+        is_one_currency = len({market.parameters.is_inverse for market in result.markets}) == 1
+        if len(accounts) > 1 and is_one_currency:
             figure = _together(pyplot, result, accounts, title)
             paths.insert(0, directory / "equity.png")
             figure.savefig(paths[0], dpi=130)

@@ -37,7 +37,8 @@ class Report:
     """A run with its money counted."""
 
     strategy: str
-    strategy_parameters: Mapping[str, Any]
+    strategy_parameters: Mapping[str, Any]  # as given
+    all_parameters: Mapping[str, Any]  # with what they are by default
     parameters: BacktestParameters
     result: Run
     accounts: Sequence[Account]
@@ -74,7 +75,8 @@ class Report:
         """Everything but the arrays."""
         return {
             "strategy": self.strategy,
-            "parameters": dict(self.strategy_parameters),
+            "parameters": dict(self.all_parameters),
+            "parameters_given": dict(self.strategy_parameters),
             "settings": self.settings(),
             "method": method_of(self.figures[-1]),
             "caveats": list(CAVEATS),

@@ -54,7 +54,7 @@ def trial(chosen: Choice, parameters: BacktestParameters, markets: Sequence[Mark
         account_of(instrument, market.parameters, number, result.fills, result.samples, funding)
         for number, (instrument, market) in enumerate(zip(result.instruments, markets, strict=True))
     ]
-    return Report(chosen.name, chosen.parameters, parameters, result, accounts, remarks=_remarks(markets))
+    return Report(chosen.name, chosen.parameters, chosen.complete(), parameters, result, accounts, remarks=_remarks(markets))
 
 
 def _remarks(markets: Sequence[Market]) -> list[str]:

@@ -48,6 +48,8 @@ def test_a_backtest_writes_a_page_plots_and_every_figure(small_market: str, tmp_
     assert figures["fills"] == told["hftbacktest"][0]["num_trades"] > 0
     assert figures["pnl_net"] == pytest.approx(figures["pnl_gross"] - figures["fees"] + figures["funding"])
     assert "annualised" in told["method"]
+    assert told["parameters"]["order_qty"] == 0.004
+    assert told["parameters"]["stop_seconds"] == 10.0, "what was not given too"
 
 
 def test_the_tables_hold_the_figures_the_account_and_every_fill(small_market: str, tmp_path: Path):
