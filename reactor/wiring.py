@@ -282,7 +282,8 @@ def wait_until_read(producer: Producer) -> None:
 
 
 def _prepost(bench: Bench) -> Role:
-    from reactor.journal.history import next_epoch, read_history
+    from reactor.journal.checkpoint import FILLS_MIN, plan_text, write_checkpoint
+    from reactor.journal.history import next_epoch, read_start
     from reactor.journal.role import state_of
     from reactor.prepost.role import PrepostPorts, PrepostRole
 
@@ -291,7 +292,14 @@ def _prepost(bench: Bench) -> Role:
     journal = wires.producer("journal")
     wait_until_read(journal)
     epoch = next_epoch(path, f"{plan.instance} pid {os.getpid()}")
-    history, forgotten = read_history(path, bench.instruments, plan.pairs, epoch)
+    history, forgotten, mark = read_start(path, bench.instruments, plan.pairs, epoch)
+
+    def keep_checkpoint(state: str) -> None:
+        try:
+            write_checkpoint(path, plan_text(bench.instruments, plan.pairs), mark, state, time.time_ns())
+        except TradeError as error:  # The next start reads more: that is all.
+            bench.log.warning("no checkpoint of the journal was written", why=str(error))
+
     if forgotten.instruments or forgotten.pairs:
         bench.log.warning(
             "the journal knows what the config does not",
@@ -324,6 +332,7 @@ def _prepost(bench: Bench) -> Role:
         strategy_responses=strategy_responses,
         strategies_alive={index: wires.is_alive(name) for index, name in bots.items()},
         history=history,
+        keep_checkpoint=keep_checkpoint if len(history.fills) >= FILLS_MIN else None,
         load_parameters=bench.reload(),
         source=bench.role.index,
     )

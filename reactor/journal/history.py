@@ -8,6 +8,7 @@ Reading does not disturb the writer (WAL), nor does it need one.
 """
 
 import csv
+import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +19,7 @@ from typing import TextIO
 from reactor.domain.errors import ConfigError, DataError
 from reactor.domain.instrument import VENUE_NAMES, Instruments
 from reactor.domain.messages import NO_PAIR, KillSwitch
+from reactor.journal.checkpoint import Checkpoint, Mark, plan_text, read_checkpoint
 from reactor.journal.memory import (
     History,
     RememberedBalance,
@@ -26,7 +28,7 @@ from reactor.journal.memory import (
     RememberedOrder,
     RememberedPair,
 )
-from reactor.journal.rows import unsigned, utc_text
+from reactor.journal.rows import signed, unsigned, utc_text
 from reactor.journal.schema import APPLICATION_ID, BUSY_MS, SCHEMA_VERSION, connect, damaged
 
 EPOCH_MAX = 2**23 - 1  # order_id = epoch << 40 | number stays positive in SQLite: minutes enough until 2041
@@ -34,6 +36,9 @@ EPOCH_ZERO_NS = 1_767_225_600_000_000_000  # 2026-01-01T00:00:00Z
 MINUTE_NS = 60_000_000_000
 EXPORTED = ("orders", "fills", "pairs", "funding", "quota", "operator_actions", "epochs", "balances", "days")
 ROWS_PER_FETCH = 1_000
+BOOKED_MAX = 50_000  # trades before a checkpoint that a start remembers by their ids: as many as prepost keeps
+LAST_OF_ORDERS = """SELECT max(id) FROM order_entries WHERE id > ?1 OR order_id IN (SELECT value FROM json_each(?2))
+    GROUP BY order_id"""
 
 
 def next_epoch(path: Path, text: str = "", wall_ns: Callable[[], int] = time.time_ns) -> int:
@@ -82,7 +87,7 @@ def read_history(
     closed_orders_age_ns: int = 3_600_000_000_000,
     wall_ns: Callable[[], int] = time.time_ns,
 ) -> tuple[History, Forgotten]:
-    """Everything prepost rebuilds itself from, and what it will not find again.
+    """Everything there ever was that prepost can rebuild itself from, and what it will not find again.
 
     Orders: those that are not final, and final ones of the last hour, whose late fills may still come. Call it when the
     journal writer has emptied the ring (`Producer.free() == capacity`), otherwise what is still in it is missing.
@@ -90,19 +95,45 @@ def read_history(
     Raises:
         ConfigError, DataError: see Reader.
     """
+    return read_start(path, instruments, pairs, epoch, closed_orders_age_ns, wall_ns, uses_checkpoint=False)[:2]
+
+
+def read_start(
+    path: Path,
+    instruments: Instruments,
+    pairs: Sequence[tuple[int, int]],
+    epoch: int,
+    closed_orders_age_ns: int = 3_600_000_000_000,
+    wall_ns: Callable[[], int] = time.time_ns,
+    *,
+    uses_checkpoint: bool = True,
+) -> tuple[History, Forgotten, Mark]:
+    """As `read_history`, from the newest checkpoint on; and how far it has read, for the next checkpoint.
+
+    Raises:
+        ConfigError, DataError: see Reader.
+    """
     with Reader(path) as reader:
         replay = _Replay(instruments, pairs)
+        checkpoint = reader.checkpoint(plan_text(instruments, pairs)) if uses_checkpoint else None
+        since = Mark() if checkpoint is None else checkpoint.mark
+        orders = tuple(replay.orders(reader, wall_ns() - closed_orders_age_ns, since))
+        booked = tuple(replay.booked(reader, since))
         history = History(
             epoch=epoch,
-            orders=tuple(replay.orders(reader, wall_ns() - closed_orders_age_ns)),
-            fills=tuple(replay.fills(reader)),
-            fundings=tuple(replay.fundings(reader)),
-            pairs=tuple(replay.pairs(reader)),
+            orders=orders,
+            fills=tuple(replay.fills(reader, since)),
+            fundings=tuple(replay.fundings(reader, since)),
+            pairs=tuple(replay.pairs(reader, since)),
+            checkpoint="" if checkpoint is None else checkpoint.state,
+            booked=booked,
+            is_booked_whole=len(booked) < BOOKED_MAX,
             balances=tuple(replay.balances(reader)),
             kill_switch=replay.kill_switch(reader),
             halted_instruments=tuple(replay.halted(reader)),
         )
-        return history, Forgotten(tuple(sorted(replay.unknown)), tuple(sorted(replay.unknown_pairs)))
+        mark = reader.mark(since, tuple(signed(order.order_id) for order in orders))
+        return history, Forgotten(tuple(sorted(replay.unknown)), tuple(sorted(replay.unknown_pairs))), mark
 
 
 class _Replay:
@@ -116,12 +147,12 @@ class _Replay:
         self.unknown: set[str] = set()
         self.unknown_pairs: set[str] = set()
 
-    def orders(self, reader: "Reader", closed_since_ns: int) -> Iterator[RememberedOrder]:
-        self._learn_pairs(reader)
+    def orders(self, reader: "Reader", closed_since_ns: int, since: Mark) -> Iterator[RememberedOrder]:
+        self._learn_pairs(reader, since)
         rows = reader.rows(
-            "SELECT * FROM orders_last WHERE wall_ns >= ? OR state_to_code NOT IN "
-            "(SELECT code FROM words WHERE kind = 'order_state' AND is_final) ORDER BY id",
-            (closed_since_ns,),
+            f"SELECT * FROM orders WHERE id IN ({LAST_OF_ORDERS}) AND (wall_ns >= ?3 OR state_to_code NOT IN "
+            "(SELECT code FROM words WHERE kind = 'order_state' AND is_final)) ORDER BY id",
+            (since.order_row, json.dumps(since.orders), closed_since_ns),
         )
         for row in rows:
             index = self._index(row["venue"], row["symbol"])
@@ -146,8 +177,21 @@ class _Replay:
                 client_order_id=row["client_order_id"],
             )
 
-    def fills(self, reader: "Reader") -> Iterator[RememberedFill]:
-        for row in reader.rows("SELECT * FROM fills ORDER BY id"):
+    def booked(self, reader: "Reader", since: Mark) -> list[tuple[int, int, int]]:
+        """The last trades up to the mark, oldest first: some of them may be told again."""
+        if not since.fill_row:
+            return []
+        query = "SELECT venue, symbol, trade_id, side_code FROM fills WHERE id <= ? ORDER BY id DESC LIMIT ?"
+        found = []
+        for row in reader.rows(query, (since.fill_row, BOOKED_MAX)):
+            index = self._index(row["venue"], row["symbol"])
+            if index is not None:
+                found.append((index, row["trade_id"], row["side_code"]))
+        found.reverse()
+        return found
+
+    def fills(self, reader: "Reader", since: Mark) -> Iterator[RememberedFill]:
+        for row in reader.rows("SELECT * FROM fills WHERE id > ? ORDER BY id", (since.fill_row,)):
             index = self._index(row["venue"], row["symbol"])
             if index is None:
                 continue
@@ -169,8 +213,8 @@ class _Replay:
                 realised_e8=row["realised_pnl_e8"],
             )
 
-    def fundings(self, reader: "Reader") -> Iterator[RememberedFunding]:
-        for row in reader.rows("SELECT * FROM funding ORDER BY id"):
+    def fundings(self, reader: "Reader", since: Mark) -> Iterator[RememberedFunding]:
+        for row in reader.rows("SELECT * FROM funding WHERE id > ? ORDER BY id", (since.funding_row,)):
             index = self._index(row["venue"], row["symbol"])
             if index is None:
                 continue
@@ -185,10 +229,9 @@ class _Replay:
                 flags=row["flags"],
             )
 
-    def pairs(self, reader: "Reader") -> Iterator[RememberedPair]:
+    def pairs(self, reader: "Reader", since: Mark) -> Iterator[RememberedPair]:
         """The newest round trip of every pair of today's plan."""
-        rows = reader.rows("SELECT * FROM pairs WHERE id IN (SELECT max(id) FROM pairs GROUP BY pair_id) ORDER BY id")
-        for row in rows:
+        for row in reader.last_pairs(since):
             pair_id = self._pair_id(row["pair_id"])
             if pair_id == NO_PAIR:
                 continue
@@ -225,9 +268,8 @@ class _Replay:
             if index is not None:
                 yield index
 
-    def _learn_pairs(self, reader: "Reader") -> None:
-        rows = reader.rows("SELECT * FROM pairs WHERE id IN (SELECT max(id) FROM pairs GROUP BY pair_id)")
-        for row in rows:
+    def _learn_pairs(self, reader: "Reader", since: Mark) -> None:
+        for row in reader.last_pairs(since):
             legs = (
                 self._index(row["open_venue"], row["open_symbol"]),
                 self._index(row["hedge_venue"], row["hedge_symbol"]),
@@ -316,6 +358,30 @@ class Reader:
                 yield from rows
         except sqlite3.Error as error:
             raise self._problem(error) from error
+
+    # -- for a start -----------------------------------------------------------------------------------------
+
+    def checkpoint(self, plan: str) -> Checkpoint | None:
+        """The newest that a start with this plan can begin with."""
+        if not list(self.rows("SELECT 1 FROM sqlite_master WHERE name = 'checkpoints'")):
+            return None
+        return read_checkpoint(self.rows("SELECT * FROM checkpoints ORDER BY id DESC"), plan)
+
+    def last_pairs(self, since: Mark) -> list[Row]:
+        """The newest row of every pair."""
+        query = (
+            "SELECT * FROM pairs WHERE id IN (SELECT max(id) FROM pairs WHERE id > ? OR id IN (SELECT value FROM json_each(?))"
+            " GROUP BY pair_id) ORDER BY id"
+        )
+        return list(self.rows(query, (since.pair_row, json.dumps(since.pairs))))
+
+    def mark(self, since: Mark, orders: tuple[int, ...]) -> Mark:
+        """How far the file goes now. Only right while nobody writes: see `read_history`."""
+        tables = ("fill_entries", "funding", "order_entries", "pairs")
+        fills, fundings, entries, pairs = (
+            int(next(self.rows(f"SELECT coalesce(max(id), 0) AS last FROM {table}"))["last"]) for table in tables
+        )
+        return Mark(fills, fundings, entries, pairs, orders, tuple(row["id"] for row in self.last_pairs(since)))
 
     # -- for people ------------------------------------------------------------------------------------------
 

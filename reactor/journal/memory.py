@@ -99,3 +99,6 @@ class History:
     balances: tuple[RememberedBalance, ...] = ()
     kill_switch: int = 0
     halted_instruments: tuple[int, ...] = field(default=())
+    checkpoint: str = ""  # prepost's books before the first of `fills` and `fundings`; empty: nothing was before them
+    booked: tuple[tuple[int, int, int], ...] = ()  # (instrument, trade id, side) of the last fills before them, oldest first
+    is_booked_whole: bool = True  # `booked` has all of them

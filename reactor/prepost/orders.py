@@ -15,7 +15,7 @@ returns when it is settled, and only then it may be forgotten.
 """
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import IntEnum
 from typing import Final
 
@@ -432,6 +432,15 @@ class FillMemory:
             self._fee_due[instrument_index].discard(oldest)
             self._floor[instrument_index] = max(self._floor[instrument_index], oldest // 2)
         return True
+
+    def remember(self, rows: Iterable[tuple[int, int, int]], newest: Sequence[int], *, is_whole: bool) -> None:
+        """(instrument, trade id, side) that are booked already, oldest first; `is_whole`: there are no others."""
+        for index, trade_id, side in rows:
+            self._booked[index][trade_id * 2 + (side > 0)] = None
+        self.newest[:] = newest
+        if not is_whole:
+            for index, booked in enumerate(self._booked):
+                self._floor[index] = min(booked, default=2 * newest[index] + 2) // 2 - 1
 
     def is_booked(self, instrument_index: int, trade_id: int, side: int) -> bool:
         """True if `try_book` would say no, and no fee is due for it."""

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 from reactor.domain.messages import FLAG_FOREIGN, FLAG_LIQUIDATION
 from reactor.journal.memory import History, RememberedFill, RememberedOrder
+from reactor.prepost import checkpoint
 from reactor.prepost.balances import BASELINE
+from reactor.prepost.checkpoint import Trips
 from reactor.prepost.orders import IS_TERMINAL, Leg, OrderState
 from reactor.prepost.pairs import Pair, PairState
 
@@ -22,8 +24,8 @@ DAY_NS: Final = 86_400_000_000_000
 FILLS_OVERLAP: Final = 100  # Fill lists are asked for from this many booked fills back: reports may have come out of order.
 
 
-def restore(desk: Desk, settlement: Settlement, history: History, fills_overlap_ms: int) -> None:
-    """Called once, before anything else happens; `desk.now_ns` and `desk.wall_ns` are set."""
+def restore(desk: Desk, settlement: Settlement, history: History, fills_overlap_ms: int) -> Trips:
+    """Called once, before anything else happens; `desk.now_ns` and `desk.wall_ns` are set. The answer is for a checkpoint."""
     baseline_ns = 0
     for row in history.balances:
         if row.kind == BASELINE:
@@ -35,18 +37,17 @@ def restore(desk: Desk, settlement: Settlement, history: History, fills_overlap_
         desk.inquiry.fills_since_ms = baseline_ns // MS - fills_overlap_ms
     for run in settlement.runs.values():
         run.is_first_start = run.venue not in desk.balances.known_venues
-    filled: dict[int, list[int]] = {}
+    trips = checkpoint.put(desk, settlement, history) if history.checkpoint else checkpoint.Trips(len(desk.pairs))
+    trips.add(desk, history)
     trade_ids: dict[int, list[int]] = {}
+    for index, trade_id, _ in history.booked:
+        trade_ids.setdefault(index, []).append(trade_id)
     today = desk.wall_ns // DAY_NS
     for fill in history.fills:
         if desk.money.day_start_pnl_e8 is None and fill.wall_ns // DAY_NS == today:
             desk.money.day_start_pnl_e8 = sum(row.realised_pnl_e8 - row.fees_e8 for row in desk.positions)
         _book(desk, fill)
         trade_ids.setdefault(fill.instrument_index, []).append(fill.trade_id)
-        if fill.order_id:
-            booked = filled.setdefault(fill.order_id, [0, 0])
-            booked[0] += fill.quantity_lots
-            booked[1] += fill.quantity_lots * fill.price_ticks
     for index, ids in trade_ids.items():
         ids.sort()
         if len(ids) > FILLS_OVERLAP:
@@ -65,23 +66,19 @@ def restore(desk: Desk, settlement: Settlement, history: History, fills_overlap_
                 pair.opened_wall_ns = remembered.opened_wall_ns
                 pair.opened_ns = max(1, desk.now_ns - max(0, desk.wall_ns - remembered.opened_wall_ns))
     for order in history.orders:
-        _restore_order(desk, order, *filled.get(order.order_id, [0, 0]))
+        _restore_order(desk, order, *trips.filled.get(order.order_id, (0, 0)))
     for instrument_index in history.halted_instruments:
         desk.kill_switch.halt_instrument(instrument_index)
-    round_trips = {(fill.pair_id, fill.pair_sequence) for fill in history.fills if fill.pair_sequence and fill.leg == Leg.HEDGE}
-    desk.pairs_opened = len(round_trips)
-    desk.pairs_closed = sum(
-        desk.pairs[pair].sequence > sequence or desk.pairs[pair].state == PairState.IDLE
-        for pair, sequence in round_trips
-        if pair < len(desk.pairs)
+    desk.pairs_opened = sum(trips.count)
+    desk.pairs_closed = desk.pairs_opened - sum(
+        pair.state != PairState.IDLE and trips.last[pair.pair_id] == pair.sequence for pair in desk.pairs
     )
-    desk.orders_sent = len(
-        {fill.order_id for fill in history.fills if fill.order_id} | {order.order_id for order in history.orders}
-    )
-    desk.trades_today = len({fill.order_id for fill in history.fills if fill.order_id and fill.wall_ns // DAY_NS == today})
+    desk.orders_sent = trips.orders
+    desk.trades_today = len(trips.day_orders)
     for terms in desk.terms:
         desk.money.revalue(terms.index)
         desk.touch(terms.index)
+    return trips
 
 
 def _book(desk: Desk, fill: RememberedFill) -> None:

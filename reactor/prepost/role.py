@@ -19,6 +19,7 @@ from reactor.journal.memory import History
 from reactor.loop.clock import Clock
 from reactor.loop.counters import Metrics, Span
 from reactor.loop.log import Log
+from reactor.prepost import checkpoint
 from reactor.prepost.counters import Counter
 from reactor.prepost.desk import Desk
 from reactor.prepost.intake import Intake
@@ -108,6 +109,7 @@ class PrepostPorts:
     strategy_responses: Sequence[Ring] = ()
     strategies_alive: Mapping[int, Callable[[int], bool]] = field(default_factory=dict)  # those of a process of their own
     history: History = field(default_factory=History)
+    keep_checkpoint: Callable[[str], None] | None = None  # called once, at the start, with what the next one may begin with
     load_parameters: Callable[[int], PrepostParameters] | None = None  # CONTROL_RELOAD: generation → parameters, or ConfigError
     source: int = 0  # index of this role in the plan
 
@@ -145,7 +147,11 @@ class PrepostRole:
         """Rebuilds from the journal. Sessions are the engine's: REPORT_SESSION_UP starts the comparison."""
         desk = self.desk
         self._tell_time(now_ns)
-        restore(desk, self.settlement, self._ports.history, desk.parameters.settlement.fills_overlap_ms)
+        history = self._ports.history
+        trips = restore(desk, self.settlement, history, desk.parameters.settlement.fills_overlap_ms)
+        keep = self._ports.keep_checkpoint
+        if keep is not None and not desk.fills.has_fees_due():  # A row that will still change is not behind us.
+            keep(checkpoint.take(desk, self.settlement, history, trips))
         desk.dirty.update(range(len(desk.terms)))
         desk.money.mark(now_ns)
         self.out.commit()

@@ -439,6 +439,18 @@ class Settlement:
             flags = FLAG_LIQUIDATION if is_insurance else 0
             desk.out.journal_funding(terms, pair_id, asset or terms.quote_asset, amount_e8, trade_id, paid_ns, flags)
 
+    def known_fundings(self) -> dict[str, list[list[int]]]:
+        """What would be recognised if it were told again; numbers for a checkpoint."""
+        return {
+            "paid_ns": [[index, *times] for index, times in sorted(self._fundings.items())],
+            "insurance": [list(key) for key in sorted(self._insurance)],
+        }
+
+    def put_fundings(self, known: dict[str, list[list[int]]]) -> None:
+        """From a checkpoint."""
+        self._fundings = {index: times for index, *times in known["paid_ns"]}
+        self._insurance = {(venue, transaction) for venue, transaction in known["insurance"]}
+
     # ---- comparing
 
     def _finish(self, run: VenueRun) -> None:

@@ -28,7 +28,8 @@ from reactor.exchanges.binance.orders import CancelAllOurs, order_codec
 from reactor.exchanges.binance.rules import LINES, endpoints_at, exchange_info_url, read_exchange_info
 from reactor.exchanges.venue import Credentials, RateLimit, RestCall
 from reactor.feed.role import FeedPorts, FeedRole
-from reactor.journal.history import next_epoch, read_history
+from reactor.journal.checkpoint import plan_text, write_checkpoint
+from reactor.journal.history import next_epoch, read_start
 from reactor.journal.role import JournalPorts, JournalRole, state_of
 from reactor.journal.schema import Words, names_of
 from reactor.loop.counters import Metrics
@@ -525,7 +526,9 @@ def _prepost(shard: Shard) -> Role:
     house = shard.house
     wall_ns = house.clock.realtime_ns
     epoch = house.epoch = next_epoch(house.journal_path, "world", wall_ns)
-    history, _ = read_history(house.journal_path, house.instruments, house.plan.pairs, epoch, wall_ns=wall_ns)
+    pairs = house.plan.pairs
+    history, _, mark = read_start(house.journal_path, house.instruments, pairs, epoch, wall_ns=wall_ns)
+    plan = plan_text(house.instruments, pairs)
     journal_metrics = house.rows["metrics.journal"].reader()
     collector = house.shards["collector"]
     ports = PrepostPorts(
@@ -548,6 +551,7 @@ def _prepost(shard: Shard) -> Role:
             _producer(shard, f"responses.{role.name}") for role in house.plan.of_kind("feed") for _ in range(role.strategies)
         ],
         history=history,
+        keep_checkpoint=lambda state: write_checkpoint(house.journal_path, plan, mark, state, wall_ns()),
         load_parameters=lambda generation: house.parameters[shard.name],
         source=shard.plan.index,
     )
