@@ -297,6 +297,16 @@ def resident_kib() -> int:
     return int(line.split()[1])
 
 
+def memory_of(count: int) -> int:
+    """Resident KiB of a process that has a feed of so many pairs, each with two synchronised books."""
+    program = (
+        f"import sys; sys.path[:0] = [{str(HERE)!r}, {str(HERE.parent)!r}]; import feed, frames\n"
+        f"named, symbols = feed.many(frames.generated(60), {count})\n"
+        "feed.run_feed(named, 1 << 30, symbols); print(feed.resident_kib())"
+    )
+    return int(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Decode + book + signal per message, with baseline and rivals.")
     parser.add_argument("--rounds", type=int, default=3)
@@ -354,12 +364,10 @@ def main() -> None:
         for done in (run_feed(few, count_max, ["BTCUSDT"], with_latency=True),)
     }
     result["ns_per_message_by_symbols"] = {}
-    result["kib_per_symbol"] = {}
     for count in SYMBOLS:
-        before = resident_kib()
-        named, symbols = many(frames[: max(2_000, len(few) // count)] if source == "generated" else few[:6_000], count)
+        named, symbols = many(few[:6_000], count)
         result["ns_per_message_by_symbols"][str(count)] = run_feed(named, 1 << 30, symbols)["ns_per_message"]
-        result["kib_per_symbol"][str(count)] = (resident_kib() - before) // count
+    result["kib_per_symbol"] = (memory_of(SYMBOLS[-1]) - memory_of(1)) // (SYMBOLS[-1] - 1)
     if options.json:
         print(json.dumps(result, indent=2))
         return
@@ -380,6 +388,7 @@ def show(result: dict[str, Any]) -> None:
         print(f"{name:28}{row['p50']:10}{row['p99']:10}{row['p99_9']:10}{row['max']:11}")
     by = result["ns_per_message_by_symbols"]
     print("symbols per feed: " + ", ".join(f"{count}: {value:.0f} ns per message" for count, value in by.items()))
+    print(f"memory per further pair of symbols, four sides of books: {result['kib_per_symbol']} KiB")
     print(f"checksum: {result['checksum']}")
 
 

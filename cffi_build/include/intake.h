@@ -96,14 +96,19 @@ typedef enum stream_stop {
     STREAM_BROKEN = 3              /* no WebSocket frame of a server: close */
 } stream_stop_e;
 
-/* Where intake_take_stream stands in the bytes of a socket. */
-typedef struct stream_place {
+/* One connection's bytes on their way in. */
+typedef struct stream {
+    intake_t *intake;
+    session_t *session;
+    const char *bytes;             /* of the read buffer */
+    uint32_t attention;            /* INTAKE_ bits that the owner wants to hear of */
+    uint32_t bits;                 /* STREAM_FRAME: what intake_take said */
+    uint32_t opcode;               /* STREAM_CONTROL: the first byte of the frame */
+    uint32_t reserved;
     uint64_t payload;              /* of the frame that it stopped at: offset … */
     uint64_t size;                 /* … and size */
     uint64_t needed;               /* STREAM_TAKEN: bytes of the frame that has begun, head and all, 0: not known yet */
-    uint32_t bits;                 /* STREAM_FRAME: what intake_take said */
-    uint32_t opcode;               /* STREAM_CONTROL: the first byte of the frame */
-} stream_place_t;
+} stream_t;
 
 /* What stands in front of a frame, or of a part of one, in the body of a market-data topic message. */
 typedef struct topic_frame {
@@ -141,10 +146,9 @@ uint32_t intake_take(intake_t *intake, session_t *session, const char *payload, 
 
 /* Takes the WebSocket frames (RFC 6455, a server's: not masked) of bytes[at … size), one after another, up to the first with bits of
  * `attention` other than INTAKE_TOP and INTAKE_TOP_PRICE: those are noted per symbol for intake_take_moved. Returns the offset
- * behind the last frame taken (less than 2^40) with the bits above; *place tells more of everything but STREAM_TAKEN with
- * nothing left. Call it again from there, unless it was STREAM_TAKEN or STREAM_BROKEN. */
-int64_t intake_take_stream(intake_t *intake, session_t *session, const char *bytes, uint64_t at, uint64_t size, int64_t receive_ns,
-                           uint32_t attention, stream_place_t *place);
+ * behind the last frame taken (less than 2^40) with the bits above: `size` itself if everything is taken and nothing moved.
+ * *stream tells the rest. Call it again from there, unless it was STREAM_TAKEN or STREAM_BROKEN. */
+int64_t intake_take_stream(stream_t *stream, uint64_t at, uint64_t size, int64_t receive_ns);
 
 /* Hands out which tops moved, each once, as slot << 16 | INTAKE_TOP bits, and forgets them. Returns how many. */
 uint32_t intake_take_moved(intake_t *intake, uint32_t *out);

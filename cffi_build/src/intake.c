@@ -201,7 +201,7 @@ uint32_t intake_take(intake_t *intake, session_t *session, const char *payload, 
 #define PAYLOAD_SIZE_MAX (32u << 20)  /* The largest message a venue sends over a socket is a few MB. */
 
 /* The head of the frame at `at`. Returns its size, 0 if it is not all there yet, UINT32_MAX if it is none. */
-static inline uint32_t read_head(const unsigned char *at, uint64_t left, stream_place_t *place)
+static inline uint32_t read_head(const unsigned char *at, uint64_t left, stream_t *stream)
 {
     if (left < 2)
         return 0;
@@ -210,14 +210,14 @@ static inline uint32_t read_head(const unsigned char *at, uint64_t left, stream_
         return UINT32_MAX;  /* An extension that nobody agreed to, or a mask. */
     if (left < head)
         return 0;
-    place->opcode = at[0];
-    place->size = at[1];
+    stream->opcode = at[0];
+    stream->size = at[1];
     if (head > 2) {
-        place->size = 0;
+        stream->size = 0;
         for (uint32_t index = 2; index < head; index++)
-            place->size = place->size << 8 | at[index];
+            stream->size = stream->size << 8 | at[index];
     }
-    return place->size > PAYLOAD_SIZE_MAX ? UINT32_MAX : head;
+    return stream->size > PAYLOAD_SIZE_MAX ? UINT32_MAX : head;
 }
 
 static inline int64_t stream_result(const intake_t *intake, uint64_t at, int stop)
@@ -226,23 +226,24 @@ static inline int64_t stream_result(const intake_t *intake, uint64_t at, int sto
     return (int64_t)(at | (uint64_t)(intake->moved_count > 0) << STREAM_MOVED_SHIFT | (uint64_t)stop << STREAM_STOP_SHIFT);
 }
 
-int64_t intake_take_stream(intake_t *intake, session_t *session, const char *bytes, uint64_t at, uint64_t size, int64_t receive_ns,
-                           uint32_t attention, stream_place_t *place)
+int64_t intake_take_stream(stream_t *stream, uint64_t at, uint64_t size, int64_t receive_ns)
 {
+    intake_t *intake = stream->intake;
+    const char *bytes = stream->bytes;
     assert(at <= size && "a place lies inside its bytes");
     for (;;) {
-        uint32_t head = read_head((const unsigned char *)bytes + at, size - at, place);
-        place->needed = head ? head + place->size : 0;
+        uint32_t head = read_head((const unsigned char *)bytes + at, size - at, stream);
+        stream->needed = head ? head + stream->size : 0;
         if (head == UINT32_MAX)
             return stream_result(intake, at, STREAM_BROKEN);
-        if (head == 0 || size - at < place->needed)
+        if (head == 0 || size - at < stream->needed)
             return stream_result(intake, at, STREAM_TAKEN);
-        place->payload = at + head;
-        at += place->needed;
-        if (place->opcode != 0x81 && place->opcode != 0x82)  /* A whole text or binary message. */
+        stream->payload = at + head;
+        at += stream->needed;
+        if (stream->opcode != 0x81 && stream->opcode != 0x82)  /* A whole text or binary message. */
             return stream_result(intake, at, STREAM_CONTROL);
-        uint32_t bits = place->bits = intake_take(intake, session, bytes + place->payload, place->size, receive_ns);
-        uint32_t wanted = bits & attention & 0xffff, moved = wanted & (INTAKE_TOP | INTAKE_TOP_PRICE);
+        uint32_t bits = stream->bits = intake_take(intake, stream->session, bytes + stream->payload, stream->size, receive_ns);
+        uint32_t wanted = bits & stream->attention & 0xffff, moved = wanted & (INTAKE_TOP | INTAKE_TOP_PRICE);
         if (wanted != moved)
             return stream_result(intake, at, STREAM_FRAME);
         if (moved) {

@@ -25,6 +25,7 @@ from reactor.market.intake import (
     FrameKind,
     Session,
     StreamTaker,
+    take_stream,
 )
 from reactor.net.backoff import Backoff, BackoffParameters
 from reactor.net.network import Connection, Network, Sent, StreamSource
@@ -162,6 +163,10 @@ class FeedSession:
         bits = self._take(payload, receive_ns)
         if bits & self.attention:
             self._on_bits(bits, payload, receive_ns, self)
+
+    def attend(self, attention: int) -> None:
+        """The owner wants to hear of other bits from now on."""
+        self.attention = attention
 
     def on_open(self, connection: Connection, now_ns: int) -> None:
         """Subscribes everything, in frames as the venue's limits allow."""
@@ -313,18 +318,28 @@ class WholesaleSession(FeedSession):
     def __init__(self, line: "Line", number: int, take: Take, counters: Session, backoff: Backoff, way: Wholesale) -> None:
         super().__init__(line, number, take, counters, backoff)
         self._stream = way.make_taker(counters)
-        self._take_bytes = self._stream.take
+        self._stream.attend(self.attention)
+        self._native = self._stream.native
+        self._buffer: bytearray | None = None
         self._on_moved = way.on_moved
+
+    def attend(self, attention: int) -> None:
+        """The owner wants to hear of other bits from now on."""
+        super().attend(attention)
+        self._stream.attend(attention)
 
     def on_bytes(self, connection: StreamSource, buffer: bytearray, start: int, end: int, receive_ns: int) -> int:
         """The hot path: one C call for all frames of a read, and one more for each that must be decided on.
 
         Signals are asked once per read, of the newest state: what stood between is older than its own message.
         """
-        place = self._take_bytes(buffer, start, end, receive_ns, self.attention)
-        return place if place == end else self._go_on(connection, buffer, place, end, receive_ns)
+        if buffer is not self._buffer:
+            self._buffer = buffer
+            self._stream.bind(buffer)
+        place = take_stream(self._native, start, end, receive_ns)
+        return place if place == end else self._go_on(connection, place, end, receive_ns)
 
-    def _go_on(self, connection: StreamSource, buffer: bytearray, place: int, end: int, receive_ns: int) -> int:
+    def _go_on(self, connection: StreamSource, place: int, end: int, receive_ns: int) -> int:
         stream = self._stream
         while (stop := place >> STREAM_STOP_SHIFT) != STREAM_TAKEN:
             if stop == STREAM_BROKEN:
@@ -334,7 +349,7 @@ class WholesaleSession(FeedSession):
                 self._on_bits(stream.bits, stream.payload(), receive_ns, self)
             else:
                 connection.on_control(stream.opcode, bytes(stream.payload()), receive_ns)
-            place = self._take_bytes(buffer, place & OFFSET, end, receive_ns, self.attention)
+            place = take_stream(self._native, place & OFFSET, end, receive_ns)
         if place & STREAM_MOVED:
             self._on_moved(receive_ns)
         start = place & OFFSET
@@ -391,7 +406,7 @@ class Line:
         """The owner wants to hear of other bits from now on."""
         self.attention = attention
         for session in self.sessions:
-            session.attention = attention
+            session.attend(attention)
 
     def live_count(self) -> int:
         """How many sessions are live."""

@@ -44,7 +44,7 @@ STREAM_FRAME: Final[int] = lib.STREAM_FRAME
 STREAM_CONTROL: Final[int] = lib.STREAM_CONTROL
 STREAM_BROKEN: Final[int] = lib.STREAM_BROKEN
 
-_take_stream: Callable[..., int] = lib.intake_take_stream
+take_stream: Callable[[Any, int, int, int], int] = lib.intake_take_stream
 _BUCKETS = 4 * INSTRUMENTS_MAX  # A sparse hash: a look-up compares one name.
 
 
@@ -121,46 +121,51 @@ class Session:
 
 
 class StreamTaker:
-    """Takes the bytes of one connection as they lie in its read buffer: one call for all frames that nobody must decide on."""
+    """Takes the bytes of one connection as they lie in its read buffer: one call for all frames that nobody must decide on.
 
-    __slots__ = ("_buffer", "_bytes", "_native", "_place", "_session")
+        result = take_stream(taker.native, start, end, receive_ns)
+
+    takes the frames of buffer[start:end] and returns where it stands, behind the last one taken. Above that (STREAM_STOP_SHIFT)
+    stands why it stopped, and STREAM_MOVED if tops have moved: `end` itself means that all is taken and nothing else happened.
+    """
+
+    __slots__ = ("_buffer", "_bytes", "_parts", "native")
 
     def __init__(self, intake: "Intake", session: Session) -> None:
-        self._native = intake.native
-        self._session = session.native
-        self._place = ffi.new("stream_place_t *")
-        self._buffer = bytearray()
-        self._bytes = ffi.from_buffer(self._buffer)
+        self._parts = (intake, session)  # What the struct points to.
+        self.native = ffi.new("stream_t *")
+        self.native.intake = intake.native
+        self.native.session = session.native
+        self.bind(bytearray())
 
-    def take(self, buffer: bytearray, start: int, end: int, receive_ns: int, attention: int) -> int:
-        """Takes the frames of buffer[start:end] and returns where it stands, behind the last one taken.
+    def bind(self, buffer: bytearray) -> None:
+        """From now on its bytes are in this buffer, which must not change its size meanwhile."""
+        self._buffer, self._bytes = buffer, ffi.from_buffer("char[]", buffer)
+        self.native.bytes = self._bytes
 
-        Above it (STREAM_STOP_SHIFT) stands why it stopped, and STREAM_MOVED if tops have moved: `end` itself means that
-        everything is taken and nothing else happened. The buffer must not change its size while it is in use here.
-        """
-        if buffer is not self._buffer:
-            self._buffer, self._bytes = buffer, ffi.from_buffer(buffer)
-        return _take_stream(self._native, self._session, self._bytes, start, end, receive_ns, attention, self._place)
+    def attend(self, attention: int) -> None:
+        """Stops at frames with these bits; tops that moved are noted."""
+        self.native.attention = attention
 
     @property
     def needed(self) -> int:
         """Bytes of the frame that has begun, head and all; 0: not known yet."""
-        return int(self._place.needed)
+        return int(self.native.needed)
 
     @property
     def bits(self) -> int:
         """STREAM_FRAME: what `Intake.take` would have said."""
-        return int(self._place.bits)
+        return int(self.native.bits)
 
     @property
     def opcode(self) -> int:
         """STREAM_CONTROL: the first byte of the frame."""
-        return int(self._place.opcode)
+        return int(self.native.opcode)
 
     def payload(self) -> memoryview:
         """Of the frame that it stopped at; valid until the buffer is read into again."""
-        place = self._place
-        return memoryview(self._buffer)[place.payload : place.payload + place.size]
+        native = self.native
+        return memoryview(self._buffer)[native.payload : native.payload + native.size]
 
 
 class Intake:

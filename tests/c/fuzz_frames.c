@@ -113,18 +113,18 @@ static void check_both_ways(const char *payload, size_t size, const frame_t *qui
 /* The input as bytes of a socket: in one read, and behind a whole frame that carries the start of the same input. */
 static void check_stream(const char *bytes, size_t size)
 {
-    stream_place_t place;
+    stream_t stream = {.intake = &intake, .session = &session, .bytes = bytes, .attention = INTAKE_TOP_PRICE | INTAKE_REFUSED};
     uint32_t out[SLOTS];
     uint64_t at = 0;
     for (;;) {
-        int64_t result = intake_take_stream(&intake, &session, bytes, at, size, 1, INTAKE_TOP_PRICE | INTAKE_REFUSED, &place);
+        int64_t result = intake_take_stream(&stream, at, size, 1);
         uint64_t next = (uint64_t)result & ((1ull << STREAM_MOVED_SHIFT) - 1);
         int stop = (int)(result >> STREAM_STOP_SHIFT);
         MUST(next >= at && next <= size && stop >= STREAM_TAKEN && stop <= STREAM_BROKEN);
         at = next;
         if (stop == STREAM_TAKEN || stop == STREAM_BROKEN)
             break;
-        MUST(place.payload + place.size == at);
+        MUST(stream.payload + stream.size == at);
     }
     uint32_t count = intake_take_moved(&intake, out);
     MUST(count <= SLOTS && intake.moved_count == 0);
