@@ -549,7 +549,8 @@ class Room:
             reports=self.reports, commands=self.commands_out, journal=self.journal_out, positions=self.rows_out,
             risk=self.risk_out, tops=lambda index: self.tops[index], collector_alive=lambda now_ns: self.collector_lives,
             control=self.control_in, responses=self.responses_out, strategy_responses=[self.strategy_out],
-            history=history or History(epoch=7), keep_checkpoint=self.checkpoints.append, load_parameters=lambda generation: self.loaded[generation](),
+            history=history or History(epoch=7), keep_checkpoint=self.checkpoints.append,
+            load_parameters=lambda generation: self.loaded[generation](),
         )  # fmt: skip
         self.role = PrepostRole(self.parameters, ports)
         self.desk = self.role.desk
