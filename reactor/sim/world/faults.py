@@ -26,6 +26,7 @@ LEAVE_NS: Final = 4_500 * MS  # See reactor/loop/shard.py: ORPHAN_TIME_MAX_NS.
 FOREIGN_ID: Final = "stranger-1"
 UNTOUCHED: Final = ("NEW", "PARTIALLY_FILLED", "FILLED")
 EXCUSE_NS: Final = 4 * SECOND  # After a request about an order was struck: its outcome is asked for, its hedge tried again.
+LOGON_NS: Final = 10 * SECOND
 FAULTS: Final = (
     "spikes", "drops", "duplicates", "reorders", "stale_snapshots", "cuts", "refused", "lost_answers",
     "executes_without_answer", "busy", "bans", "slow", "rejects", "drift", "stranger",
@@ -361,6 +362,8 @@ class Faults:
 
     def _logon_expiry(self) -> None:
         """A venue forgets who has logged on (a key's rights changed, a server was replaced); perhaps it ends the events too."""
+        # The next request on each session finds out, and a question about an unknown order waits up to 5 s for its turn again.
+        self._world.checks.excuse(LOGON_NS)
         ends_events = self._dice.random() < 0.5
         for face in (self._world.spot, self._world.usdm):
             for session in list(face.messages.sessions.values()):
