@@ -65,7 +65,7 @@ class Wires:
         self.shard = shard
         self.memory = memory
         self.inputs: list[Consumer] = []  # they wake this shard
-        self.neighbours: list[Consumer] = []  # between two roles of this shard
+        self.neighbours: list[Consumer] = []  # signals between two roles of this shard: a tick may be in them
         self.links: list[Link] = []  # everything that wants refresh
         self._heap: dict[str, tuple[Producer, Consumer]] = {}
         self._links = {link.name: link for link in plan.links}
@@ -94,11 +94,12 @@ class Wires:
     def consumer(self, name: str, is_bell: bool = True) -> Consumer:
         """The reading end of a link. Without the bell nobody wakes its reader: the role looks when it wants to."""
         link = self._links[name]
-        if self._is_inside(link):
+        if self._is_inside(link):  # Nobody writes to it while we sleep: it needs no bell and no partner to look for.
             consumer = self._inside(link)[1]
-            self.neighbours.append(consumer)
-        else:
-            consumer = open_consumer_of(self.memory, link)
+            if link.message == "signal":
+                self.neighbours.append(consumer)
+            return consumer
+        consumer = open_consumer_of(self.memory, link)
         if is_bell:
             self.inputs.append(consumer)
         self.links.append(consumer)

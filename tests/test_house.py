@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ROOMS_ROOT = ROOT / "reactor"
 
 DRAWING = """
-    shm → domain → market → exchanges | factors strategies → loop net journal → feed | collector | prepost | engine | live_bot
+    compiled → shm → domain → market → exchanges | factors strategies → loop net journal → feed | collector | prepost | engine | live_bot
         → config → rehearsal wiring → data | monitor → supervisor → sim → backtest → cli
 """
 

@@ -2,9 +2,9 @@
 
 A pass calls every role's `do_work`, in the order of the flow, and publishes the heartbeat. It runs after every wake-up
 (eventfd of the shard's rings), after every socket callback that calls `request_pass`, and at least every PASS_PERIOD_MAX_NS.
-What happens between two passes follows the wait policy (wait.py). Where neighbours share the shard, a frame that put
-something into a ring between them is followed by its pass at once (`on_activity`): a turn of the loop would read other
-sockets first.
+What happens between two passes follows the wait policy (wait.py). Where a feed shares the shard, a frame that became a
+signal is followed by its pass at once (`on_activity`): a turn of the loop would read other sockets first. Answers of the
+venue wait for that turn, so that one pass takes all of them.
 
     wake-up, socket callback, timer ─▶ pass: role.do_work … ─▶ work done? ─▶ again
                                                               └▶ nothing: raise sleep flags, re-check, sleep in epoll
@@ -156,7 +156,7 @@ class Shard:
             cells: in the order in which a message passes them, so that one pass carries it through.
             inputs: consumers that wake this shard.
             links: everything that wants `refresh`.
-            neighbours: the rings between two roles of this shard, which no wake-up announces.
+            neighbours: the signal rings between two roles of this shard; no wake-up announces what is in them.
             rehearsals: what keeps the code warm; one of them at a time, while there is nothing to do.
         """
         self._cells = tuple(cells)
@@ -211,7 +211,7 @@ class Shard:
             self._loop.call_soon(self._scheduled_pass)
 
     def on_activity(self) -> None:
-        """A socket callback has ended. If it wrote to a neighbour, the pass follows at once, otherwise soon."""
+        """A socket callback has ended. If it gave a neighbour a signal, the pass follows at once, otherwise soon."""
         for ring in self._neighbours:
             if ring.pending(0) or ring.pending(1):
                 self._pass()
@@ -289,15 +289,15 @@ class Shard:
     def _work(self, now_ns: int) -> int:
         work = 0
         try:
-            if now_ns >= self._refresh_due_ns:
-                self._refresh_due_ns = now_ns + REFRESH_NS
-                for link in self._links:
-                    link.refresh(now_ns)
             for do_work, view in self._duties:
                 done = do_work(now_ns)
                 if done:
                     view.work_done += done
                     work += done
+            if now_ns >= self._refresh_due_ns:  # After the work: a tick does not wait for a timer.
+                self._refresh_due_ns = now_ns + REFRESH_NS
+                for link in self._links:
+                    link.refresh(now_ns)
         except Exception as error:  # A role's mistake ends the process, never the house: the supervisor restarts it.
             self._fail(error)
             self._end()

@@ -92,6 +92,7 @@ class Publisher(Recorder):
         self._requests = 0
         self._commands_left = 0
         self.commands_sent = 0
+        self.hand_over: Callable[[], object] | None = None  # an engine in the same shard: sends before we go on
         self._has_responses = False
         self._response_rings = tuple(ring for ring in (responses, *strategy_responses) if ring is not None)
         self.held: deque[HeldCommand] = deque()
@@ -267,6 +268,8 @@ class Publisher(Recorder):
         self._commands_left -= 1
         self.commands_sent += 1
         self._metrics.count(Counter.COMMANDS)
+        if self.hand_over is not None:
+            self.hand_over()
 
     # ---- responses
 

@@ -13,9 +13,6 @@ from reactor.prepost.pipeline import POST_STAGES, PRE_STAGES
 STAGES = """
 from reactor.prepost.pipeline import PostStage, PreStage, post_stage, pre_stage
 
-SEEN = []
-
-
 @pre_stage
 class Quiet(PreStage):
     name = "quiet"
@@ -28,10 +25,10 @@ class Quiet(PreStage):
 @post_stage
 class Listen(PostStage):
     name = "listen"
+    seen = []
 
     def run(self, outcome):
-        SEEN.append(outcome.fill_lots)
-        self.desk.seen = SEEN
+        self.seen.append(outcome.fill_lots)
         return 0
 """
 
@@ -61,7 +58,7 @@ def test_a_users_stage_stops_the_chain_with_its_reason_but_not_on_the_fast_path(
     room.close()
     room.settle()
     assert room.venue.positions[PERP] == 0, "closing is the fast path"
-    assert 2 in room.desk.seen
+    assert 2 in POST_STAGES["listen"].seen
 
 
 def test_an_unknown_stage_says_which_there_are():
