@@ -64,6 +64,7 @@ class StreamConnection(asyncio.BufferedProtocol):
         self._view = memoryview(self._buffer)
         self._start = 0  # what was not taken yet begins here …
         self._end = 0  # … and ends here
+        self._needed = 0  # bytes from the start on that a frame which has begun will have
         self._transport: asyncio.Transport | None = None
         self._key = base64.b64encode(os.urandom(16))
         self._request = b""
@@ -122,7 +123,7 @@ class StreamConnection(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where the next read goes."""
-        if len(self._buffer) - self._end < READ_SIZE:
+        if len(self._buffer) - self._end < READ_SIZE or self._needed:
             self._make_room()
         return self._view[self._end :]
 
@@ -162,9 +163,8 @@ class StreamConnection(asyncio.BufferedProtocol):
     # -- the listener's calls
 
     def need(self, size: int) -> None:
-        """A frame of so many bytes has begun: there will be room for it."""
-        if size > len(self._buffer) - READ_SIZE:
-            self._grow(size)
+        """A frame of so many bytes has begun: at the next read there will be room for it. Now nothing may move."""
+        self._needed = size
 
     def on_control(self, opcode: int, payload: bytes, receive_ns: int) -> None:
         """A frame that carries no whole message, told by its first byte."""
@@ -232,19 +232,16 @@ class StreamConnection(asyncio.BufferedProtocol):
             self._transport.close()
 
     def _make_room(self) -> None:
+        """Puts what is left in front; in a new buffer if it has to grow, because the C side holds the old one's address."""
         left = self._end - self._start
-        if left + READ_SIZE > len(self._buffer):
-            self._grow(left)
-        elif self._start:
-            self._view[:left] = bytes(self._view[self._start : self._end])
-            self._start, self._end = 0, left
-
-    def _grow(self, size: int) -> None:
-        """A new buffer, because the C side holds the old one's address."""
-        left = self._end - self._start
-        buffer = bytearray(max(2 * len(self._buffer), size + 2 * READ_SIZE))
-        buffer[:left] = self._view[self._start : self._end]
-        self._buffer, self._view = buffer, memoryview(buffer)
+        room, self._needed = max(left, self._needed) + READ_SIZE, 0
+        if self._start + room <= len(self._buffer):
+            return
+        rest = bytes(self._view[self._start : self._end])
+        if room > len(self._buffer):
+            self._buffer = bytearray(max(2 * len(self._buffer), room))
+            self._view = memoryview(self._buffer)
+        self._view[:left] = rest
         self._start, self._end = 0, left
 
     def _call(self, callback: Callable[..., None], *arguments: Any) -> None:

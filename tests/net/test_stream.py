@@ -1,6 +1,7 @@
 """The wholesale WebSocket over loopback: websockets as the venue, a plain walk over the bytes as the listener."""
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -114,6 +115,24 @@ def test_a_message_of_any_size_comes_back_whole(size: int) -> None:
         await ear.until(lambda: len(ear.messages) == 2)
 
     assert run(echo, body).messages == [payload[:size], b"after"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_small_and_huge_messages_in_one_stream_come_whole_and_in_order(seed: int) -> None:
+    rng = random.Random(seed)
+    sizes = [rng.choice((rng.randint(0, 300), rng.randint(60_000, 70_000), rng.randint(1, 3) * BUFFER_SIZE)) for _ in range(60)]
+    sent = [bytes([97 + number % 26]) * size for number, size in enumerate(sizes)]
+
+    async def venue(socket: ServerConnection) -> None:
+        for message in sent:
+            await socket.send(message, text=True)
+        await socket.wait_closed()
+
+    async def body(ear: Ear, _: str) -> None:
+        await ear.until(lambda: ear.closed or len(ear.messages) == len(sent))
+
+    assert [len(message) for message in run(venue, body).messages] == sizes
+    assert run(venue, body).messages == sent
 
 
 def test_a_burst_comes_in_order_and_in_fewer_reads_than_frames() -> None:
