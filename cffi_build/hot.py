@@ -16,6 +16,7 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "build" / "hot"
@@ -61,7 +62,7 @@ def compile_hot(out: Path) -> None:
     with tempfile.TemporaryDirectory(prefix=".build-hot-", dir=ROOT) as scratch:
         config = Path(scratch, "mypy.ini")
         config.write_text(CONFIG)
-        extensions = mypycify(
+        extensions: list[Any] = mypycify(
             [f"--config-file={config}", f"--cache-dir={scratch}/cache", *files],
             opt_level="2", debug_level="0", multi_file=True, group_name="crypto_trade", target_dir=scratch,
         )  # fmt: skip

@@ -34,7 +34,7 @@ from shm.wake import Bell
 
 HEARTBEAT_AGE_NS_MAX = 1_000_000_000  # Neighbours of a role count it as dead after a second without a pass.
 WARM_UP_PLAYS = 100  # Beyond a few dozen the interpreter has specialised everything; 30 ms.
-FLOW = ("feed", "collector", "prepost", "engine", "journal")
+FLOW = ("collector", "prepost", "engine", "feed", "journal")
 HOT_KINDS = ("feed", "collector", "prepost", "engine")
 PRODUCER_KINDS = ("feed", "live_bot")  # They write signals.
 CONNECT_WAIT_NS = 200_000_000  # The supervisor looks every 20 ms.
@@ -432,11 +432,24 @@ def build(plan: Plan, shard_plan: ShardPlan, shard: Shard, secrets: Secrets) -> 
         cells.append(Cell(BUILDERS[role_plan.kind](bench), metrics, log))
     flow = {kind: place for place, kind in enumerate(FLOW)}
     cells.sort(key=lambda cell: flow[plan.role(cell.role.name).kind])  # Built in order of start, worked in order of the flow.
+    kinds = {plan.role(cell.role.name).kind: cell.role for cell in cells}
+    if "prepost" in kinds and "engine" in kinds:
+        hand_over(kinds["prepost"], kinds["engine"])
     plays = rehearsals(plan, shard_plan, instruments, secrets.credentials) if shard_plan.rehearsal_us else []
     for _ in range(WARM_UP_PLAYS):
         for play in plays:
             play()
     shard.plug(cells, wires.inputs, wires.links, wires.neighbours, plays)
+
+
+def hand_over(prepost: Role, engine: Role) -> None:
+    """An engine beside prepost sends a command at once: prepost's bookkeeping waits for the socket, not the other way round."""
+    from reactor.engine.role import EngineRole
+    from reactor.prepost.role import PrepostRole
+
+    assert isinstance(prepost, PrepostRole), "roles are what their kinds say"
+    assert isinstance(engine, EngineRole), "roles are what their kinds say"
+    prepost.out.hand_over = engine.take_commands
 
 
 def rehearsals(

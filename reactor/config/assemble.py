@@ -21,8 +21,7 @@ from reactor.feed.role import FeedParameters, HostedParameters, SignalsParameter
 from reactor.feed.signals.book_top import BookTopParameters
 from reactor.live_bot.parameters import AssetParameters, LiveBotParameters
 from reactor.loop.log import Level
-from reactor.prepost.parameters import PairParameters
-from reactor.prepost.parameters import PrepostParameters
+from reactor.prepost.parameters import PairParameters, PrepostParameters
 
 
 def symbols_by_venue(config: Config) -> dict[str, list[str]]:

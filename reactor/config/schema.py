@@ -21,9 +21,8 @@ from reactor.config.placement import PlacementParameters
 from reactor.config.system import LogParameters, MetricsParameters, RestartParameters, SimulatedParameters, StopParameters
 from reactor.domain.errors import ConfigError
 from reactor.domain.instrument import VENUE_NAMES
-from reactor.engine.parameters import ConnectionParameters
+from reactor.engine.parameters import ConnectionParameters, RouterParameters
 from reactor.engine.role import EngineParameters
-from reactor.engine.parameters import RouterParameters
 from reactor.feed.books import BooksParameters
 from reactor.feed.sessions import SessionParameters
 from reactor.feed.signals.adaptive_spread import AdaptiveSpreadParameters
@@ -32,11 +31,15 @@ from reactor.feed.signals.funding import FundingDirectionParameters, FundingRisk
 from reactor.feed.signals.position_close import PositionCloseParameters
 from reactor.journal.role import JournalParameters
 from reactor.live_bot.parameters import LiveBotParameters
-from reactor.prepost.parameters import PairParameters
-from reactor.prepost.parameters import ConstructionParameters, InquiryParameters, SettlementParameters
-from reactor.prepost.parameters import PipelineParameters
+from reactor.prepost.parameters import (
+    ConstructionParameters,
+    InquiryParameters,
+    PairParameters,
+    PipelineParameters,
+    RiskParameters,
+    SettlementParameters,
+)
 from reactor.prepost.risk import RISK_RULES
-from reactor.prepost.parameters import RiskParameters
 from reactor.strategies.registry import strategy_parameters
 
 UNITS = frozenset(("ms", "s", "us", "ns", "mb", "usdt", "ticks", "attempts", "copies", "port"))

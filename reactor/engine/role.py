@@ -253,6 +253,13 @@ class EngineRole:
             work += self._tick(now_ns)
         return work + read
 
+    def take_commands(self) -> None:
+        """Sends what prepost has just written, before it goes on: wired where both run in one shard."""
+        if not self._writer.is_blocked:
+            now_ns = self._monotonic_ns()
+            self._drain_urgent(now_ns)
+            self._drain(NORMAL, NORMAL_BETWEEN_LOOKS, now_ns)
+
     def deadline_ns(self, now_ns: int) -> int:
         """Timers are looked at every tick."""
         return self._next_tick_ns
