@@ -43,6 +43,7 @@ _TOOLS: Final = {
     "world": "reactor.sim.commands:world",
     "backtest": "reactor.backtest.commands:backtest",
     "sweep": "reactor.backtest.sweep_commands:sweep",
+    "parity": "reactor.backtest.parity_commands:parity",
     "bench": "reactor.supervisor.bench:bench",
     "profile": "reactor.supervisor.profile:profile",
 }

@@ -6,6 +6,7 @@
                                                                 compiled.py ──┤ … with a kernel inside, all of it compiled
                                                                    plain.py ──┘ … with any Python object that decides
 
+    parity.py      the same market through the live path (parity_live.py) and through here: equal, or where they part first
     generated.py   a market of our own, when there is no data        sweep.py    many runs: grids, dice, cores, clusters
 
 Owns the folder it writes its report to; reads event files. Invariants: a strategy exists once and cannot tell that this is

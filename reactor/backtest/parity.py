@@ -112,15 +112,26 @@ def parity(wanted: LiveParameters, *, is_interpreted: bool = False) -> Parity:
         for row in ({name: int(each[name]) for name in each.dtype.names} for each in past.fills)
     ]
     decisions = [each for each in decisions_of(past) if each.now_ns <= live.end_ns]
-    return compare(live, decisions, sorted(fills, key=_fill_order), is_compiled=past.is_compiled)
+    return compare(live, decisions, fills, is_compiled=past.is_compiled, is_timed=not wanted.latency_ns)
 
 
-def compare(live: LiveRun, decisions: Sequence[Decision], fills: Sequence[Fill], *, is_compiled: bool) -> Parity:
-    """Two runs through the same market."""
-    live_fills = sorted(live.fills, key=_fill_order)
+def compare(
+    live: LiveRun, decisions: Sequence[Decision], fills: Sequence[Fill], *, is_compiled: bool = True, is_timed: bool = True
+) -> Parity:
+    """Two runs through the same market.
+
+    Args:
+        is_timed: they shall be equal in time, too; otherwise the first divergence is the first decision whose quotes are not
+            those of the other side's decision nearest in time.
+    """
+    live_fills, fills = sorted(live.fills, key=_fill_order), sorted(fills, key=_fill_order)
     equal = _equal_count(live.decisions, decisions)
+    if is_timed:
+        divergence = _first_divergence(live.decisions, decisions, live_fills, fills, equal)
+    else:
+        divergence = _first_other_quotes(live.decisions, decisions)
     return Parity(
-        _first_divergence(live.decisions, decisions, live_fills, fills, equal),
+        divergence,
         _differences(live, live_fills, decisions, fills, equal),
         live.refusals,
         len(live.events),
@@ -159,6 +170,15 @@ def _first_divergence(
             found.append((at_ns, Divergence(what, number, left, right, before)))
             break
     return min(found, key=lambda each: each[0])[1] if found else None
+
+
+def _first_other_quotes(live: Sequence[Decision], past: Sequence[Decision]) -> Divergence | None:
+    times = [each.now_ns for each in past]
+    for number, ours in enumerate(live):
+        theirs = _nearest(past, times, ours.now_ns)
+        if theirs is None or theirs.wants != ours.wants:
+            return Divergence("decision", number, ours, theirs, live[number - 1] if number else None)
+    return None
 
 
 def _time_of(what: Decision | Fill) -> int:

@@ -73,7 +73,9 @@ def show(result: Parity, wanted: LiveParameters, console: Console) -> None:
     )
     for heading in ("", "live path", "backtest", ""):
         table.add_column(heading, justify="left" if heading == "" else "right")
-    same = "all identical" if result.is_equal else f"{figures.decisions_equal:,} identical before they part"
+    same = f"{figures.decisions_equal:,} identical before they part"
+    if figures.decisions_equal == figures.decisions_live == figures.decisions_past:
+        same = "all identical"
     common = f"{figures.fills_common:,} of the same side and price within a second"
     table.add_row("decisions", f"{figures.decisions_live:,}", f"{figures.decisions_past:,}", same)
     table.add_row("fills", f"{figures.fills_live:,}", f"{figures.fills_past:,}", common)
@@ -86,7 +88,8 @@ def show(result: Parity, wanted: LiveParameters, console: Console) -> None:
         table.add_row("refused", f"{result.refusals:,}", "", "by our own risk rules: a backtest has none")
     console.print(table)
     if result.divergence is None:
-        console.print(f"equal: every decision and every fill, to the nanosecond ({result.events:,} market events)")
+        what = "every decision and every fill, to the nanosecond" if not wanted.latency_ns else "the quotes of every decision"
+        console.print(f"equal: {what} ({result.events:,} market events)")
     else:
         tell(result.divergence, console)
 
