@@ -13,7 +13,7 @@ import os
 import ssl
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 from reactor.net.network import Sent, StreamListener
@@ -117,9 +117,8 @@ class StreamConnection(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket is there (and encrypted, where it is to be): asks for the WebSocket."""
-        assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write"), "a stream transport"
-        self._transport = transport  # type: ignore[assignment]
-        self._transport.write(self._request)  # type: ignore[union-attr]
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.write(self._request)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where the next read goes."""

@@ -2,7 +2,9 @@
 
 import asyncio
 import random
+import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 import uvloop
@@ -11,6 +13,10 @@ from websockets.asyncio.server import ServerConnection, serve
 from reactor.net.network import Connection, Sent, StreamSource
 from reactor.net.session import UvloopNetwork
 from reactor.net.stream import BUFFER_SIZE, masked
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from test_session import certificate
 
 WAIT_S = 10.0
 
@@ -206,6 +212,31 @@ def test_nobody_listening_is_a_close_with_the_reason() -> None:
         return ear
 
     assert uvloop.run(main()).closed[0].startswith("cannot connect")
+
+
+def test_it_works_over_tls_and_an_untrusted_certificate_is_refused(tmp_path: Path) -> None:
+    ours, theirs = certificate(tmp_path)
+
+    async def main() -> None:
+        async with serve(echo, "localhost", 0, ssl=ours, max_size=None) as server:
+            url = f"wss://localhost:{server.sockets[0].getsockname()[1]}/ws"
+            network, ear = UvloopNetwork(ssl_context=theirs), Ear()
+            network.connect(url, ear)
+            await ear.until(lambda: ear.connection)
+            assert ear.connection is not None
+            for size in (10, 2 * BUFFER_SIZE, 20):
+                ear.connection.send(b"x" * size)
+            await ear.until(lambda: len(ear.messages) == 3)
+            assert [len(message) for message in ear.messages] == [10, 2 * BUFFER_SIZE, 20]
+            await network.close()
+            assert ear.closed == ["the shard stops"]
+            suspicious, ear = UvloopNetwork(), Ear()
+            suspicious.connect(url, ear)
+            await ear.until(lambda: ear.closed)
+            assert "certificate" in ear.closed[0]
+            await suspicious.close()
+
+    uvloop.run(main())
 
 
 def test_a_frame_of_a_client_is_masked() -> None:
