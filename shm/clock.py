@@ -18,7 +18,8 @@ def step_ns(count: int = 10_000) -> int:
 def gaps_ns(duration_ns: int, threshold_ns: int) -> tuple[list[int], int, int]:
     """Keeps this core busy for so long with reading the clock, to see when it was taken away.
 
-    Returns the gaps of at least `threshold_ns` between two readings (the first GAPS_MAX), how many there were, and how many readings.
+    Returns the gaps of at least `threshold_ns` between two readings (the first GAPS_MAX), how many there were, and how many
+    readings.
     """
     gaps, readings = ffi.new("int64_t[]", GAPS_MAX), ffi.new("uint64_t *")
     count = int(lib.clock_gaps(duration_ns, threshold_ns, gaps, GAPS_MAX, readings))
