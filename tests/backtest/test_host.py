@@ -1,6 +1,8 @@
 """Strategies on the past."""
 
+import random
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from reactor.backtest.market import Market, open_market
 from reactor.backtest.parameters import AssetParameters, BacktestParameters
 from reactor.domain.errors import ConfigError
 from reactor.domain.units import E8
+from reactor.prepost.quotes import difference
 from reactor.strategies.registry import make_strategy
 from reactor.strategies.strategy import Quote, Strategy, Wishes
 
@@ -173,6 +176,33 @@ def test_two_quotes_at_one_price_are_one_order_and_a_smaller_wish_replaces_a_lar
     result = played(market, Story(0, scale_of(market), (at(2, 3), at(5), at(7), at(4), at())))
     # 5 stays for a wish of 5 and for one of 7; for 4 it is replaced; then everything goes.
     assert (result.counters[0]["orders"], result.counters[0]["cancelled"], result.live_at_end) == (2, 2, [0])
+
+
+def test_cancels_and_places_are_those_that_prepost_would_send(small_market: str):
+    """Random grids far from the market, where nothing fills: prepost's own rule keeps a shadow of what must be live."""
+    market, dice = market_of(small_market), random.Random(5)
+    shadow: list[Any] = []
+    counts = {"places": 0, "cancels": 0}
+
+    def some_grid(view: Any) -> Any:
+        base = 600_000 if view.top.bid_ticks > 610_000 else view.top.bid_ticks - 10_000
+        grid = [(base + dice.randrange(4), dice.randrange(1, 4)) for _ in range(dice.randrange(6))]
+        grid += [(base + 30_000 + dice.randrange(4), -dice.randrange(1, 4)) for _ in range(dice.randrange(6))]
+        changes = difference(grid, shadow)
+        counts["places"] += len(changes.places)
+        counts["cancels"] += len(changes.cancels)
+        shadow[:] = [order for order in shadow if order not in changes.cancels]
+        for price, lots in changes.places:
+            side = 1 if lots > 0 else -1
+            shadow.append(SimpleNamespace(wants_cancel=False, side=side, price_ticks=price, remaining_lots=abs(lots)))
+        return [Quote(*each) for each in grid]
+
+    result = played(market, Story(0, scale_of(market), (some_grid,) * 250), latency="0")
+    assert counts["places"] > 100
+    assert result.counters[0]["orders"] == counts["places"]
+    assert result.counters[0]["cancelled"] == counts["cancels"]
+    assert result.live_at_end == [len(shadow)]
+    assert len(result.fills) == 0
 
 
 def test_an_order_that_only_reduces_never_opens(small_market: str):
