@@ -178,7 +178,7 @@ class LivePath:
         self.exchange, face = open_exchange(sim, BIRTHDAY_NS)
         if symbol not in self.exchange.usdm.symbols:
             raise ConfigError(f"--symbol {symbol}: the market has {', '.join(self.exchange.usdm.symbols)}")
-        plan = plan_with(config, (symbol,))
+        plan = plan_with(config, (symbol,), has_limits=False)  # A backtest has none.
         self.instrument = next(each for each in plan.instruments if each.symbol == symbol and each.is_perpetual)
         self._rows = _Rows(self.instrument.price_float(1), self.instrument.quantity_float(1))
         self._haunt()

@@ -79,8 +79,8 @@ def plan_of(symbols: tuple[str, ...], settings: tuple[str, ...]) -> Plan:
     return plan_with(load("generated", None, {}, settings, {"strategy.pairs": pairs}), symbols)
 
 
-def plan_with(config: Config, symbols: tuple[str, ...]) -> Plan:
-    """The plan of a config on the generated market of these coins."""
+def plan_with(config: Config, symbols: tuple[str, ...], *, has_limits: bool = True) -> Plan:
+    """The plan of a config on the generated market of these coins; without limits the engine sends as fast as it is asked."""
     parameters = SimParameters()
     parameters = replace(parameters, generator=replace(parameters.generator, symbols=symbols))
     exchange, face = open_exchange(parameters, BIRTHDAY_NS)
@@ -98,7 +98,8 @@ def plan_with(config: Config, symbols: tuple[str, ...]) -> Plan:
         fee = fees[venue_name]
         info = read_exchange_info(line, body, symbols_there, len(rows), fee.maker_fee_e8, fee.taker_fee_e8)
         rows += info.instruments
-        limits[line.venue] = info.rate_limits
+        if has_limits:
+            limits[line.venue] = info.rate_limits
     return assemble(config, Instruments(rows), endpoints, limits, Host((0,)), "", lambda shard: -1)
 
 
