@@ -100,9 +100,9 @@ class OperatorRequests:
                 "ok": False,
                 "text": f"only risk_control and strategy can be reloaded; {' and '.join(changed)} changed: restart",
             }
-        for name in ("pairs", "external"):
-            if getattr(config.strategy, name) != getattr(session.config.strategy, name):
-                return {"ok": False, "text": f"strategy.{name} changed: links, books and doors are made at start; restart"}
+        for name in ("pairs", "external", "hosted", "live_bots"):
+            if getattr(config.strategy, name, None) != getattr(session.config.strategy, name, None):
+                return {"ok": False, "text": f"strategy.{name} changed: processes, links and books are made at start; restart"}
         told = session.take_config(config)
         return {"ok": True, "text": f"reloaded as generation {session.plan.generation}; {told} roles told"}
 
