@@ -89,6 +89,15 @@ def replacer(hbt):
 """
 
 
+def replacer(directory: Path) -> str:
+    return f"""
+strategy:
+  pairs: []
+  live_bots:
+    - {{name: replacer, file: {directory}/replacer.py, function: replacer, instruments: ["binance_usdm:BTCUSDT"]}}
+"""
+
+
 def config_of(exchange, prefix: str, directory: Path, bots: str) -> str:
     return HEAD % exchange.port + RISK + bots + TAIL % (prefix, directory / "runs")
 
@@ -157,17 +166,28 @@ def test_three_published_strategies_trade_unchanged_on_three_books_through_one_e
         assert (house.directory / "runs" / house.name / f"{bot}.npz").exists(), "records for hftbacktest's statistics"
 
 
+@pytest.mark.parametrize("role", ["feed-0", "collector", "prepost", "engine"])
+def test_a_strategy_goes_on_whoever_else_dies(make_house: Callable, exchange, tmp_path: Path, role: str):
+    (tmp_path / "replacer.py").write_text(REPLACER)
+    house = make_house("goes-on", "lg", config=config_of(exchange, "lg", tmp_path, replacer(tmp_path)))
+    wait_for(lambda: begun(house, "replacer"), "it trades", house)
+
+    def orders() -> int:
+        return len(seen_by_the_exchange(house, USDM, "BTCUSDT"))
+
+    wait_for(lambda: orders() >= 2, "it has replaced its order", house)
+    os.kill(house.pids()[role], signal.SIGKILL)
+    wait_for(lambda: house.log().count(f'"text": "role is ready", "name": "{role}"') == 2, "it is back", house)
+    before = orders()
+    wait_for(lambda: orders() >= before + 2, "the strategy goes on", house)
+    assert check_the_end(house)["restarts"] == {role: 1}
+
+
 def test_modify_replaces_the_order_under_the_strategys_own_id_and_a_killed_bot_leaves_nothing_open(
     make_house: Callable, exchange, tmp_path: Path
 ):
     (tmp_path / "replacer.py").write_text(REPLACER)
-    bots = f"""
-strategy:
-  pairs: []
-  live_bots:
-    - {{name: replacer, file: {tmp_path}/replacer.py, function: replacer, instruments: ["binance_usdm:BTCUSDT"]}}
-"""
-    house = make_house("replacer", "lr", config=config_of(exchange, "lr", tmp_path, bots))
+    house = make_house("replacer", "lr", config=config_of(exchange, "lr", tmp_path, replacer(tmp_path)))
     wait_for(lambda: begun(house, "replacer"), "it trades", house)
 
     def orders() -> list[dict]:
