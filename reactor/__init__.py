@@ -13,6 +13,7 @@ feed         public market data → books, signals, quotes
 collector    signal table → triggers → events
 prepost      risk, orders, positions, pairs, PnL: the only copy of the trading state
 engine       private sessions: signs, sends, routes, reports
+live_bot     strategies written for hftbacktest, unchanged: a process each, beside the feeds
 compiled.py  which form of a hot module runs: the file, or what mypyc made of it
 config       the YAML file → frozen parameters;   wiring.py: parameters → roles joined by links
 supervisor   starts, watches, restarts, stops, cancels what is open
