@@ -85,5 +85,14 @@ def compile_hot(out: Path) -> None:
         shutil.move(made, out)
 
 
-if __name__ == "__main__":
+def is_compiled() -> bool:
+    """True if everything in `OUT` was made from the files as they are."""
+    sys.path.insert(0, str(ROOT))
+    from reactor.compiled import COMPILED, state
+
+    form, _, modules = state()
+    return form == COMPILED and set(modules) == {path[:-3].replace("/", ".") for path in sources()}
+
+
+if __name__ == "__main__" and not is_compiled():
     compile_hot(OUT)

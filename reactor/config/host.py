@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
+from reactor.compiled import COMPILED, state
 from reactor.config.placement import Host
 
 
@@ -50,8 +51,15 @@ def facts() -> list[Fact]:
     """Everything that `check` prints about the host."""
     host = this_host()
     found = [_cores(host), _isolation(host), _governor(), _pinning(host), _memory_lock(), _clock(), _shared_memory()]
-    found += [_tracing(), _files(), _smt()]
+    found += [_tracing(), _files(), _smt(), _hot_code()]
     return found
+
+
+def _hot_code() -> Fact:
+    form, why, _ = state()
+    if form == COMPILED:
+        return Fact("hot code", f"{form}, {why}", Judgement.GOOD)
+    return Fact("hot code", form, Judgement.NOTE, why)
 
 
 def _cores(host: Host) -> Fact:
