@@ -14,7 +14,8 @@ ROOMS_ROOT = ROOT / "reactor"
 
 DRAWING = """
     compiled → shm → domain → market → exchanges | factors strategies → loop net journal
-        → feed | collector | prepost | engine | live_bot → config → rehearsal wiring → data | monitor → supervisor → sim → backtest → cli
+        → feed | collector | prepost | engine | live_bot
+        → config → rehearsal wiring → data | monitor → supervisor → sim → backtest → cli
 """
 
 # In a room only these touch the world; every other file there is a core.
