@@ -72,7 +72,8 @@ def main(rates: list[int], seconds: float, directory: str | None) -> None:
             time.sleep(0.01)
             ring.refresh(time.monotonic_ns())
         print(
-            f"{'orders/s':>9} {'µs/order':>9} {'core %':>7} {'commits/s':>10} {'rows/commit':>12} {'delay max ms':>13} {'full':>6}"
+            f"{'orders/s':>9} {'µs/order':>9} {'core %':>7} {'commits/s':>10} {'rows/commit':>12} "
+            f"{'delay max ms':>13} {'full':>6}"
         )
         for rate in rates:
             one(ring, ours, rate, seconds)
