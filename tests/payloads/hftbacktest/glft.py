@@ -18,7 +18,7 @@ def measure_trading_intensity(order_arrival_depth, out):
     for depth in order_arrival_depth:
         if not np.isfinite(depth):
             continue
-        tick = round(depth / .5) - 1
+        tick = round(depth / 0.5) - 1
         if tick < 0 or tick >= len(out):
             continue
         out[:tick] += 1
@@ -30,7 +30,7 @@ def measure_trading_intensity(order_arrival_depth, out):
 def linear_regression(x, y):
     sx = np.sum(x)
     sy = np.sum(y)
-    sx2 = np.sum(x ** 2)
+    sx2 = np.sum(x**2)
     sxy = np.sum(x * y)
     w = len(x)
     slope = (w * sxy - sx * sy) / (w * sx2 - sx**2)
@@ -89,15 +89,15 @@ def glft_market_maker(hbt, recorder):
         if t % 50 == 0:
             if t >= 6_000 - 1:
                 tmp[:] = 0
-                lambda_ = measure_trading_intensity(arrival_depth[t + 1 - 6_000:t + 1], tmp)
+                lambda_ = measure_trading_intensity(arrival_depth[t + 1 - 6_000 : t + 1], tmp)
                 if len(lambda_) > 2:
                     lambda_ = lambda_[:70] / 600
-                    x = ticks[:len(lambda_)]
+                    x = ticks[: len(lambda_)]
                     y = np.log(lambda_)
                     k_, logA = linear_regression(x, y)
                     A = np.exp(logA)
                     k = -k_
-                volatility = np.nanstd(mid_price_chg[t + 1 - 6_000:t + 1]) * np.sqrt(10)
+                volatility = np.nanstd(mid_price_chg[t + 1 - 6_000 : t + 1]) * np.sqrt(10)
         c1, c2 = compute_coeff(gamma, gamma, delta, A, k)
         half_spread_tick = (c1 + delta / 2 * c2 * volatility) * adj1
         skew = c2 * volatility * adj2
@@ -110,9 +110,8 @@ def glft_market_maker(hbt, recorder):
         while order_values.has_next():
             order = order_values.get()
             if order.cancellable:
-                if (
-                    (order.side == BUY and order.price_tick != bid_price_tick)
-                    or (order.side == SELL and order.price_tick != ask_price_tick)
+                if (order.side == BUY and order.price_tick != bid_price_tick) or (
+                    order.side == SELL and order.price_tick != ask_price_tick
                 ):
                     hbt.cancel(0, order.order_id, False)
         if position < max_position and np.isfinite(bid_price):

@@ -48,9 +48,8 @@ def gridtrading(hbt, recorder, half_spread, grid_interval, skew, order_qty):
         while order_values.has_next():
             order = order_values.get()
             if order.cancellable:
-                if (
-                    (order.side == BUY and order.order_id not in new_bid_orders)
-                    or (order.side == SELL and order.order_id not in new_ask_orders)
+                if (order.side == BUY and order.order_id not in new_bid_orders) or (
+                    order.side == SELL and order.order_id not in new_ask_orders
                 ):
                     hbt.cancel(asset_no, order.order_id, False)
         for order_id, order_price in new_bid_orders.items():

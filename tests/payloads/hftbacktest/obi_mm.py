@@ -26,7 +26,7 @@ def obi_mm(
     grid_num,
     grid_interval,
     roi_lb,
-    roi_ub
+    roi_ub,
 ):
     asset_no = 0
     imbalance_timeseries = np.full(30_000_000, np.nan, np.float64)
@@ -54,8 +54,8 @@ def obi_mm(
         for price_tick in range(from_tick, upto_tick, -1):
             sum_bid_qty += depth.bid_depth[price_tick - roi_lb_tick]
         imbalance_timeseries[t] = sum_bid_qty - sum_ask_qty
-        m = np.nanmean(imbalance_timeseries[max(0, t + 1 - window):t + 1])
-        s = np.nanstd(imbalance_timeseries[max(0, t + 1 - window):t + 1])
+        m = np.nanmean(imbalance_timeseries[max(0, t + 1 - window) : t + 1])
+        s = np.nanstd(imbalance_timeseries[max(0, t + 1 - window) : t + 1])
         alpha = np.divide(imbalance_timeseries[t] - m, s)
         order_qty = max(round((order_qty_dollar / mid_price) / lot_size) * lot_size, lot_size)
         fair_price = mid_price + c1 * alpha
@@ -81,9 +81,8 @@ def obi_mm(
         while order_values.has_next():
             order = order_values.get()
             if order.cancellable:
-                if (
-                    (order.side == BUY and order.order_id not in new_bid_orders)
-                    or (order.side == SELL and order.order_id not in new_ask_orders)
+                if (order.side == BUY and order.order_id not in new_bid_orders) or (
+                    order.side == SELL and order.order_id not in new_ask_orders
                 ):
                     hbt.cancel(asset_no, order.order_id, False)
         for order_id, order_price in new_bid_orders.items():
