@@ -10,12 +10,14 @@ The handwritten one takes mean and deviation of its windows anew at every step, 
 Same events, same exchange, same orders (the checksum is the list of trades). CPU time of this process, contenders turn by turn,
 best of the runs: other people's load on a shared machine then weighs little. Compilation is not in it; it is printed beside.
 
-    .venv/bin/python bench/backtest.py [--runs 7] [--seconds 1800] [FILE.npz]
+    .venv/bin/python bench/backtest.py [--runs 7] [--seconds 1800] [--json] [FILE.npz]
 
 Without a file: the BTCUSDT perpetual capture if there is one, and a generated market of --seconds. Target: ratio below 2.
 """
 
 import argparse
+import json
+import os
 import sys
 import tempfile
 import time
@@ -24,9 +26,11 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "backtest"))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import numpy as np
 from conftest import CAPTURES
+from machine import machine as this_machine
 from numba import njit
 from obi_by_hand import FILL_DTYPE, arguments, obi_by_hand
 
@@ -114,8 +118,8 @@ class Stand:
         return took, sorted(trades)
 
 
-def compare(name: str, market: Market, runs: int) -> float:
-    """Prints one table; returns compiled / by hand."""
+def compare(market: Market, runs: int) -> dict[str, Any]:
+    """Every contender's figures, and compiled / by hand."""
     stand = Stand(market)
     contenders: dict[str, Callable[[], tuple[float, Trades]]] = {
         "market only": stand.floor, "by hand": stand.by_hand, "compiled": stand.compiled, "plain": stand.plain,
@@ -130,19 +134,33 @@ def compare(name: str, market: Market, runs: int) -> float:
             else:
                 best[word] = min(took, best.get(word, took))
     assert trades["by hand"] == trades["compiled"] == trades["plain"], "everybody did the same"
-    span_s = (market.last_ns - market.first_ns) / 1e9
-    print(f"{name}: {market.event_count:,} events, {span_s:,.0f} s of market, {len(trades['compiled']):,} trades each")
-    for word in contenders:
-        rate = market.event_count / best[word] / 1e6
-        ratio = best[word] / best["by hand"]
-        speed = f"{best[word] * 1e3:9.1f} ms   {rate:6.2f} M events/s"
-        print(f"  {word:12} {speed}   {ratio:5.2f} × by hand   first {first[word]:5.1f} s")
-    return best["compiled"] / best["by hand"]
+    return {
+        "events": market.event_count,
+        "market_s": (market.last_ns - market.first_ns) / 1e9,
+        "trades": len(trades["compiled"]),
+        "contenders": {
+            word: {
+                "ns_per_event": best[word] / market.event_count * 1e9,
+                "cpu_ms": best[word] * 1e3,
+                "ratio": best[word] / best["by hand"],
+                "first_s": first[word],
+            }
+            for word in contenders
+        },
+    }
 
 
-def main(runs: int = 7, seconds: float = 1800.0, files: tuple[str, ...] = ()) -> dict[str, float]:
-    """Every market. Returns compiled / by hand by market."""
-    ratios = {}
+def show(name: str, figures: dict[str, Any]) -> None:
+    """One table for people."""
+    print(f"{name}: {figures['events']:,} events, {figures['market_s']:,.0f} s of market, {figures['trades']:,} trades each")
+    for word, each in figures["contenders"].items():
+        speed = f"{each['cpu_ms']:9.1f} ms   {each['ns_per_event']:7.1f} ns/event"
+        print(f"  {word:12} {speed}   {each['ratio']:5.2f} × by hand   first {each['first_s']:5.1f} s")
+
+
+def main(runs: int = 7, seconds: float = 1800.0, files: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Every market's figures."""
+    found = {}
     with tempfile.TemporaryDirectory() as directory:
         markets = {Path(each).name: each for each in files}
         if not files:
@@ -153,8 +171,8 @@ def main(runs: int = 7, seconds: float = 1800.0, files: tuple[str, ...] = ()) ->
                 save_npz(markets["BTCUSDT perpetual, captured"], events)
             markets["BTCUSDT, generated"] = str(generate("BTCUSDT", seconds, 1, Path(directory) / "generated.npz"))
         for name, path in markets.items():
-            ratios[name] = compare(name, open_market(AssetParameters(name, (path,))), runs)
-    return ratios
+            found[name] = compare(open_market(AssetParameters(name, (path,))), runs)
+    return found
 
 
 if __name__ == "__main__":
@@ -162,7 +180,15 @@ if __name__ == "__main__":
     parser.add_argument("files", nargs="*")
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=1800.0)
+    parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     found = main(given.runs, given.seconds, tuple(given.files))
-    print("; ".join(f"{name}: {ratio:.2f} × by hand (target below {TARGET:g})" for name, ratio in found.items()))
-    sys.exit(0 if all(ratio < TARGET for ratio in found.values()) else 1)
+    result = {"machine": this_machine(), "pins": sorted(os.sched_getaffinity(0)), "target_ratio": TARGET, "markets": found}
+    if given.json:
+        print(json.dumps(result))
+    else:
+        print(f"{result['machine']}; any of cores {result['pins']}")
+        for name, figures in found.items():
+            show(name, figures)
+        print(f"target: compiled below {TARGET:g} × by hand")
+    sys.exit(0 if all(each["contenders"]["compiled"]["ratio"] < TARGET for each in found.values()) else 1)

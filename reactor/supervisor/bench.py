@@ -25,6 +25,7 @@ PROGRAMS: Final[dict[str, tuple[str, str]]] = {
     "collector": ("micro/collector/bench_role.py", "stdout"),
     "prepost": ("micro/prepost/bench_role.py", "stdout"),
     "journal": ("micro/journal/bench_store.py", "stdout"),
+    "backtest": ("backtest.py", "stdout"),
 }
 """Name → (program, how it gives its numbers as JSON: on stdout, into a file, or not at all)."""
 
