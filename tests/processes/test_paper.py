@@ -34,7 +34,8 @@ def own_port(house) -> int:
 
 
 def test_a_paper_session_trades_on_its_own_exchange_in_the_market_of_another(make_house: Callable, exchange, tmp_path):
-    house = make_house("paper", config=PAPER % (exchange.port, tmp_path / "runs"))
+    shared = {"CRYPTO_TRADE__SYSTEM__PLACEMENT__LAYOUT": "auto"}  # Two exchanges are work enough for a small host.
+    house = make_house("paper", config=PAPER % (exchange.port, tmp_path / "runs"), environment=shared)
     house.wait_for(lambda: house.status("pairs_closed"), "a pair was opened, hedged and closed")
     port = own_port(house)
     assert port != exchange.port

@@ -9,6 +9,8 @@ import pytest
 
 pytestmark = pytest.mark.processes
 
+SHARED = {"CRYPTO_TRADE__SYSTEM__PLACEMENT__LAYOUT": "auto"}  # Nobody is killed here: a small host starts it sooner.
+
 SIGNAL = """
 from reactor.feed.signals.signal import SIGNAL_USER, Signal
 
@@ -32,7 +34,7 @@ class Pulse(Signal):
 
 TRIGGER = """
 from reactor.collector.triggers.trigger import EVERY, Binding, Trigger, set_leg
-from reactor.domain.messages import EventKind, OrderType, Side, SignalType, TimeInForce
+from reactor.domain.messages import EventKind, OrderType, ResponseKind, Side, SignalType, TimeInForce
 
 class BuyOnce(Trigger):
     \"\"\"One order for the signal of the user's own, one for the signal that comes from outside.\"\"\"
@@ -43,19 +45,28 @@ class BuyOnce(Trigger):
     def __init__(self, context, kind):
         self.index = context.instruments.by_name("binance_spot:BTCUSDT").instrument_index
         self.kind = kind
-        self.fired = False
+        self.is_waiting = False
+        self.signal_id = self.fired_ns = 0
 
     def bindings(self):
         return (
-            Binding(SignalType.USER + self.kind, self.index, age_ms_max=1000),
-            Binding(SignalType.BOOK_TOP, self.index, age_ms_max=1000),
+            Binding(SignalType.USER + self.kind, self.index, age_ms_max=5000),
+            Binding(SignalType.BOOK_TOP, self.index, age_ms_max=5000),
+            Binding(SignalType.ORDER_RESPONSE, self.index, is_required=False),
         )
 
     def evaluate(self, signals, now_ns):
-        return 0 if self.fired else 1
+        answer = signals[2]  # Refused while the books are not compared yet: once more, later.
+        if answer is not None and answer.header.signal_id == self.signal_id and answer.header.kind == ResponseKind.REFUSED:
+            self.is_waiting = False
+        if self.is_waiting or now_ns - self.fired_ns < 500_000_000:
+            return 0
+        self.fired_ns = now_ns
+        return 1
 
     def write(self, event, signals):
-        self.fired = True
+        self.is_waiting = True
+        self.signal_id = event.header.signal_id
         event.header.kind = EventKind.ORDER
         set_leg(event, self.index)
         event.side = Side.BUY
@@ -67,7 +78,7 @@ class BuyOnce(Trigger):
 
 CONFIG = """
 exchanges: {binance: {simulated: {base_url: "http://127.0.0.1:%(port)d"}}}
-risk_control: {cooldown_s: 0.0}
+risk_control: {cooldown_s: 0.0, signal_age_ms_max: 5000.0}
 strategy:
   pairs: [{open: "binance_spot:BTCUSDT", hedge: "binance_usdm:BTCUSDT"}]
   signals:
@@ -91,9 +102,9 @@ from reactor.domain.messages import SignalType
 
 address, token = sys.argv[1], sys.argv[2].encode()
 with SignalProducer.to_zeromq(address, producer=7, token=token) as signals:
-    for _ in range(20):
+    for _ in range(50):
         signals.send(SignalType.USER + 1, [1.0], name="binance_spot:BTCUSDT")
-        time.sleep(0.05)
+        time.sleep(0.1)
 """
 
 LISTENER = """
@@ -131,7 +142,7 @@ def test_a_signal_and_a_trigger_of_the_users_own_trade_and_so_does_a_sender_who_
     (tmp_path / "pulse.py").write_text(SIGNAL)
     (tmp_path / "buy_once.py").write_text(TRIGGER)
     config = CONFIG % {"port": exchange.port, "directory": tmp_path}
-    house = make_house("own", config=config, environment={"SIGNAL_TOKEN": "between-us"})
+    house = make_house("own", config=config, environment={**SHARED, "SIGNAL_TOKEN": "between-us"})
     house.wait_for(lambda: house.status("fills") == 1, "the user's signal made the user's trigger order")
     run_python(house, SENDER, f"ipc://{tmp_path}/signals", "somebody-else")
     run_python(house, SENDER, f"ipc://{tmp_path}/signals", "between-us")
@@ -151,8 +162,8 @@ def test_a_signal_and_a_trigger_of_the_users_own_trade_and_so_does_a_sender_who_
 
 
 def test_a_listener_of_the_market_topic_gets_the_symbols_that_it_asks_for(make_house: Callable):
-    house = make_house()
-    house.wait_until_trading()
+    house = make_house(environment=SHARED)
+    house.wait_until_trading(processes=2)
     wanted = "binance_spot:ETHUSDT"
     seen = run_python(house, LISTENER, house.name, wanted)
     counts = json.loads(seen.replace("'", '"'))
