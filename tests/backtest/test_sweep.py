@@ -116,6 +116,7 @@ def cluster() -> Iterator[Any]:
         yield cluster
 
 
+@pytest.mark.long
 def test_a_dask_cluster_of_processes_gives_the_same(job: Job, tmp_path: Path, cluster: Any):
     rows, new = swept(tmp_path, job, POINTS[:4], scheduler=cluster.scheduler_address)
     assert len(new) == 4
