@@ -111,8 +111,7 @@ def parity(wanted: LiveParameters, *, is_interpreted: bool = False) -> Parity:
         Fill(row["exchange_ns"], row["price_ticks"], row["quantity_lots"], bool(row["is_maker"]))
         for row in ({name: int(each[name]) for name in each.dtype.names} for each in past.fills)
     ]
-    decisions = [each for each in decisions_of(past) if each.now_ns <= live.end_ns]
-    return compare(live, decisions, fills, is_compiled=past.is_compiled, is_timed=not wanted.latency_ns)
+    return compare(live, decisions_of(past), fills, is_compiled=past.is_compiled, is_timed=not wanted.latency_ns)
 
 
 def compare(
@@ -124,7 +123,12 @@ def compare(
         is_timed: they shall be equal in time, too; otherwise the first divergence is the first decision whose quotes are not
             those of the other side's decision nearest in time.
     """
-    live_fills, fills = sorted(live.fills, key=_fill_order), sorted(fills, key=_fill_order)
+    # A backtest ends with the last event that its local side sees.
+    end_ns = int(live.events["local_ts"].max())
+    live = replace(live, decisions=[each for each in live.decisions if each.now_ns <= end_ns])
+    decisions = [each for each in decisions if each.now_ns <= end_ns]
+    live_fills = sorted((each for each in live.fills if each.exchange_ns <= end_ns), key=_fill_order)
+    fills = sorted((each for each in fills if each.exchange_ns <= end_ns), key=_fill_order)
     equal = _equal_count(live.decisions, decisions)
     if is_timed:
         divergence = _first_divergence(live.decisions, decisions, live_fills, fills, equal)

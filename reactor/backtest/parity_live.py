@@ -39,7 +39,7 @@ from reactor.strategies.strategy import WISH_QUOTE, WISH_REDUCE, Strategy, Strat
 WARM_NS_MAX: Final = 30 * SECOND  # Until sessions are up, books synchronised and both sides' accounts agreed.
 IDLE_PUMP_NS: Final = 20 * MS
 LIFE_NS: Final = 24 * 3_600 * SECOND
-TIMER_NS: Final = 1_000  # How fine the host's timers are without latency.
+TIMER_NS: Final = 1  # How fine the host's timers are: a decision is made when it is due.
 TOLD_AFTER_NS: Final = 1
 SETTINGS: Final = (
     # What a backtest does not have: a second source of tops, and limits that stop a strategy from quoting.
