@@ -14,6 +14,7 @@ Writes  what any SQLite tool can read: orders, fills, pairs, funding, quota, ope
     store.py     batches into transactions; what a disk can do wrong
     role.py      the door: rings in, batches out, the alarm
     history.py   what is remembered: for prepost at its start, for people
+    checkpoint.py  where a start may begin to read
 
 Invariants
   - A message is released only after the transaction that holds it was committed. A writer that dies is followed by one that

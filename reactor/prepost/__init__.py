@@ -20,6 +20,7 @@
     reconcile.py    ours against the venue's → differences          settle.py      asks, compares, applies the rules
     inquiry.py      orders whose fate nobody told us                quotes.py      wanted grid against live orders
     restore.py      what the journal remembers, booked again        stop.py        the way out
+    checkpoint.py   the books up to a row, so that a start is short
 
 Owns      orders, positions, pairs, quota, PnL, expected balances, kill switch: the only copy.
 Reads     event ring (from collector), report ring (from engine), book tops, the collector's heartbeat.

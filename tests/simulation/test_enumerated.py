@@ -112,7 +112,7 @@ def splits(lots: int, step: int) -> list[int]:
 
 
 def run_splits(venue: str, lots: int, step: int) -> None:
-    with scenario() as world:
+    with scenario(("risk_control.daily_trades_max=100000",)) as world:
         cases = [(each, has_rest) for each in splits(lots, step) for has_rest in (True, False)]
         splitter = Splitter(world, venue, list(cases))
         for _ in range(len(cases)):
@@ -167,7 +167,9 @@ class Scissors:
         """All of them."""
         for number in range(1, self._lasts + 1):
             self._left = number
-            self._world.until(lambda: self._left == 0, 120.0)
+            if not self._world.run_while(lambda: self._left > 0, 60 * SECOND):
+                self._world.supervisor.control(ControlKind.RESUME, ("prepost",))  # A leg may be stuck in a book this thin.
+                self._world.until(lambda: self._left <= 0, 240.0)
             self._world.run_for(0.3)
             self._world.until(self._is_well, 80.0)  # A minute if the request budget is spent.
 
@@ -177,7 +179,7 @@ class Scissors:
 
 
 @pytest.mark.parametrize(
-    ("settings", "lasts"), [((), 24), (MAKER, 24), pytest.param((), 150, marks=pytest.mark.long)], ids=["taker", "maker", "all"]
+    ("settings", "lasts"), [((), 24), (MAKER, 24), pytest.param((), 80, marks=pytest.mark.long)], ids=["taker", "maker", "all"]
 )
 def test_a_connection_cut_at_any_private_message_loses_and_doubles_nothing(settings: tuple[str, ...], lasts: int) -> None:
     with scenario(settings) as world:
