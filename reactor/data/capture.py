@@ -20,8 +20,8 @@ from isal import igzip
 from reactor.data.capture_file import gzip_pieces
 from reactor.domain.errors import DataError
 
-BLOCK_BYTES: Final = 512 << 10  # Large enough that a hand-over is nothing, small enough to stay in the second-level cache.
-BUFFERS: Final = 8  # One is read, one is filled, the others lie between so that neither side waits for the other's hiccups.
+BLOCK_BYTES: Final = 1 << 20  # Large enough that a hand-over is nothing, small enough for the third-level cache.
+BUFFERS: Final = 5  # One is read, one is filled, the others lie between so that neither side waits for the other's hiccups.
 HEADROOM_BYTES: Final = 64 << 10  # In front of a block: the line that the block before it left unfinished.
 PACKED_BYTES: Final = 128 << 10  # Compressed bytes read at once.
 SMALL_FILE_BYTES: Final = 64 << 10  # Below, a thread costs more than it gains.
