@@ -246,8 +246,8 @@ class World:
         if role is None or self.house.role("engine") is None:
             return False
         desk = role.desk
-        if desk.kill_switch.state == KillSwitch.HALTED:
-            return True
+        if desk.kill_switch.state == KillSwitch.HALTED and not self.operator_halted:
+            return True  # By itself: _check_switch says so. An operator's halt is lifted at the end of the faults.
         runs = role.settlement.runs.values()
         return bool(desk.is_reconciled) and all(run.agreed_ns >= self._calm_ns for run in runs)
 
