@@ -56,8 +56,11 @@ class Doorman:
         return self._place(account_id, fields, now_ns, is_test=is_test)
 
 
-@pytest.mark.parametrize("settings", [(), MAKER], ids=["taker", "maker"])
-@pytest.mark.parametrize("venue", [SPOT, USDM])
+@pytest.mark.parametrize(
+    ("venue", "settings"),
+    [(SPOT, ()), (SPOT, MAKER), (USDM, ()), pytest.param(USDM, MAKER, marks=pytest.mark.long)],
+    ids=["spot_taker", "spot_maker", "usdm_taker", "usdm_maker"],
+)
 def test_every_refusal_of_an_order_ends_hedged_and_agreed(venue: str, settings: tuple[str, ...]) -> None:
     with scenario(settings) as world:
         doorman = Doorman(world.core(venue), refusals(venue))
