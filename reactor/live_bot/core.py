@@ -52,7 +52,7 @@ class BotCore:
     ) -> None:
         """`instruments`: one per asset, in the same order."""
         self.wires = wires
-        self._kept: list[Any] = []  # What C points to.
+        self._kept: list[Any] = [metrics.view]  # What C points to.
         bot = self._bot = ffi.new("live_bot_t *")
         bot.assets = self._assets = self._new("live_asset_t[]", len(assets))
         bot.asset_count = len(assets)
