@@ -114,7 +114,8 @@ def run(
     else:
         session = Session(settings, options)
         code = asyncio.run(session.run())
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # It is over: an impatient Ctrl-C shall not cost the report.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # It is over: who is impatient now shall not lose report and exit code.
     show(session.report, console)
     if report is not None:
         report.write_text(json.dumps(session.report.json(), indent=2) + "\n")

@@ -18,7 +18,7 @@ strategy:
     position_close: {age_s_max: 1.0}
   triggers:
     mt: {percentile_min: 0.2, spread_min: -0.01, funding_rate_min: 0.00001, rearm_after_ms: 200}
-system: {order_id_prefix: pp, directory: "%s"}
+system: {order_id_prefix: pp, duration_s: 0, directory: "%s"}
 """
 
 

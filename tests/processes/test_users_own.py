@@ -92,7 +92,7 @@ strategy:
   external:
     zeromq: [{address: "ipc://%(directory)s/signals"}]
     token_variable: SIGNAL_TOKEN
-system: {order_id_prefix: uu, directory: "%(directory)s/runs"}
+system: {order_id_prefix: uu, duration_s: 0, directory: "%(directory)s/runs"}
 """
 
 SENDER = """
