@@ -2,7 +2,7 @@
 
     isolated cores enough for every hot role    → a process and a core each, spin
     more cores than hot roles                   → a process and a core each, hybrid (the last core is left to the rest)
-    otherwise                                   → all hot roles in one process on the last core, block; the rest elsewhere
+    otherwise                                   → all hot roles in one process, not pinned, block
 
 Where cores are short, every hop between two processes waits for the scheduler: measured on two shared cores, a tick becomes
 an order in a third of the time in one process. `layout: processes` keeps a process per role on any host; both survive the
@@ -12,7 +12,7 @@ A hot shard is one that stands between a tick and an order: feeds, collector, pr
 every line of the outcome.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -87,15 +87,6 @@ def _is_short_of_cores(roles: Sequence[tuple[str, str]], host: Host, wishes: Pla
     return len(host.isolated) < hot_count and shared_count <= hot_count
 
 
-def cores_for_the_rest(taken: Iterable[int | None], host: Host) -> tuple[int, ...]:
-    """Where everything else of ours runs (supervisor, simulated exchange, journal): beside the pinned shards. Empty: anywhere.
-
-    A core that others use between two ticks has forgotten the way of a tick when the next one comes.
-    """
-    pinned = {core for core in taken if core is not None}
-    return tuple(core for core in host.cores if core not in pinned) if pinned else ()
-
-
 def place(roles: Sequence[tuple[str, str]], host: Host, wishes: PlacementParameters) -> list[Place]:
     """`roles` are (name, kind). One Place per shard, in start order.
 
@@ -121,7 +112,7 @@ def place(roles: Sequence[tuple[str, str]], host: Host, wishes: PlacementParamet
     if not wishes.pin:
         pool, policy, reason = [], WaitPolicy.BLOCK, "pinning is switched off in the config"
     elif is_short:
-        pool, policy = shared[-1:] if len(shared) > 1 else [], WaitPolicy.BLOCK
+        pool, policy = [], WaitPolicy.BLOCK
         reason = (
             f"{len(host.cores)} cores for {len(together[0])} hot roles: they share one process, "
             "because a hop between processes would wait for a core (placement.layout: processes overrules)"

@@ -24,7 +24,6 @@ import aiohttp
 
 from reactor.config.assemble import assemble, symbols_by_venue
 from reactor.config.host import this_host
-from reactor.config.placement import cores_for_the_rest
 from reactor.config.plan import SUPERVISOR, Plan, write_plan
 from reactor.config.schema import Config
 from reactor.config.secrets import Secrets, read_token
@@ -106,7 +105,6 @@ class Session:
         self._signals = 0
         self._page: MetricsPage | None = None
         self._exchange: ExchangeProcess | None = None
-        self._host = this_host()  # as it is before we step aside
         self._picture = Picture()
         self._stopped_by = ""
         self._notifier = for_this_process()
@@ -210,7 +208,6 @@ class Session:
         self._instruments, self._rate_limits = await fetch_instruments(self.config, self.desks)
         await show_account(self.desks, self._log)
         self.plan = self._make_plan(self.config, 0)
-        self._step_aside()
         for note in self.plan.notes:
             self._log.info("placement", shard=note)
         kinds = [(role.name, role.kind) for role in self.plan.roles]
@@ -254,21 +251,13 @@ class Session:
             self._instruments,
             self._endpoints,
             self._rate_limits,
-            self._host,
+            this_host(),
             str(self._instance.directory),
             self._bell,
             generation,
         )
         write_plan(plan, self._instance.directory / f"plan.{generation}")
         return plan
-
-    def _step_aside(self) -> None:
-        """Leaves the pinned cores to their shards. A refusal costs latency only."""
-        rest = cores_for_the_rest((shard.core for shard in self.plan.shards), self._host)
-        if rest:
-            for pid in (0, *(child.process.pid for child in self._processes.children.values())):
-                with contextlib.suppress(OSError):
-                    os.sched_setaffinity(pid, rest)
 
     def _bell(self, shard: str) -> int:
         if shard not in self._bells:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from reactor.config.placement import Host, PlacementParameters, cores_for_the_rest, place, shards_of
+from reactor.config.placement import Host, PlacementParameters, place, shards_of
 from reactor.loop.wait import WaitPolicy
 
 ROLES = (("journal", "journal"), ("engine", "engine"), ("prepost", "prepost"), ("collector", "collector"), ("feed-0", "feed"))
@@ -23,18 +23,8 @@ def test_a_host_with_too_few_cores_puts_all_hot_roles_into_one_process_and_says_
     journal, hot = place(ROLES, Host((0, 1)), PlacementParameters())
     assert journal.roles == ("journal",)
     assert hot.roles == ("engine", "prepost", "collector", "feed-0")
-    assert (hot.core, hot.wait_policy) == (1, WaitPolicy.BLOCK)
+    assert (hot.core, hot.wait_policy) == (None, WaitPolicy.BLOCK)
     assert "2 cores for 4 hot roles" in hot.reason
-
-
-def test_the_rest_leaves_a_pinned_shards_core_alone():
-    assert cores_for_the_rest((None, 1), Host((0, 1))) == (0,)
-
-
-@pytest.mark.parametrize(("host", "wishes"), [(Host((0,)), {}), (Host((0, 1)), {"pin": False})], ids=["one core", "no pinning"])
-def test_where_nobody_is_pinned_the_rest_runs_anywhere(host: Host, wishes: dict[str, bool]):
-    places = place(ROLES, host, PlacementParameters(**wishes))
-    assert cores_for_the_rest((each.core for each in places), host) == ()
 
 
 def test_enough_isolated_cores_give_each_hot_shard_its_own_and_spin():
