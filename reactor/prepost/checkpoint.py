@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from reactor.prepost.settle import Settlement
 
 DAY_NS: Final = 86_400_000_000_000
+LATE_FILLS: Final = 256  # An order that filled this long ago may still fill again after the mark; it was counted.
 
 
 class Trips:
@@ -52,6 +53,7 @@ class Trips:
         met.update(order.order_id for order in history.orders)
         self.orders += len(met - self.known_orders)
         self.known_orders = {order.order_id for order in history.orders}
+        self.known_orders.update(fill.order_id for fill in history.fills[-LATE_FILLS:] if fill.order_id)
         for pair, sequence in trips:
             if pair < len(self.count) and sequence > self.last[pair]:
                 self.count[pair] += 1
