@@ -34,7 +34,7 @@ from shm.wake import Bell
 
 HEARTBEAT_AGE_NS_MAX = 1_000_000_000  # Neighbours of a role count it as dead after a second without a pass.
 WARM_UP_PLAYS = 100  # Beyond a few dozen the interpreter has specialised everything; 30 ms.
-FLOW = ("collector", "prepost", "engine", "feed", "journal")
+FLOW = ("collector", "prepost", "engine", "feed", "journal")  # Of a pass: a feed speaks from its sockets, not in its pass.
 HOT_KINDS = ("feed", "collector", "prepost", "engine")
 PRODUCER_KINDS = ("feed", "live_bot")  # They write signals.
 CONNECT_WAIT_NS = 200_000_000  # The supervisor looks every 20 ms.

@@ -255,10 +255,11 @@ class EngineRole:
 
     def take_commands(self) -> None:
         """Sends what prepost has just written, before it goes on: wired where both run in one shard."""
-        if not self._writer.is_blocked:
-            now_ns = self._monotonic_ns()
-            self._drain_urgent(now_ns)
-            self._drain(NORMAL, NORMAL_BETWEEN_LOOKS, now_ns)
+        now_ns = self._monotonic_ns()
+        if now_ns >= self._next_tick_ns + TICK_NS:  # As in a pass: after a standstill nothing goes out on old beliefs.
+            self._tick(now_ns)
+        self._drain_urgent(now_ns)
+        self._drain(NORMAL, NORMAL_BETWEEN_LOOKS, now_ns)
 
     def deadline_ns(self, now_ns: int) -> int:
         """Timers are looked at every tick."""
