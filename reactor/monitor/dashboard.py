@@ -1,4 +1,7 @@
-"""The live view in a terminal: one picture, drawn twice a second. What matters most stands first."""
+"""The live view in a terminal: one picture, drawn twice a second. What matters most stands first.
+
+A small terminal (80 × 24) gets the same picture in fewer lines: books and positions in one table, one line of latency.
+"""
 
 from collections import deque
 from types import TracebackType
@@ -11,10 +14,12 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from reactor.monitor.reader import Picture
+from reactor.monitor.reader import Picture, RoleRow
 from reactor.monitor.report import latency_table, usdt
 
 MESSAGES_MAX = 6
+TALL_MIN = 42  # Lines that the full picture of four instruments needs where its tables do not fit side by side.
+MESSAGES_SMALL_MAX = 2
 STALE_MS = 2_000
 LIFE_STYLES = {"ready": "green", "running": "green", "starting": "yellow", "stopping": "yellow", "failed": "bold red"}
 
@@ -65,8 +70,12 @@ class Dashboard:
             f"funding {usdt(risk['funding_e8'])}   net exposure {usdt(risk['net_exposure_e8'])}   "
             f"equity {usdt(risk['equity_e8'])} USDT   open orders {risk['open_orders']}   success rate {rate}"
         )
+        is_small = self._live.console.height < TALL_MIN
+        messages = list(self._messages)[-MESSAGES_SMALL_MAX:] if is_small else self._messages
         parts: list[RenderableType] = [head, money, _signals(picture)]
-        parts += [Text(f"! {sentence}", "yellow", no_wrap=True, overflow="ellipsis") for sentence in self._messages]
+        parts += [Text(f"! {sentence}", "yellow", no_wrap=True, overflow="ellipsis") for sentence in messages]
+        if is_small:
+            return Group(*parts, _markets(picture), _roles_line(picture), _latency_line(picture))
         parts.append(_positions(picture))
         parts.append(Columns([_tops(picture), _roles(picture)], padding=(0, 4)))
         if picture.latency_us:
@@ -91,17 +100,57 @@ def _signals(picture: Picture) -> Text:
     )
 
 
+def _latency_line(picture: Picture) -> Text:
+    """Tick received → order handed to the socket, in one line."""
+    row = picture.latency_us.get("internal")
+    if row is None:
+        return Text("no order yet", "dim")
+    return Text(f"tick → order p50 {row.p50:,.0f} µs   p99 {row.p99:,.0f}   max {row.max:,.0f}   of {row.count:,}")
+
+
+def _markets(picture: Picture) -> Table:
+    """Books and positions in one table."""
+    table = _table("markets")
+    for name in ("instrument", "bid", "ask", "position", "pair", "PnL"):
+        table.add_column(name, justify="left" if name in ("instrument", "pair") else "right", no_wrap=True)
+    tops = {top.name: top for top in picture.tops}
+    for row in picture.positions:
+        top = tops.get(row.name)
+        is_fresh = top is not None and top.is_synchronised and 0 <= top.age_ms < STALE_MS
+        table.add_row(
+            Text(row.name, "bold red" if row.is_halted else "" if is_fresh else "yellow"),
+            f"{top.bid:,.2f}" if top else "",
+            f"{top.ask:,.2f}" if top else "",
+            f"{row.quantity:g}",
+            row.pair_state if row.pair_state != "0" else "",
+            usdt(row.realised_pnl_e8),
+        )
+    return table
+
+
+def _life_style(role: RoleRow) -> str:
+    if role.life in ("ready", "running") and role.heartbeat_age_ms > STALE_MS:
+        return "red"
+    return LIFE_STYLES.get(role.life, "")
+
+
+def _roles_line(picture: Picture) -> Text:
+    """Every role with what it takes, coloured by how it is."""
+    line = Text()
+    for role in picture.roles:
+        line.append(role.name, _life_style(role))
+        line.append(f" {role.cpu_percent:.0f} % {role.memory_mb:.0f} MB   ")
+    return line
+
+
 def _roles(picture: Picture) -> Table:
     table = _table("roles")
     for name in ("role", "state", "wait", "beat ms", "CPU %", "MB", "work"):
         table.add_column(name, justify="left" if name in ("role", "state", "wait") else "right")
     for role in picture.roles:
-        style = LIFE_STYLES.get(role.life, "")
-        if role.life in ("ready", "running") and role.heartbeat_age_ms > STALE_MS:
-            style = "red"
         table.add_row(
             role.name,
-            Text(role.life, style),
+            Text(role.life, _life_style(role)),
             role.wait,
             f"{max(0.0, role.heartbeat_age_ms):.0f}",
             f"{role.cpu_percent:.0f}",
