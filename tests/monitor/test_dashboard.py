@@ -25,7 +25,7 @@ RISK = dict.fromkeys(
         "net_exposure_e8",
         "equity_e8",
         "open_orders",
-    ],  # fmt: skip
+    ],
     1_234_567,
 )
 
