@@ -17,6 +17,9 @@ from reactor.exchanges.venue import OpenOrder, RestCall
 
 ROUNDS_MAX = 4  # Ask, cancel, ask again: a fill or an order under way may need another round.
 PAUSE_S = 0.15
+# A venue that has had enough of us is waited for as long: its window of ten seconds passes within that. What lasts longer (the
+# minute's weight, a ban) is told: who goes on asking is banned, and a stop has to end before systemd loses patience (60 s).
+WAIT_S_MAX = 12.0
 
 
 class Desk(Protocol):
@@ -85,9 +88,12 @@ async def _at(desk: Desk, rounds_max: int) -> Confirmation:
     while work.rounds <= rounds_max and calls:
         calls = await _make(desk, work, calls)
         if not calls and work.needs_round and work.rounds < rounds_max:
-            await asyncio.sleep(PAUSE_S)
+            wait_s = max(PAUSE_S, (work.wait_until_ms - _now_ms()) / 1000)
+            if wait_s > WAIT_S_MAX:
+                break
+            await asyncio.sleep(wait_s)
             calls = work.next_round(_now_ms())
-    if not work.is_done:
+    if not work.is_done and work.wait_until_ms <= _now_ms():
         if not calls:
             calls = work.next_round(_now_ms())
         await _make(desk, work, calls)  # A list; what it would cancel is left.
@@ -95,8 +101,13 @@ async def _at(desk: Desk, rounds_max: int) -> Confirmation:
     part = Confirmation([_listed(venue, row) for row in work.remaining], [_listed(venue, row) for row in work.others])
     part.cancelled = work.cancelled_count
     if work.needs_round:
-        part.problems.append(desk.trouble or f"{desk.name}: {work.failure}")
+        part.problems.append(desk.trouble or f"{desk.name}: {work.failure}{_stop_order(work.wait_until_ms)}")
     return part
+
+
+def _stop_order(until_ms: int) -> str:
+    wait_s = (until_ms - _now_ms()) / 1000
+    return f"; it is not asked again for {wait_s:.0f} s, else it bans this address" if wait_s > 0 else ""
 
 
 async def _make(desk: Desk, work: CancelAllOurs, calls: list[tuple[int, RestCall]]) -> list[tuple[int, RestCall]]:

@@ -7,6 +7,7 @@ import pytest
 
 from reactor.sim.commands import Coverage, parameters_of, seeds_of
 from reactor.sim.world.faults import BESIDE, FAULTS
+from reactor.sim.world.time import SECOND
 from reactor.sim.world.world import World, WorldParameters, run_seed
 
 SHORT = WorldParameters(seconds=6.0)
@@ -55,6 +56,23 @@ def test_everything_adds_up_over_many_seeds() -> None:
     for seed in range(1, 501):
         verdict = run_seed(seed, WorldParameters())
         assert verdict.violation == "", f"seed {seed}\n" + "\n".join(verdict.story[-60:])
+
+
+def test_in_fine_weather_everybody_is_scheduled_again() -> None:
+    # Seed 20708: a pause of the journal outlived the faults, and the last fills were missed in a file that nobody wrote to.
+    world = World(3, SHORT)
+    try:
+        world.begin()
+        shard = world.house.shards["journal"]
+        shard.pause(60 * SECOND)
+        passes = shard.passes
+        world.run_until(world.time.now_ns + SECOND)
+        assert (shard.passes, shard.is_paused) == (passes, True)
+        world.faults.end()
+        world.run_until(world.time.now_ns + SECOND)
+        assert shard.passes > passes
+    finally:
+        world.close()
 
 
 def test_every_fault_strikes_within_a_hundred_seeds() -> None:

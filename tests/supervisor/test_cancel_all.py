@@ -32,6 +32,8 @@ class FakeDesk:
     orders: dict[int, bool]
     stubborn: int = 0
     is_unreachable: bool = False
+    limited: list[int] = field(default_factory=list)  # seconds to wait that the next answers name
+    asked: int = 0
     cancelled: list[int] = field(default_factory=list)
     clock_offset_ms: int = 0
     trouble: str = ""
@@ -50,6 +52,9 @@ class FakeDesk:
         if self.is_unreachable:
             self.trouble = "no answer"
             return 0, {}, b""
+        self.asked += 1
+        if self.limited:
+            return 429, {"retry-after": str(self.limited.pop(0))}, b'{"code":-1003,"msg":"Too many requests."}'
         url = urlsplit(call.url)
         if call.method == "GET":
             assert url.path.endswith("/openOrders")
@@ -104,3 +109,19 @@ def test_confirming_cancels_nothing():
     assert not answer.is_clean
     assert [order.symbol for order in answer.ours] == ["BTCUSDT"]
     assert desk.cancelled == []
+
+
+def test_a_venue_that_has_had_enough_for_long_is_asked_once_and_told_about():
+    desk = FakeDesk(1, {1: True}, limited=[40] * 9)
+    answer = asyncio.run(cancel_ours([desk]))
+    assert desk.asked == 1, "who goes on asking is banned, and then nobody can cancel"
+    assert not answer.is_clean
+    [problem] = answer.problems
+    assert "Too many requests" in problem
+    assert "not asked again for" in problem
+
+
+def test_a_venue_that_has_had_enough_for_a_moment_is_waited_for():
+    desk = FakeDesk(1, {1: True}, limited=[0])
+    assert asyncio.run(cancel_ours([desk])).is_clean
+    assert desk.orders == {}

@@ -45,6 +45,7 @@ INSURANCE: Final = "INSURANCE_CLEAR"  # income type
 ROWS_MAX: Final = 1000  # the most rows that a trades or income query answers
 PLACE_WINDOW_MS: Final = 1000  # recvWindow of a place: a stray copy or a stuck packet dies after this.
 QUERY_WINDOW_MS: Final = 5000  # of everything that may be repeated
+LIMITED_MS: Final = 10_000  # How long to stop where a venue that refuses does not say: the shortest of its windows.
 
 _BUY, _SELL = int(Side.BUY), int(Side.SELL)
 _MARKET = int(OrderType.MARKET)
@@ -600,10 +601,12 @@ class CancelAllOurs:
 
         calls = work.start(local_ms)              make these requests (in parallel)
         calls = work.on_answer(tag, status, …)    … and tell every answer; until `is_done`
-        calls = work.next_round(local_ms)         … and whenever `needs_round`, after a pause of yours
+        calls = work.next_round(local_ms)         … and whenever `needs_round`, after a pause, not before `wait_until_ms`
 
     A round lists the open orders, cancels ours and lists again. It is confirmed only by a list from the venue without any
     of ours; network errors and refusals lead to another round, at most ROUNDS_MAX. Foreign orders are counted, never touched.
+
+    A venue that says 429 and is asked again all the same bans the address: then nothing can be cancelled at all, for minutes.
     """
 
     ROUNDS_MAX: Final = 24  # With a pause of 0.2 s: as long as a stop may take.
@@ -625,6 +628,7 @@ class CancelAllOurs:
         self.others: tuple[OpenOrder, ...] = ()  # the foreign ones
         self.failure = ""
         self.needs_round = False
+        self.wait_until_ms = 0  # on our clock: the venue has told us to stop asking until then (429, 418)
         self.is_done = False
         self.is_confirmed = False
 
@@ -657,7 +661,14 @@ class CancelAllOurs:
         if tag not in self._waiting or self.is_done:
             return []
         self._waiting.discard(tag)
+        is_told_to_stop = status in (429, 418)
+        if is_told_to_stop:
+            self.wait_until_ms = max(self.wait_until_ms, _retry_at(headers, local_ms) or local_ms + LIMITED_MS)
         if tag == self._time_tag:
+            if is_told_to_stop:
+                self.failure = f"the venue refuses every request for now (HTTP {status})"
+                self.needs_round = True
+                return []
             try:
                 self._offset_ms = read_server_ms(body) - local_ms
             except RemoteProtocolError:

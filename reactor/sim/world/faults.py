@@ -240,6 +240,8 @@ class Faults:
             refusals.rate = 0.0
             refusals.is_halted = False
         world.house.clock.drift_ppm = 0.0
+        for shard in world.house.shards.values():
+            shard.resume()
         if world.operator_restricted:
             world.operator_restricted = False
             world.house.supervisor.control(ControlKind.RESUME, ("prepost",))

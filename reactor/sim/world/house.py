@@ -265,6 +265,12 @@ class Shard:
         view = self.metrics.view
         return bool(now_ns - view.heartbeat_ns < HEARTBEAT_AGE_NS_MAX and view.life_state in LIVING and self.incarnation)
 
+    def resume(self) -> None:
+        """It gets passes again."""
+        if self.is_paused:
+            self._paused_until_ns = self._next_ns = 0
+            self.request_pass()
+
     # -- passes
 
     def request_pass(self) -> None:
@@ -384,9 +390,10 @@ class Supervisor:
             self.network.request(request, lambda response, tag=tag: self._answered(work, tag, response))  # type: ignore[misc]
 
     def _answered(self, work: CancelAllOurs, tag: int, response: Response) -> None:
-        self._call(work, work.on_answer(tag, response.status, response.headers, response.body, self._local_ms()))
+        now_ms = self._local_ms()
+        self._call(work, work.on_answer(tag, response.status, response.headers, response.body, now_ms))
         if work.needs_round:
-            self._house.time.after(CANCEL_ROUND_NS, self._round, work)
+            self._house.time.after(max(CANCEL_ROUND_NS, (work.wait_until_ms - now_ms) * MS), self._round, work)
 
     def _round(self, work: CancelAllOurs) -> None:
         if work.needs_round:

@@ -312,6 +312,21 @@ def test_a_clock_that_the_venue_refuses_is_set_before_the_next_round() -> None:
     assert work.is_confirmed
 
 
+def test_a_venue_that_has_had_enough_is_not_asked_before_the_time_it_named() -> None:
+    # World seed 20561: the emergency cancel asked on every 0.2 s after a 429, and the venue banned the address: for two minutes
+    # the engine could neither cancel nor hedge there.
+    work = CancelAllOurs(codec(), IDS)
+    [(tag, _)] = work.start(1_000)
+    refusal = b'{"code":-1003,"msg":"Too much request weight used."}'
+    assert work.on_answer(tag, 429, {"retry-after": "20"}, refusal, 1_000) == [], "not even for a list"
+    assert (work.needs_round, work.wait_until_ms) == (True, 21_000)
+    [(tag, call)] = work.next_round(21_000)
+    assert call.url.endswith("/api/v3/time"), "it is still not known"
+    [(tag, _)] = work.on_answer(tag, 200, {}, b'{"serverTime":21000}', 21_000)
+    assert work.on_answer(tag, 418, {}, refusal, 21_000) == []
+    assert work.wait_until_ms == 31_000, "a venue that names no time is given the shortest of its windows"
+
+
 def test_a_cancel_that_came_too_late_leads_to_another_look() -> None:
     work = CancelAllOurs(codec(), IDS)
     [(tag, _)] = work.start(1_000, 0)
