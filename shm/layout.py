@@ -14,7 +14,7 @@ _INTEGERS = {"int8_t": "<i1", "uint8_t": "<u1", "int16_t": "<i2", "uint16_t": "<
              "int64_t": "<i8", "uint64_t": "<u8", "double": "<f8", "float": "<f4", "char": "S1"}  # fmt: skip
 
 _PACKED = {"i1": "b", "u1": "B", "i2": "h", "u2": "H", "i4": "i", "u4": "I", "i8": "q", "u8": "Q", "f8": "d", "f4": "f"}
-_PATH = re.compile(r"([a-z0-9_]+)(?:\[(\d+)\])?")
+_PATH = re.compile(r"([a-z0-9_]+)(?:\[(\d+)(?::(\d+))?\])?")
 
 
 def dtype_of(ffi: Any, struct_name: str) -> np.dtype[Any]:
@@ -45,8 +45,9 @@ def _dtype(ctype: Any, ffi: Any) -> np.dtype[Any]:
 def format_of(dtype: np.dtype[Any], fields: Sequence[str], is_signed: bool = False) -> tuple[str, tuple[str, ...]]:
     """The `struct` format that reads or writes some fields of a layout in one go, and the fields in the order it has them.
 
-    A field is a path: `header.kind`, `values[3]`, `asset`. Their order is that of memory. What is not named is skipped when
-    reading and zeroed when writing. `is_signed`: 64-bit numbers come out signed, as databases keep them.
+    A field is a path: `header.kind`, `values[3]`, `asset`. `values[0:3]` are three numbers as the bytes that they are, to be
+    carried on and not looked at. Their order is that of memory. What is not named is skipped when reading and zeroed when
+    writing. `is_signed`: 64-bit numbers come out signed, as databases keep them.
     """
     places = sorted((_place(dtype, path), path) for path in fields)
     text, at = "<", 0
@@ -71,6 +72,9 @@ def _place(dtype: np.dtype[Any], path: str) -> tuple[int, int, str]:
             assert dtype.subdtype is not None, f"{match[1]} is no array"
             dtype = dtype.subdtype[0]
             offset += int(match[2]) * dtype.itemsize
+        if match[3] is not None:
+            size = (int(match[3]) - int(match[2])) * dtype.itemsize
+            return offset, size, f"{size}s"
     code = f"{dtype.itemsize}s" if dtype.kind == "S" else _PACKED[dtype.str[1:]]
     return offset, dtype.itemsize, code
 

@@ -76,6 +76,9 @@ VIEW = {name: view_maker(ffi, struct) for name, struct in _STRUCTS.items()}
 SIZE = {name: size_of(ffi, struct) for name, struct in _STRUCTS.items()}
 DTYPE = {name: dtype_of(ffi, struct) for name, struct in _STRUCTS.items()}
 HEADER_SIZE = size_of(ffi, "message_header_t")  # every message begins with it
+_STAGES_AT = ffi.offsetof("message_header_t", "stage_ns")
+WAY = slice(_STAGES_AT, _STAGES_AT + 8 * Stage.REPORT)
+"""The stamps of a decision's way, RECEIVE … ACK, among the bytes of any message: `bytes_of(view, name)[WAY]`."""
 
 
 def new(name: str) -> Any:

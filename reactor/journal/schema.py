@@ -47,7 +47,9 @@ TABLES: Final[dict[str, str]] = {
     state_from_code INTEGER NOT NULL, state_to_code INTEGER NOT NULL, event_code INTEGER NOT NULL, reason_code INTEGER NOT NULL,
     leg INTEGER NOT NULL, pair INTEGER NOT NULL, pair_sequence INTEGER NOT NULL, signal_id INTEGER NOT NULL,
     flags INTEGER NOT NULL, exchange_ns INTEGER NOT NULL, deadline_wall_ns INTEGER NOT NULL,
-    -- where the decision had been when this was written (CLOCK_MONOTONIC of that boot; 0: not yet)
+    -- where the decision had been when this was written (CLOCK_MONOTONIC of that boot, ns; 0: not yet, or not known): the
+    -- place's own entry ends with command_ns, one that a report has caused has its place's send_ns, and of the report ack_ns
+    -- (its frame left the socket) and report_ns (it was applied)
     receive_ns INTEGER NOT NULL, signal_ns INTEGER NOT NULL, event_ns INTEGER NOT NULL, command_ns INTEGER NOT NULL,
     send_ns INTEGER NOT NULL, ack_ns INTEGER NOT NULL, report_ns INTEGER NOT NULL,
     UNIQUE (order_id, wall_ns, sequence, source)""",  # the one index: for the life of an order, and against seeing it twice

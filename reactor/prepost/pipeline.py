@@ -137,6 +137,7 @@ class Outcome:
         "trade_id",
         "venue_order_id",
         "venue_realised_e8",
+        "way",
     )
 
     terms: Terms
@@ -174,6 +175,7 @@ class Outcome:
         self.signal_id = 0
         self.receive_ns = 0  # when the report left the socket
         self.stages: Any = None
+        self.way = b""  # the stamps of the report, as the bytes that they are; empty: it was no report
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)

@@ -126,7 +126,9 @@ class StatePersistence(PostStage):
         if order is None:
             return NONE
         if order.state != outcome.state_from or outcome.fill_lots:
-            out.journal_order(order, outcome.state_from, outcome.event, outcome.reason)
+            way = outcome.way
+            report_ns = self.desk.now_ns if way else 0
+            out.journal_order(order, outcome.state_from, outcome.event, outcome.reason, way, report_ns)
         return NONE
 
 

@@ -19,9 +19,11 @@ from typing import Any, Final, Protocol
 
 from reactor.domain.messages import (
     NO_INSTRUMENT,
+    WAY,
     CommandKind,
     ResponseKind,
     Stage,
+    bytes_of,
     new,
 )
 from reactor.prepost.counters import Counter
@@ -193,9 +195,10 @@ class Publisher(Recorder):
             command.deadline_ns = order.created_ns + self.desk.place_deadline_ns
         if slot is None:
             self.held.append(HeldCommand(lane, command, order))
-            return False
-        self._send(slot, lane)
-        return True
+        else:
+            self._send(slot, lane)
+        self.way_out = bytes_of(command, "command")[WAY]
+        return slot is not None
 
     def cancel(self, order: Order) -> bool:
         """See desk.Outbox."""

@@ -4,6 +4,11 @@ The meaning of every field stands at journal_kind_e in messages.h. The role read
 (publish.has_room); what one message causes beyond that room is held here and goes out first on the next pass. Entries are
 claimed one by one and published once per input message. Those that every order causes are written in one crossing.
 
+The stamps of the decision's way, CLOCK_MONOTONIC ns, 0 where it has not been or nobody knows:
+    SUBMIT               RECEIVE, SIGNAL, EVENT of what caused it, COMMAND when it was committed (0: held, the ring was full)
+    caused by a report   RECEIVE … SEND of its place, ACK when this report's frame left the socket, REPORT when it was applied
+    anything else        none
+
 A change of quota travels in the order's own entry; it has one of its own only where no transition goes with it.
 """
 
@@ -14,7 +19,7 @@ from typing import Any, Final, Protocol
 
 from reactor.domain.messages import NO_INSTRUMENT, NO_PAIR, JournalKind, bytes_of, new, packer, put_text
 from reactor.prepost.desk import Desk
-from reactor.prepost.orders import Leg, Order
+from reactor.prepost.orders import Leg, Order, OrderEvent
 from reactor.prepost.pairs import Pair
 from reactor.prepost.pipeline import Outcome
 from reactor.prepost.terms import Terms
@@ -29,25 +34,28 @@ J_OPERATOR: Final = int(JournalKind.OPERATOR)
 J_BALANCE: Final = int(JournalKind.BALANCE)
 LEG_OPEN: Final = int(Leg.OPEN)
 LEG_HEDGE: Final = int(Leg.HEDGE)
+SUBMIT: Final = int(OrderEvent.SUBMIT)
+NO_STAGES: Final = b""
 
-_FROM: Final = ("header.sequence", "header.signal_id", "header.order_id", "header.exchange_ns", "header.kind", "header.source")
+_FROM: Final = ("header.sequence", "header.signal_id", "header.order_id", "header.exchange_ns")
+_KIND: Final = ("header.kind", "header.source")
 _ABOUT: Final = (
     "header.instrument_index", "header.hedge_instrument_index", "header.flags", "header.pair_id", "header.pair_sequence",
 )  # fmt: skip
 PACK_ORDER: Final = packer(
     "journal",
     (
-        *_FROM, *_ABOUT, "client_order_id", "wall_ns", "venue_order_id", "price_ticks", "quantity_lots", "cumulative_lots",
-        "values[0]", "values[1]", "values[2]", "values[4]", "venue", "side", "order_type", "time_in_force", "state_from",
-        "state_to", "event", "reason",
+        *_FROM, "header.stage_ns[0:6]", "header.stage_ns[6]", *_KIND, *_ABOUT, "client_order_id", "wall_ns", "venue_order_id",
+        "price_ticks", "quantity_lots", "cumulative_lots", "values[0]", "values[1]", "values[2]", "values[4]", "venue", "side",
+        "order_type", "time_in_force", "state_from", "state_to", "event", "reason",
     ),
 )  # fmt: skip
 PACK_FILL: Final = packer(
     "journal",
     (
-        *_FROM, *_ABOUT, "client_order_id", "asset", "wall_ns", "venue_order_id", "trade_id", "price_ticks", "quantity_lots",
-        "cumulative_lots", "fee_e8", "amount_e8", "values[0]", "values[1]", "values[2]", "values[3]", "values[4]", "values[5]",
-        "venue", "side",
+        *_FROM, *_KIND, *_ABOUT, "client_order_id", "asset", "wall_ns", "venue_order_id", "trade_id", "price_ticks",
+        "quantity_lots", "cumulative_lots", "fee_e8", "amount_e8", "values[0]", "values[1]", "values[2]", "values[3]",
+        "values[4]", "values[5]", "venue", "side",
     ),
 )  # fmt: skip
 
@@ -71,6 +79,7 @@ class Recorder:
         self._source = source
         self._sequence = 0  # of the entry begun last; 0: it is held, and gets one when it goes out
         self._bytes: dict[Any, Any] = {}  # slot → its bytes
+        self.way_out = NO_STAGES  # of the place that was committed last
         self._journal_left = 0  # entries that surely fit
         self._has_entries = False
         self.held_entries: deque[Any] = deque()
@@ -124,14 +133,18 @@ class Recorder:
             count += 1
         return count
 
-    def journal_order(self, order: Order, state_from: int, event: int, reason: int) -> None:
+    def journal_order(
+        self, order: Order, state_from: int, event: int, reason: int, stages: bytes = NO_STAGES, report_ns: int = 0
+    ) -> None:
         """See desk.Outbox."""
+        if event == SUBMIT:
+            stages = self.way_out
         desk = self.desk
         assert desk is not None, "the publisher knows its desk before it is used"
         room = self._next_bytes()
         PACK_ORDER(
             room, 0,
-            self._sequence, order.signal_id, order.order_id, order.exchange_ns, J_ORDER, self._source,
+            self._sequence, order.signal_id, order.order_id, order.exchange_ns, stages, report_ns, J_ORDER, self._source,
             order.instrument_index, NO_INSTRUMENT, order.flags, order.pair_id, order.pair_sequence,
             order.client_order_id, desk.wall_ns, order.venue_order_id, order.price_ticks, order.quantity_lots,
             order.filled_lots,

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, Final
 from reactor.domain.messages import (
     FLAG_FOREIGN,
     FLAG_LIQUIDATION,
+    WAY,
     CommandKind,
     OrderStatus,
     Reason,
     ReportKind,
     ResponseKind,
     Stage,
+    bytes_of,
     text_of,
 )
 from reactor.prepost.counters import Counter
@@ -404,6 +406,7 @@ class Reports:
         outcome.signal_id = order.signal_id if order is not None else header.signal_id
         outcome.stages = stages = header.stage_ns
         outcome.receive_ns = stages[STAGE_ACK]
+        outcome.way = bytes_of(report, "report")[WAY]
         return outcome
 
     def _apply(self, order: Order, event: int, report: Report, response: int) -> None:

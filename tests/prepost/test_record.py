@@ -2,9 +2,19 @@
 
 from typing import Any
 
-from prepost_room import PERP, SPOT, Room, takes
+from prepost_room import PERP, SPOT, Room, rests, takes
 
-from reactor.domain.messages import NO_INSTRUMENT, NO_PAIR, JournalKind, OrderType, TimeInForce, Venue, raw_text
+from reactor.domain.messages import (
+    NO_INSTRUMENT,
+    NO_PAIR,
+    EventKind,
+    JournalKind,
+    OrderType,
+    Stage,
+    TimeInForce,
+    Venue,
+    raw_text,
+)
 from reactor.prepost.orders import OrderEvent, OrderState
 
 
@@ -65,3 +75,43 @@ def test_entries_are_numbered_as_the_ring_counts_them(room: Room) -> None:
     assert numbers == list(range(1, len(numbers) + 1))
     assert {entry.header.instrument_index for entry in entries_of(room, JournalKind.FILL)} == {SPOT, PERP}
     assert all(entry.header.pair_id != NO_PAIR for entry in entries_of(room, JournalKind.FILL))
+
+
+def test_an_order_is_written_with_the_stamps_of_its_way_out_and_of_each_answer(room: Room) -> None:
+    room.venue.script = [takes(40)]
+    room.order(1, 200, 6_500_001, tif=int(TimeInForce.IOC))
+    room.settle()
+    made, *answered = entries_of(room, JournalKind.ORDER)
+    received, signal, event, command, *rest = made.header.stage_ns
+    assert 0 < received < event <= command
+    assert signal == 0, "a test's event has no signal"
+    assert rest == [0, 0, 0], "what has not happened yet has no time"
+    assert len(answered) == 3
+    for entry in answered:
+        stages = list(entry.header.stage_ns)
+        assert stages[Stage.ACK] >= command, "when the venue's frame came"
+        assert stages[Stage.REPORT] >= stages[Stage.ACK], "when it was applied"
+
+
+def test_what_no_report_has_caused_has_no_stamps(room: Room) -> None:
+    room.venue.script = [rests]
+    room.order(1, 200, 6_400_000)
+    room.settle()
+    room.event(EventKind.CANCEL, SPOT, NO_INSTRUMENT, lane=1)
+    room.settle()
+    (entry,) = [each for each in entries_of(room, JournalKind.ORDER) if each.event == OrderEvent.CANCEL_REQUEST]
+    assert list(entry.header.stage_ns) == [0] * 7
+
+
+def test_a_place_that_found_no_room_was_not_committed_yet(room: Room) -> None:
+    while room.commands_out.try_claim(0) is not None:
+        pass
+    room.order(1, 200, 6_500_001)
+    room.desk.now_ns = room.clock.monotonic_ns()
+    room.role.intake.on_event(room.events.try_peek(0))
+    room.role.out.commit()
+    room._collect()
+    (made,) = entries_of(room, JournalKind.ORDER)
+    assert made.state_to == OrderState.SUBMITTING
+    assert made.header.stage_ns[Stage.RECEIVE] > 0
+    assert made.header.stage_ns[Stage.COMMAND] == 0

@@ -38,6 +38,8 @@ def test_a_format_reads_and_writes_the_named_fields_in_the_order_of_memory() -> 
     assert (ffi.string(memory.name), memory.counts[2], memory.inner.ratio, memory.last) == (b"abc", 7, 0.5, 2**64 - 1)
     assert memory.counts[0] == 0, "what is not named is zeroed"
     assert struct.unpack_from(text, ffi.buffer(memory)) == (b"abc\0\0", 7, 0.5, 2**64 - 1)
+    raw, _ = format_of(dtype_of(ffi, "outer_t"), ("counts[1:3]",))
+    assert struct.unpack_from(raw, ffi.buffer(memory)) == (struct.pack("<II", 0, 7),), "some numbers as they are"
     signed, _ = format_of(dtype_of(ffi, "outer_t"), ("last",), is_signed=True)
     assert struct.unpack_from(signed, ffi.buffer(memory)) == (-1,)
 
