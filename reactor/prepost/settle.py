@@ -510,12 +510,12 @@ class Settlement:
             for terms in desk.terms
             if terms.venue == run.venue and terms.is_perpetual
         }
-        pairs = tuple(
+        pairs = [  # A tuple made of a generator is cut to size, and what is cut never leaves the interpreter's free list.
             (pair.pair_id, pair.tradable_hedge_lots(desk.money.mark_ticks(pair.hedge.index)))
             for pair in desk.pairs
             if pair.hedge.venue == run.venue
-        )
-        return reconcile.Own(orders, positions, desk.balances.of_venue(run.venue), run.is_first_start, pairs)
+        ]
+        return reconcile.Own(orders, positions, desk.balances.of_venue(run.venue), run.is_first_start, tuple(pairs))
 
     def _apply(self, run: VenueRun, difference: Difference) -> None:
         """One difference, its rule."""
