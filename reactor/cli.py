@@ -40,6 +40,7 @@ _TOOLS: Final = {
     "record": "reactor.data.recording_commands:record",
     "collect": "reactor.data.recording_commands:collect",
     "history": "reactor.monitor.commands:history",
+    "trace": "reactor.monitor.commands:trace",
     "world": "reactor.sim.commands:world",
     "backtest": "reactor.backtest.commands:backtest",
     "sweep": "reactor.backtest.sweep_commands:sweep",

@@ -71,6 +71,8 @@ typedef struct state {
     uint32_t is_listed;            /* the slot stands in intake_t.dirty */
     uint32_t is_sleeping;          /* the owner wants to hear of the next data: INTAKE_WAKE */
     uint32_t moved;                /* INTAKE_TOP bits since intake_take_moved; not 0: the slot stands in intake_t.moved */
+    uint32_t hears_every;          /* somebody wants each move of the top by itself: a stream stops at every one */
+    uint32_t reserved;
 } state_t;
 
 typedef struct intake {
@@ -144,9 +146,10 @@ uint32_t intake_take(intake_t *intake, session_t *session, const char *payload, 
 #define STREAM_MOVED_SHIFT 40      /* 1: intake_take_moved has something */
 #define STREAM_STOP_SHIFT 41       /* stream_stop_e */
 
-/* Takes the WebSocket frames (RFC 6455, a server's: not masked) of bytes[at … size), one after another, up to the first with bits of
- * `attention` other than INTAKE_TOP and INTAKE_TOP_PRICE: those are noted per symbol for intake_take_moved. Returns the offset
- * behind the last frame taken (less than 2^40) with the bits above: `size` itself if everything is taken and nothing moved.
+/* Takes the WebSocket frames (RFC 6455, a server's: not masked) of bytes[at … size), one after another, up to the first with
+ * bits of `attention` other than INTAKE_TOP and INTAKE_TOP_PRICE: those are noted per symbol for intake_take_moved, unless
+ * somebody hears every one of that symbol. Returns the offset behind the last frame taken (less than 2^40) with the bits above:
+ * `size` itself if everything is taken and nothing moved.
  * *stream tells the rest. Call it again from there, unless it was STREAM_TAKEN or STREAM_BROKEN. */
 int64_t intake_take_stream(stream_t *stream, uint64_t at, uint64_t size, int64_t receive_ns);
 

@@ -249,6 +249,8 @@ int64_t intake_take_stream(stream_t *stream, uint64_t at, uint64_t size, int64_t
         if (moved) {
             uint16_t slot = (uint16_t)(bits >> 16);
             state_t *state = &intake->states[slot];
+            if (state->hears_every)
+                return stream_result(intake, at, STREAM_FRAME);
             if (!state->moved) {
                 assert(intake->moved_count < intake->symbols.capacity && "each symbol stands in the list once");
                 intake->moved[intake->moved_count++] = slot;

@@ -229,7 +229,9 @@ def _feed(
         funding_risk=wanted.funding_risk,
         position_close=wanted.position_close,
         book_top=BookTopParameters(
-            tuple(index_of(name) for name in wanted.book_top_instruments if name in owned), wanted.book_top_refresh_ms
+            tuple(index_of(name) for name in wanted.book_top_instruments if name in owned),
+            wanted.book_top_refresh_ms,
+            wanted.book_top_every_update,
         ),
         user=tuple(
             UserSignalParameters(

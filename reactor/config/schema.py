@@ -152,6 +152,7 @@ class Signals(Strict):
     position_close: PositionCloseParameters | None = PositionCloseParameters()
     book_top_instruments: tuple[str, ...] = ()  # BookTop costs a message per tick: only what somebody triggers on
     book_top_refresh_ms: int = 250
+    book_top_every_update: bool = False  # each update by itself, none conflated: sockets wait where it is too much for the ring
     user: tuple[UserSignal, ...] = ()
 
 

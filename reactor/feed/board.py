@@ -4,7 +4,8 @@
     every 10 ms ─▶ on_time() ─▶ samples; what still holds is said again at its refresh
 
 A message is kept ready per signal; saying it means filling in time, ids and tops and copying it into the ring. State-like
-signals conflate: while the ring is full the newest of each waits (reactor/loop/link.py).
+signals conflate: while the ring is full the newest of each waits (reactor/loop/link.py). Of a lossless signal every message
+waits, and while one does, `is_pressed` says to the sockets that they shall wait too.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,7 +30,8 @@ class Place:
     """One signal on the board, with its message."""
 
     __slots__ = (
-        "failed", "header", "hedge_index", "index", "message", "refresh_due_ns", "refresh_ns", "signal", "stage_ns", "update",
+        "failed", "header", "hedge_index", "index", "is_lossless", "message", "refresh_due_ns", "refresh_ns", "signal",
+        "stage_ns", "update",
     )  # fmt: skip
 
     def __init__(self, signal: Signal, source_index: int, pair_id: int) -> None:
@@ -40,6 +42,7 @@ class Place:
         self.refresh_due_ns = 0
         self.index = signal_index(signal.signal_type, signal.instrument_index)
         self.hedge_index = signal.hedge_instrument_index
+        self.is_lossless = signal.is_lossless
         message = self.message = new("signal")
         message.signal_index = self.index
         message.value_count = signal.value_count
@@ -134,7 +137,16 @@ class Board:
         """Sends what had to wait for room. Once per pass."""
         sent = self.sender.flush()
         self._metrics.set(Counter.SIGNALS_SKIPPED, self.sender.skipped)
+        self._metrics.set(Counter.SIGNALS_DELAYED, self.sender.delayed)
         return sent
+
+    def is_pressed(self) -> bool:
+        """The ring has no room for what may not be lost: leave frames where they are."""
+        return self.sender.is_pressed
+
+    def hears_every(self, instrument_index: int) -> bool:
+        """A signal wants each update of this top by itself."""
+        return any(place.is_lossless for place in self._on_quantity[instrument_index] + self._on_price[instrument_index])
 
     def _ask(self, place: Place, now_ns: int, is_refresh: bool = False) -> None:
         if place.failed:
@@ -164,7 +176,7 @@ class Board:
         stage_ns = place.stage_ns
         stage_ns[STAGE_RECEIVE] = receive_ns
         sender = self.sender
-        view = sender.begin(place.index)
+        view = sender.begin_each() if place.is_lossless else sender.begin(place.index)
         header.sequence = view.header.sequence
         stage_ns[STAGE_SIGNAL] = self._monotonic_ns()
         self._copy(view, message)
@@ -182,4 +194,3 @@ class Board:
 
 def _nothing(tops: Tops, now_ns: int) -> bool:
     return False
-

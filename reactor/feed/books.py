@@ -47,7 +47,7 @@ from reactor.market.market_link import MarketLink
 from reactor.market.sync import BookSync, SyncState, Verdict
 from reactor.market.trades import Trade, Trades
 from reactor.net.backoff import Backoff, BackoffParameters
-from reactor.net.network import Failure, Network, Response
+from reactor.net.network import Failure, Network, Response, StreamSource
 
 MS: Final = 1_000_000
 SNAPSHOTS_IN_FLIGHT_MAX = 2  # More would only queue at the venue and grow stale.
@@ -85,6 +85,12 @@ class BooksListener(Protocol):
 
     def on_trust(self) -> None:
         """A top may be believed from now on, or may not any more: whoever reads it should know at once."""
+
+    def is_pressed(self) -> bool:
+        """What is heard next has nowhere to go: frames shall stay in their buffers."""
+
+    def on_held(self, connection: StreamSource) -> None:
+        """They do, and this connection is not read: `go_on` is to be called when there is room."""
 
 
 class FrameTap(Protocol):
@@ -164,7 +170,9 @@ class VenueBooks:
         self._frames_gone = 0
         self._can_bridge = False
         self._is_stopping = False
-        wholesale = Wholesale(lambda session: StreamTaker(self.intake, session), self._on_moved)
+        wholesale = Wholesale(
+            lambda session: StreamTaker(self.intake, session), self._on_moved, listener.is_pressed, listener.on_held
+        )
         self.lines = tuple(
             Line(
                 self,
@@ -253,6 +261,10 @@ class VenueBooks:
             self._listener.on_top(book.instrument_index, each & TOP_PRICE != 0, receive_ns)
             for link in book.links:
                 link.top(book.top, receive_ns)
+
+    def hear_every(self, book: MarketBook, is_wanted: bool) -> None:
+        """From now on the listener is asked at every update of this top, or once per read."""
+        book.state.hears_every = is_wanted
 
     def _share(self, book: MarketBook, bits: int, receive_ns: int) -> None:
         """What the frame said, to the live bots. Deltas that went through our hands have been sent as whole books."""

@@ -39,3 +39,4 @@ class Counter(IntEnum):
     CONTROLS = 30
     OFF_GRID = 31  # gauge: levels and quantities of a past tick or lot size
     BOT_UPDATES_LEFT_OUT = 32  # gauge: a live bot's ring was full; the whole book followed
+    SIGNALS_DELAYED = 33  # gauge: of those that may not be lost, written later because the ring was full; sockets waited too

@@ -33,7 +33,7 @@ from reactor.loop.log import Log
 from reactor.loop.user_file import load_class, make
 from reactor.market.book import LevelBuffer
 from reactor.market.market_link import MarketLink
-from reactor.net.network import Network
+from reactor.net.network import Network, StreamSource
 from reactor.strategies.registry import make_strategy
 from reactor.strategies.strategy import Scale, Strategy, StrategyView
 from shm.ring import NORMAL, Consumer, Producer
@@ -145,6 +145,7 @@ class FeedRole:
         self._gauges_ns = 0
         self._wanted = 0
         self._is_stopping = False
+        self._held: list[StreamSource] = []  # connections that are not read because the signal ring is full
         uniform = random.Random(parameters.seed).random
         self.venues: dict[int, VenueBooks] = {}
         for index in parameters.instruments:
@@ -199,6 +200,8 @@ class FeedRole:
             work += self.host.do_work(now_ns)
         if self.board.sender.waiting:
             work += self.board.flush()
+        if self._held and not self.board.is_pressed():
+            work += self._go_on()
         if now_ns >= self._rows_due_ns:
             self._rows_due_ns = now_ns + ROWS_NS
             work += self._rows.flush()
@@ -230,6 +233,22 @@ class FeedRole:
     def on_mark(self, instrument_index: int, receive_ns: int) -> None:
         """Mark price or funding rate came."""
         self.board.on_mark(instrument_index, receive_ns)
+
+    def is_pressed(self) -> bool:
+        """A signal that may not be lost waits for room."""
+        return self.board.is_pressed()
+
+    def on_held(self, connection: StreamSource) -> None:
+        """A connection is not read for that reason."""
+        self._held.append(connection)
+        self._log.warning("the signal ring is full: sockets wait", delayed=self.board.sender.delayed)
+
+    def _go_on(self) -> int:
+        """There is room again: what stayed in the buffers is taken, until the ring is full once more."""
+        held, self._held = self._held, []
+        for connection in held:
+            connection.go_on()
+        return len(held)
 
     def on_trust(self) -> None:
         """A top's word has changed: its row does not wait."""
@@ -318,6 +337,9 @@ class FeedRole:
             venue.hears_quantities = self.host is not None or any(signal.hears_quantities for signal, _ in signals)
             venue.keeps_trades = self.host is not None
             venue.set_attention()
+            for book in venue.books:
+                if book.instrument is not None:
+                    venue.hear_every(book, self.board.hears_every(book.instrument_index))
 
     def _make_user_signal(self, user: UserSignalParameters) -> Signal:
         context = self._context(user.instrument_index, user.hedge_instrument_index)

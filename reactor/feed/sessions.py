@@ -128,6 +128,8 @@ class Wholesale:
 
     make_taker: Callable[[Session], StreamTaker]
     on_moved: Callable[[int], None]  # (receive_ns): the frames of a read are taken, tops may have moved
+    is_pressed: Callable[[], bool]  # True: what the next frame may cause has nowhere to go; leave it in its buffer
+    on_held: Callable[[StreamSource], None]  # A connection was held for that reason: `go_on` is to be called later.
 
 
 class FeedSession:
@@ -322,6 +324,8 @@ class WholesaleSession(FeedSession):
         self._native = self._stream.native
         self._buffer: bytearray | None = None
         self._on_moved = way.on_moved
+        self._is_pressed = way.is_pressed
+        self._on_held = way.on_held
 
     def attend(self, attention: int) -> None:
         """The owner wants to hear of other bits from now on."""
@@ -331,8 +335,11 @@ class WholesaleSession(FeedSession):
     def on_bytes(self, connection: StreamSource, buffer: bytearray, start: int, end: int, receive_ns: int) -> int:
         """The hot path: one C call for all frames of a read, and one more for each that must be decided on.
 
-        Signals are asked once per read, of the newest state: what stood between is older than its own message.
+        Signals are asked once per read, of the newest state: what stood between is older than its own message. Where somebody
+        wants every update it is asked at each, and while that has nowhere to go the rest stays where it is.
         """
+        if self._is_pressed():
+            return self._hold(connection, start)
         if buffer is not self._buffer:
             self._buffer = buffer
             self._stream.bind(buffer)
@@ -349,12 +356,20 @@ class WholesaleSession(FeedSession):
                 self._on_bits(stream.bits, stream.payload(), receive_ns, self)
             else:
                 connection.on_control(stream.opcode, bytes(stream.payload()), receive_ns)
+            if self._is_pressed():
+                self._on_moved(receive_ns)
+                return self._hold(connection, place & OFFSET)
             place = take_stream(self._native, place & OFFSET, end, receive_ns)
         if place & STREAM_MOVED:
             self._on_moved(receive_ns)
         start = place & OFFSET
         if start != end:
             connection.need(stream.needed)
+        return start
+
+    def _hold(self, connection: StreamSource, start: int) -> int:
+        connection.hold()
+        self._on_held(connection)
         return start
 
 

@@ -6,6 +6,8 @@
     conflating   state-like signals (a level, a rate, a spread): only the latest value of a signal index matters
                  no room: the message is parked, the next one of the same index overwrites it, and `flush()` sends what is
                  parked, oldest first, as soon as there is room. `skipped` counts what was overwritten.
+                 A state of which each value counts is begun with `begin_each()`: it is parked too, but by itself. While
+                 such a one waits (`is_pressed`), the role leaves its input where it is. `delayed` counts them.
 
 Both fill `header.sequence`; the writer fills everything else.
 """
@@ -58,17 +60,23 @@ class LosslessSender:
 class ConflatingSender:
     """One lane of a ring on which the newest message of each signal index wins.
 
-    message = sender.begin(signal_index)   clear it, or overwrite every field
+    message = sender.begin(signal_index)   clear it, or overwrite every field; or begin_each(): lost to no newer one
     sender.done()
     """
 
-    __slots__ = ("_copy", "_lane", "_new", "_open", "_parked", "_producer", "_waiting", "skipped")
+    __slots__ = ("_copy", "_each_last", "_each_waiting", "_lane", "_new", "_open", "_opened", "_parked", "_producer", "_spare",
+                 "_waiting", "delayed", "skipped")  # fmt: skip
 
     def __init__(
         self, producer: Producer, new: Callable[[], Any], copy: Callable[[Any, Any], object], lane: int = NORMAL
     ) -> None:
         """`new()` makes a message of private memory, once per signal index that ever waits; `copy(target, source)`."""
         self.skipped = 0  # Messages that a newer one of the same index replaced before anybody read them.
+        self.delayed = 0  # Messages of which each counts that had to wait for room.
+        self._each_waiting = 0  # how many of them wait now
+        self._each_last = _IN_RING  # Each of them waits under a key of its own, counted down.
+        self._spare: list[Any] = []  # messages for them
+        self._opened: Any = None  # the parked message that is being filled
         self._producer = producer
         self._lane = lane
         self._new = new
@@ -93,8 +101,25 @@ class ConflatingSender:
             parked = self._parked.get(signal_index)
             if parked is None:
                 parked = self._parked[signal_index] = self._new()
-        self._open = signal_index
+        self._open, self._opened = signal_index, parked
         return parked
+
+    def begin_each(self) -> Any:
+        """The message to fill: a slot, or, if the ring is full, one that waits behind the others. Then leave your input unread
+        as long as `is_pressed`."""
+        assert self._open is None, "begin() twice without done()"
+        if not self._waiting or self._flushed():
+            view = self._producer.try_claim(self._lane)
+            if view is not None:
+                self._open = _IN_RING
+                view.header.sequence = self._producer.sequence(self._lane)
+                return view
+        self.delayed += 1
+        self._each_waiting += 1
+        self._each_last -= 1
+        self._open = self._each_last
+        self._opened = self._spare.pop() if self._spare else self._new()
+        return self._opened
 
     def done(self) -> None:
         """The message is filled: published, or waiting for room."""
@@ -104,7 +129,7 @@ class ConflatingSender:
         if index == _IN_RING:
             self._producer.commit(self._lane)
         else:
-            self._waiting[index] = self._parked[index]
+            self._waiting[index] = self._opened
 
     def flush(self) -> int:
         """Sends what waits, as far as there is room. Call it once per pass. How many were sent."""
@@ -124,7 +149,10 @@ class ConflatingSender:
             slot.header.sequence = producer.sequence(lane)
             sent.append(signal_index)
         for signal_index in sent:
-            del waiting[signal_index]
+            parked = waiting.pop(signal_index)
+            if signal_index < _IN_RING:
+                self._each_waiting -= 1
+                self._spare.append(parked)
         if sent:
             producer.commit(lane)
         return len(sent)
@@ -133,6 +161,11 @@ class ConflatingSender:
     def waiting(self) -> int:
         """How many signal indices wait for room."""
         return len(self._waiting)
+
+    @property
+    def is_pressed(self) -> bool:
+        """Something that may not be conflated waits: take no more input until it is gone."""
+        return self._each_waiting > 0
 
     def _flushed(self) -> bool:
         """Nothing waits any more: a new message may overtake nobody of its own index."""

@@ -1,4 +1,4 @@
-"""What `crypto-trade history` does. The front door (cli.py) only names it."""
+"""What `crypto-trade history` and `crypto-trade trace` do. The front door (cli.py) only names them."""
 
 import sys
 from pathlib import Path
@@ -10,6 +10,7 @@ from rich.console import Console
 from reactor.domain.errors import ConfigError
 from reactor.journal.history import Reader
 from reactor.journal.schema import journal_path
+from reactor.monitor import trace as tracing
 from reactor.monitor.history import export, show, show_order, span_of
 
 PIPED_WIDTH = 180  # Into a file or a pager nothing needs to be folded.
@@ -47,8 +48,28 @@ def history(
             show(reader, what, span, console)
 
 
-def find_journal(directory: Path, instance: str | None) -> Path:
-    """The journal of an instance; without a name, of the only one there is.
+def trace(
+    which: Annotated[
+        str,
+        typer.Argument(metavar="ID", help="last, or the id of a decision (signal), an order, a client's or a venue's order."),
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Everything, for programs.")] = False,
+    instance: Annotated[str | None, typer.Option(help="Whose journal.")] = None,
+    directory: Annotated[Path, typer.Option(help="Where instances keep their files.")] = Path(DIRECTORY),
+    journal: Annotated[Path | None, typer.Option(help="A journal file, wherever it is.")] = None,
+) -> None:
+    """Prints the life of one decision, tick to fill, hedge included, with each stage's time; a running instance is not disturbed."""
+    with Reader(journal or find_journal(directory, instance, "trace")) as reader:
+        story = tracing.read(reader, tracing.find(reader, which))
+    if as_json:
+        typer.echo(tracing.story_json(story))
+        return
+    console = Console()
+    tracing.show(story, console if console.is_terminal else Console(width=PIPED_WIDTH))
+
+
+def find_journal(directory: Path, instance: str | None, command: str = "history") -> Path:
+    """The journal of an instance; without a name, of the only one there is. `command`: who asks.
 
     Raises:
         ConfigError: there is none, or there are several.
@@ -58,8 +79,8 @@ def find_journal(directory: Path, instance: str | None) -> Path:
     found = sorted(path.parent.name for path in directory.expanduser().glob("*/journal.sqlite"))
     if not found:
         raise ConfigError(
-            f"history: no journal below {directory}/; it is made when an instance first runs, or use --journal FILE"
+            f"{command}: no journal below {directory}/; it is made when an instance first runs, or use --journal FILE"
         )
     if len(found) > 1:
-        raise ConfigError(f"history: which instance? There are {', '.join(found)} below {directory}/: --instance NAME")
+        raise ConfigError(f"{command}: which instance? There are {', '.join(found)} below {directory}/: --instance NAME")
     return journal_path(directory, found[0])

@@ -68,6 +68,12 @@ class StreamSource(Connection, Protocol):
     def fail(self, reason: str) -> None:
         """What came is no WebSocket frame."""
 
+    def hold(self) -> None:
+        """The listener cannot take more now: reads nothing until `go_on`. What was read and not taken stays."""
+
+    def go_on(self) -> None:
+        """Hands what stayed to the listener, and reads again."""
+
 
 @dataclass(frozen=True)
 class Request:

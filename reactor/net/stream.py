@@ -64,6 +64,8 @@ class StreamConnection(asyncio.BufferedProtocol):
         self._view = memoryview(self._buffer)
         self._start = 0  # what was not taken yet begins here …
         self._end = 0  # … and ends here
+        self._receive_ns = 0  # of the last read
+        self._is_held = False
         self._needed = 0  # bytes from the start on that a frame which has begun will have
         self._transport: asyncio.Transport | None = None
         self._key = base64.b64encode(os.urandom(16))
@@ -128,8 +130,12 @@ class StreamConnection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """The hot path: some bytes came."""
-        receive_ns = self._monotonic_ns()
+        self._receive_ns = receive_ns = self._monotonic_ns()
         self._end += nbytes
+        self._take(receive_ns)
+        self._on_activity()
+
+    def _take(self, receive_ns: int) -> None:
         try:
             if self._is_open:
                 self._start = self._on_bytes(self, self._buffer, self._start, self._end, receive_ns)
@@ -139,7 +145,6 @@ class StreamConnection(asyncio.BufferedProtocol):
             self._on_error(error, "on_bytes")
         if self._start == self._end:
             self._start = self._end = 0
-        self._on_activity()
 
     def eof_received(self) -> bool:
         """The other side has ended."""
@@ -164,6 +169,22 @@ class StreamConnection(asyncio.BufferedProtocol):
     def need(self, size: int) -> None:
         """A frame of so many bytes has begun: at the next read there will be room for it. Now nothing may move."""
         self._needed = size
+
+    def hold(self) -> None:
+        """See net/network.py: the venue feels it when the kernel's buffers are full."""
+        if not self._is_held and self._transport is not None:
+            self._is_held = True
+            self._transport.pause_reading()
+
+    def go_on(self) -> None:
+        """See net/network.py. What stayed keeps the time of its read."""
+        if not self._is_held:
+            return
+        self._is_held = False
+        if self._start < self._end:
+            self._take(self._receive_ns)
+        if not self._is_held and self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def on_control(self, opcode: int, payload: bytes, receive_ns: int) -> None:
         """A frame that carries no whole message, told by its first byte."""

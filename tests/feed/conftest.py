@@ -43,6 +43,8 @@ class Socket:
     closed: str | None = None
     controls: list = field(default_factory=list)
     needed: int = 0
+    is_held: bool = False
+    left: bytes = b""  # read, and not taken when it was held
 
     def send(self, payload):
         if self.closed is not None:
@@ -77,7 +79,18 @@ class Socket:
         buffer, start = bytearray(data), 0
         for end in (*splits, len(data)):
             start = self.listener.on_bytes(self, buffer, start, end, self.clock.monotonic_ns())
+            if self.is_held:
+                break
+        self.left = data[start:]
         return len(data) - start
+
+    def hold(self):
+        self.is_held = True
+
+    def go_on(self):
+        self.is_held = False
+        buffer = bytearray(self.left)
+        self.left = self.left[self.listener.on_bytes(self, buffer, 0, len(buffer), self.clock.monotonic_ns()) :]
 
     @staticmethod
     def wire(message):
@@ -164,8 +177,17 @@ class Bench:
         self.role = FeedRole(
             parameters,
             FeedPorts(
-                self.instruments, endpoints, self.network, self.clock, self.metrics, self.log, signals, tops, positions,
-                control, **ports,
+                self.instruments,
+                endpoints,
+                self.network,
+                self.clock,
+                self.metrics,
+                self.log,
+                signals,
+                tops,
+                positions,
+                control,
+                **ports,
             ),
         )
 

@@ -111,6 +111,51 @@ def test_a_read_full_of_frames_asks_the_signals_once_of_the_newest_top(spot):
     assert spot.role.book_of(0).top.update_id == 59
 
 
+def every_update(make_bench, capacity):
+    bench = make_bench((0,), capacity, signals=SignalsParameters(book_top=BookTopParameters((0,), 60_000, every_update=True)))
+    bench.open_all()
+    bench.one, bench.two = bench.network.live()
+    synchronise(bench, (bench.one, bench.two))
+    bench.work()
+    bench.said()
+    return bench
+
+
+def test_where_every_update_is_asked_for_each_of_a_read_is_a_signal_of_its_own(make_bench):
+    bench = every_update(make_bench, 256)
+    bench.one.read(*(ticker(update_id, f"{100 + update_id / 100:.2f}", "150.00") for update_id in range(11, 60)))
+    assert [each.tops[0] for each in bench.said()] == [10_000 + update_id for update_id in range(11, 60)]
+    assert bench.counter(Counter.SIGNALS_DELAYED) == 0
+
+
+def test_where_every_update_is_asked_for_a_full_ring_makes_the_sockets_wait_and_loses_none(make_bench):
+    bench = every_update(make_bench, 16)
+    bench.one.read(*(ticker(update_id, f"{100 + update_id / 100:.2f}", "150.00") for update_id in range(11, 90)))
+    assert bench.one.is_held
+    bench.two.read(ticker(90, "100.90", "150.00"))
+    assert bench.two.is_held
+    heard = []
+    for _ in range(20):
+        heard += bench.said()
+        bench.work()
+    assert not bench.one.is_held
+    assert not bench.two.is_held
+    assert [each.tops[0] for each in heard] == [10_000 + update_id for update_id in range(11, 91)]
+    assert bench.counter(Counter.SIGNALS_DELAYED) > 0
+    assert "the signal ring is full: sockets wait" in bench.texts()
+
+
+def test_where_every_update_is_asked_for_single_frames_wait_in_order_too(make_bench):
+    bench = every_update(make_bench, 16)
+    for update_id in range(11, 60):
+        bench.one.frame(ticker(update_id, f"{100 + update_id / 100:.2f}", "150.00"))
+    heard = []
+    for _ in range(6):
+        heard += bench.said()
+        bench.work()
+    assert [each.tops[0] for each in heard] == [10_000 + update_id for update_id in range(11, 60)]
+
+
 def test_frames_by_the_read_leave_the_same_books_as_frames_one_by_one(make_bench):
     rng = random.Random(5)
     frames, final_id = [], 10

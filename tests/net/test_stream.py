@@ -87,13 +87,15 @@ class Ear:
                 await self.changed.wait()
 
 
-def run(handler: Callable[[ServerConnection], Awaitable[None]], body: Callable[[Ear, str], Awaitable[None]]) -> Ear:
+def run(
+    handler: Callable[[ServerConnection], Awaitable[None]], body: Callable[[Ear, str], Awaitable[None]], kind: type["Ear"] = Ear
+) -> Ear:
     ear: list[Ear] = []
 
     async def main() -> None:
         async with serve(handler, "127.0.0.1", 0, max_size=None) as server:
             network = UvloopNetwork()
-            ear.append(Ear())
+            ear.append(kind())
             try:
                 network.connect(f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/stream?a=b", ear[0])
                 await body(ear[0], "")
@@ -121,6 +123,34 @@ def test_a_message_of_any_size_comes_back_whole(size: int) -> None:
         await ear.until(lambda: len(ear.messages) == 2)
 
     assert run(echo, body).messages == [payload[:size], b"after"]
+
+
+def test_a_held_connection_keeps_what_was_not_taken_and_goes_on_where_it_stopped() -> None:
+    sent = [f"message {number}".encode() for number in range(200)]
+
+    class Reluctant(Ear):
+        """Takes one message, then wants to be asked again."""
+
+        def on_bytes(self, connection: StreamSource, buffer: bytearray, start: int, end: int, receive_ns: int) -> int:
+            frames, _, needed = frames_of(bytes(buffer[start:end]))
+            if not frames:
+                connection.need(needed)
+                return start
+            self.messages.append(frames[0][1])
+            connection.hold()
+            asyncio.get_running_loop().call_soon(connection.go_on)
+            self.changed.set()
+            return start + 2 + len(frames[0][1])
+
+    async def venue(socket: ServerConnection) -> None:
+        for message in sent:
+            await socket.send(message, text=True)
+        await socket.wait_closed()
+
+    async def body(ear: Ear, _: str) -> None:
+        await ear.until(lambda: ear.closed or len(ear.messages) == len(sent))
+
+    assert run(venue, body, Reluctant).messages[: len(sent)] == sent  # Its close frame, taken as a message, follows.
 
 
 @pytest.mark.parametrize("seed", range(3))

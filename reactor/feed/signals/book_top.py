@@ -1,4 +1,7 @@
-"""BookTop: mid and spread in price units, on every change of the top. For triggers of the user's own."""
+"""BookTop: mid and spread in price units, on every change of the top. For triggers of the user's own.
+
+What one read of a socket brings is one change, told with the newest top; with `every_update` it is as many as came.
+"""
 
 from dataclasses import dataclass
 
@@ -14,6 +17,9 @@ class BookTopParameters:
 
     instruments: tuple[int, ...] = ()
     refresh_ms: int = 250
+    # Each update by itself, in order, none conflated: where it is too much for the ring, the sockets wait. For who counts
+    # ticks; who only wants to know where the market stands does better with the newest.
+    every_update: bool = False
 
 
 class BookTop(Signal):
@@ -26,6 +32,7 @@ class BookTop(Signal):
     def __init__(self, context: SignalContext, parameters: BookTopParameters) -> None:
         super().__init__(context)
         self.refresh_ms = parameters.refresh_ms
+        self.is_lossless = parameters.every_update
         self._half_price = context.instruments[context.instrument_index].price_float(1) / 2.0
 
     def update(self, tops: Tops, now_ns: int) -> bool:

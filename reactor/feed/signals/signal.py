@@ -48,6 +48,7 @@ class Signal(ABC):
         self.hedge_instrument_index = context.hedge_instrument_index
         self.values: Any = [0.0] * SIGNAL_VALUES_MAX  # The board replaces it by the outgoing message's own doubles.
         self.is_valid = False  # What `values` say holds now.
+        self.is_lossless = False  # True: called for every update of a top by itself, and nothing it says is conflated.
 
     def inputs(self) -> tuple[int, ...]:
         """The instruments whose tops it reads."""
