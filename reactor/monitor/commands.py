@@ -58,7 +58,7 @@ def trace(
     directory: Annotated[Path, typer.Option(help="Where instances keep their files.")] = Path(DIRECTORY),
     journal: Annotated[Path | None, typer.Option(help="A journal file, wherever it is.")] = None,
 ) -> None:
-    """Prints the life of one decision, tick to fill, hedge included, with each stage's time; a running instance is not disturbed."""
+    """Prints the life of one decision, tick to fill and hedge, with each stage's time; a running instance is not disturbed."""
     with Reader(journal or find_journal(directory, instance, "trace")) as reader:
         story = tracing.read(reader, tracing.find(reader, which))
     if as_json:
