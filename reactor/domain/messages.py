@@ -112,8 +112,15 @@ def view_in(room: Any, index: int, name: str) -> Any:
     return VIEW[name](int(ffi.cast("uintptr_t", ffi.from_buffer(room))) + index * SIZE[name])
 
 
+def room_for(count: int, name: str) -> tuple[bytearray, Any]:
+    """(room for `count` messages behind one another, the pointer to it)."""
+    room = bytearray(count * SIZE[name])
+    return room, ffi.from_buffer(room)
+
+
 def packer(name: str, fields: tuple[str, ...]) -> Callable[..., None]:
-    """A function that writes a whole message in one crossing: `pack(bytes_of(view, name), 0, *values)`.
+    """A function that writes a whole message in one crossing: `pack(room, at, *values)`, `room`: `bytes_of(view, name)` and 0,
+    or that of `room_for` and where the message begins in it.
 
     The values are those of `fields`, which are listed as they lie in memory; everything else becomes 0. Five times as fast as
     field by field. A value that does not fit its field raises struct.error.

@@ -31,7 +31,7 @@ from reactor.prepost.desk import Count, Desk
 from reactor.prepost.orders import IS_TERMINAL, STRATEGY_LEGS, Order, OrderState
 from reactor.prepost.pairs import Pair
 from reactor.prepost.pipeline import Decision, Outcome
-from reactor.prepost.record import Recorder, Ring, blank_header
+from reactor.prepost.record import ENTRY_SIZE, Recorder, Ring, blank_header
 
 NORMAL: Final = 0
 URGENT: Final = 1
@@ -92,7 +92,7 @@ class Publisher(Recorder):
         self._monotonic_ns = monotonic_ns
         self._metrics = metrics
         self._requests = 0
-        self._commands_left = 0
+        self.commands_left = 0
         self.commands_sent = 0
         self.hand_over: Callable[[], object] | None = None  # an engine in the same shard: sends before we go on
         self._has_responses = False
@@ -115,27 +115,31 @@ class Publisher(Recorder):
         if self.held:
             self._metrics.count(Counter.STALLED_ON_COMMANDS)
             return False
-        if self._commands_left < COMMAND_ROOM_MIN:
+        if self.commands_left < COMMAND_ROOM_MIN:
             commands = self._commands
-            self._commands_left = min(commands.free(NORMAL), commands.free(URGENT))
-            if self._commands_left < COMMAND_ROOM_MIN:
+            self.commands_left = min(commands.free(NORMAL), commands.free(URGENT))
+            if self.commands_left < COMMAND_ROOM_MIN:
                 self._metrics.count(Counter.STALLED_ON_COMMANDS)
                 return False
         if self.held_entries:
             self._metrics.count(Counter.STALLED_ON_JOURNAL)
             return False
-        if self._journal_left < JOURNAL_ROOM_MIN:
-            self._journal_left = self._journal.free(NORMAL)
-            if self._journal_left < JOURNAL_ROOM_MIN:
+        if self.journal_left < JOURNAL_ROOM_MIN:
+            self.journal_left = self._journal.free(NORMAL) - self._at // ENTRY_SIZE
+            if self.journal_left < JOURNAL_ROOM_MIN:
                 self._metrics.count(Counter.STALLED_ON_JOURNAL)
                 return False
         return True
 
+    @property
+    def is_holding(self) -> bool:
+        """Something found no room in its ring: `flush` first."""
+        return bool(self.held or self.held_entries or self._held_responses)
+
     def commit(self) -> None:
-        """Publishes the journal entries and responses that the last message caused: one commit per ring and message."""
-        if self._has_entries:
-            self._has_entries = False
-            self._journal.commit(NORMAL)
+        """Publishes the journal entries and responses that the last messages caused: one commit per ring."""
+        if self._at:
+            self.write_entries()
         if self._has_responses:
             self._has_responses = False
             for ring in self._response_rings:
@@ -143,7 +147,7 @@ class Publisher(Recorder):
 
     def flush(self) -> int:
         """Sends what was held, in order. Returns how much went out."""
-        sent = self.flush_entries()
+        sent = self.write_entries() if self.held_entries else 0
         while self.held:
             command = self.held[0]
             slot = self._commands.try_claim(command.lane)
@@ -195,6 +199,7 @@ class Publisher(Recorder):
             command.deadline_ns = order.created_ns + self.desk.place_deadline_ns
         if slot is None:
             self.held.append(HeldCommand(lane, command, order))
+            self.commands_left = 0
         else:
             self._send(slot, lane)
         self.way_out = bytes_of(command, "command")[WAY]
@@ -253,6 +258,7 @@ class Publisher(Recorder):
         slot = None if self.held else self._commands.try_claim(lane)
         if slot is None:
             self.held.append(HeldCommand(lane, command, None))
+            self.commands_left = 0
         else:
             slot[0] = command[0]
             self._send(slot, lane)
@@ -268,7 +274,7 @@ class Publisher(Recorder):
         header.sequence = self._commands.sequence(lane)
         header.stage_ns[STAGE_COMMAND] = self._monotonic_ns()
         self._commands.commit(lane)
-        self._commands_left -= 1
+        self.commands_left -= 1
         self.commands_sent += 1
         self._metrics.count(Counter.COMMANDS)
         if self.hand_over is not None:

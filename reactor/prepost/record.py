@@ -1,8 +1,9 @@
 """Writes what happened into the journal ring: every transition, fill, pair, quota, funding, balance and operator's act.
 
-The meaning of every field stands at journal_kind_e in messages.h. The role reads no input while the ring is nearly full
-(publish.has_room); what one message causes beyond that room is held here and goes out first on the next pass. Entries are
-claimed one by one and published once per input message. Those that every order causes are written in one crossing.
+The meaning of every field stands at journal_kind_e in messages.h. Entries gather here, one packer call each, and go into the
+ring as a batch: after every event, and after the reports of a pass (what they say is asked again if we die before). The role
+reads no input while the ring is nearly full (publish.has_room); what one message causes beyond that room stays here and goes
+out first on the next pass.
 
 The stamps of the decision's way, CLOCK_MONOTONIC ns, 0 where it has not been or nobody knows:
     SUBMIT               RECEIVE, SIGNAL, EVENT of what caused it, COMMAND when it was committed (0: held, the ring was full)
@@ -14,10 +15,9 @@ A change of quota travels in the order's own entry; it has one of its own only w
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Any, Final, Protocol
 
-from reactor.domain.messages import NO_INSTRUMENT, NO_PAIR, JournalKind, bytes_of, new, packer, put_text
+from reactor.domain.messages import NO_INSTRUMENT, NO_PAIR, SIZE, JournalKind, new, packer, put_text, room_for, view_in
 from reactor.prepost.desk import Desk
 from reactor.prepost.orders import Leg, Order, OrderEvent
 from reactor.prepost.pairs import Pair
@@ -25,6 +25,8 @@ from reactor.prepost.pipeline import Outcome
 from reactor.prepost.terms import Terms
 
 NORMAL: Final = 0
+ENTRY_SIZE: Final = SIZE["journal"]
+ENTRIES_MIN: Final = 256  # of the room; only a cancel-all of many orders needs more
 J_ORDER: Final = int(JournalKind.ORDER)
 J_FILL: Final = int(JournalKind.FILL)
 J_PAIR: Final = int(JournalKind.PAIR)
@@ -67,6 +69,7 @@ class Ring(Protocol):
     def commit(self, lane: int = 0) -> None: ...
     def sequence(self, lane: int = 0) -> int: ...
     def free(self, lane: int = 0) -> int: ...
+    def write_batch(self, messages: Any, count_max: int, lane: int = 0) -> int: ...
 
 
 class Recorder:
@@ -77,61 +80,55 @@ class Recorder:
     def __init__(self, journal: Ring, source: int) -> None:
         self._journal = journal
         self._source = source
-        self._sequence = 0  # of the entry begun last; 0: it is held, and gets one when it goes out
-        self._bytes: dict[Any, Any] = {}  # slot → its bytes
         self.way_out = NO_STAGES  # of the place that was committed last
-        self._journal_left = 0  # entries that surely fit
-        self._has_entries = False
-        self.held_entries: deque[Any] = deque()
+        self._room, self._pointer = room_for(ENTRIES_MIN, "journal")  # entries behind one another
+        self._end = ENTRIES_MIN * ENTRY_SIZE
+        self._at = 0  # where the next one begins
+        self._number = 1  # the sequence that it will carry
+        self.held_entries = 0  # of these, those that found no room in the ring
+        self.journal_left = 0  # entries that surely fit there
         self._blank_journal = new("journal")
         blank_header(self._blank_journal.header, source)
 
-    def _next(self) -> Any:
-        """The next entry: a slot of the ring, or, if one message has caused more than the ring can take, one that is held."""
-        slot = None if self.held_entries else self._journal.try_claim(NORMAL)
-        if slot is None:
-            self._sequence = 0
-            slot = new("journal")
-            self.held_entries.append(slot)
-        else:
-            self._sequence = self._journal.sequence(NORMAL)
-            self._journal_left -= 1
-            self._has_entries = True
-        return slot
-
-    def _next_bytes(self) -> Any:
-        """The bytes of the next entry, for a packer."""
-        slot = self._next()
-        if not self._sequence:
-            return bytes_of(slot, "journal")
-        room = self._bytes.get(slot)
-        if room is None:
-            room = self._bytes[slot] = bytes_of(slot, "journal")
-        return room
-
     def _entry(self, kind: int) -> Any:
         """The next entry, with everything that it says of itself, to be filled field by field."""
-        entry = self._next()
+        if self._at == self._end:
+            self._grow()
+        entry = view_in(self._room, self._at // ENTRY_SIZE, "journal")
         entry[0] = self._blank_journal[0]
         header = entry.header
         header.kind = kind
-        header.sequence = self._sequence
+        header.sequence = self._number
         if self.desk is not None:
             entry.wall_ns = self.desk.wall_ns
+        self._at += ENTRY_SIZE
+        self._number += 1
+        self.journal_left -= 1
         return entry
 
-    def flush_entries(self) -> int:
-        """Writes what was held, in order. Returns how many went out."""
-        count = 0
-        while self.held_entries:
-            slot = self._journal.try_claim(NORMAL)
-            if slot is None:
-                break
-            slot[0] = self.held_entries.popleft()[0]
-            slot.header.sequence = self._journal.sequence(NORMAL)
-            self._has_entries = True
-            count += 1
-        return count
+    def _grow(self) -> None:
+        """Twice the room: one message has caused more than ever before."""
+        before, count = self._room, self._end // ENTRY_SIZE
+        self._room, self._pointer = room_for(2 * count, "journal")
+        self._room[: self._end] = before
+        self._end *= 2
+
+    def write_entries(self) -> int:
+        """Publishes the entries that have gathered, as many as the ring takes; the others are held. Returns how many went."""
+        journal, count = self._journal, self._at // ENTRY_SIZE
+        first = journal.sequence(NORMAL) + 1
+        if first != self._number - count:  # The ring counts otherwise: it has only now met its reader.
+            for index in range(count):
+                view_in(self._room, index, "journal").header.sequence = first + index
+            self._number = first + count
+        written = journal.write_batch(self._pointer, count, NORMAL)
+        left = count - written
+        self._at = left * ENTRY_SIZE
+        self.held_entries = left
+        if left:
+            self.journal_left = 0
+            self._room[: self._at] = self._room[written * ENTRY_SIZE : count * ENTRY_SIZE]
+        return written
 
     def journal_order(
         self, order: Order, state_from: int, event: int, reason: int, stages: bytes = NO_STAGES, report_ns: int = 0
@@ -141,10 +138,12 @@ class Recorder:
             stages = self.way_out
         desk = self.desk
         assert desk is not None, "the publisher knows its desk before it is used"
-        room = self._next_bytes()
+        at = self._at
+        if at == self._end:
+            self._grow()
         PACK_ORDER(
-            room, 0,
-            self._sequence, order.signal_id, order.order_id, order.exchange_ns, stages, report_ns, J_ORDER, self._source,
+            self._room, at,
+            self._number, order.signal_id, order.order_id, order.exchange_ns, stages, report_ns, J_ORDER, self._source,
             order.instrument_index, NO_INSTRUMENT, order.flags, order.pair_id, order.pair_sequence,
             order.client_order_id, desk.wall_ns, order.venue_order_id, order.price_ticks, order.quantity_lots,
             order.filled_lots,
@@ -152,6 +151,9 @@ class Recorder:
             order.venue, order.side, order.order_type, order.time_in_force, state_from,
             order.state, event, reason,
         )  # fmt: skip
+        self._at = at + ENTRY_SIZE
+        self._number += 1
+        self.journal_left -= 1
 
     def journal_fill(self, outcome: Outcome) -> None:
         """See desk.Outbox."""
@@ -169,10 +171,12 @@ class Recorder:
             pair_id, pair_sequence = pair.pair_id, pair.sequence
             leg = LEG_HEDGE if pair.hedge is terms else LEG_OPEN
         lots = outcome.fill_lots or outcome.fee_only_lots
-        room = self._next_bytes()
+        at = self._at
+        if at == self._end:
+            self._grow()
         PACK_FILL(
-            room, 0,
-            self._sequence, signal_id, order_id, outcome.exchange_ns, J_FILL, self._source,
+            self._room, at,
+            self._number, signal_id, order_id, outcome.exchange_ns, J_FILL, self._source,
             terms.index, NO_INSTRUMENT, outcome.flags, pair_id, pair_sequence,
             client_order_id, outcome.asset.encode("ascii", "replace"), desk.wall_ns, venue_order_id, outcome.trade_id,
             outcome.price_ticks, lots, filled_lots, outcome.fee_e8, outcome.realised_e8,
@@ -180,6 +184,9 @@ class Recorder:
             terms.quote_e8(outcome.price_ticks, lots * terms.lot_base_e8), leg, position.realised_pnl_e8,
             terms.venue, outcome.side,
         )  # fmt: skip
+        self._at = at + ENTRY_SIZE
+        self._number += 1
+        self.journal_left -= 1
 
     def journal_pair(self, pair: Pair, state_from: int, event: int, reason: int) -> None:
         """See desk.Outbox."""

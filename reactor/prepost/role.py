@@ -1,6 +1,6 @@
 """The door of the Pre/Post Processor: reads its rings, keeps its deadlines, writes through publish.py.
 
-A pass:  held commands ─▶ control ─▶ urgent reports ─▶ reports ─▶ urgent events ─▶ events ─▶ deadlines ─▶ rows
+A pass:  held commands ─▶ control ─▶ reports ─▶ urgent events ─▶ events ─▶ if nothing came: deadlines ─▶ rows
 
 Before every message it is certain that what the message may cause can be written (publish.has_room); otherwise nothing
 more is read, which is what the producers feel as backpressure.
@@ -25,7 +25,7 @@ from reactor.prepost.desk import Desk
 from reactor.prepost.intake import Intake
 from reactor.prepost.kill_switch import Pull
 from reactor.prepost.orders import Leg, OrderState
-from reactor.prepost.pairs import PairState
+from reactor.prepost.pairs import Pair, PairState
 from reactor.prepost.parameters import (
     ConstructionParameters,
     InquiryParameters,
@@ -36,7 +36,7 @@ from reactor.prepost.parameters import (
     SettlementParameters,
     StopParameters,
 )
-from reactor.prepost.publish import Publisher, Rows
+from reactor.prepost.publish import COMMAND_ROOM_MIN, JOURNAL_ROOM_MIN, Publisher, Rows
 from reactor.prepost.record import Ring
 from reactor.prepost.reports import Reports
 from reactor.prepost.restore import restore
@@ -60,12 +60,14 @@ NORMAL, URGENT = 0, 1
 MS: Final = 1_000_000
 REPORTS_PER_PASS_MAX: Final = 128  # About 1 ms of work, so that timers and the other lanes never wait longer.
 EVENTS_PER_PASS_MAX: Final = 64
-TIDY_PERIOD_MAX_NS: Final = 2_000_000  # Deadlines and rows wait for no more than this while orders go out.
+TIDY_PERIOD_MAX_NS: Final = 2_000_000  # Deadlines and rows wait for no more than this while messages come in.
 RISK_PERIOD_NS: Final = 20_000_000  # The portfolio's row; position rows go out with every pass that changed them.
 CANCEL_ALL_OURS: Final = int(CommandKind.CANCEL_ALL_OURS)
 STAGE_REPORT: Final = int(Stage.REPORT)
 REPORT_ACK: Final = int(ReportKind.ACK)
-OPENING: Final = int(PairState.OPENING)
+OPEN: Final = int(PairState.OPEN)
+EVENTS: Final = int(Counter.EVENTS)
+REPORTS: Final = int(Counter.REPORTS)
 ACK_SPANS: Final = tuple(
     int(span)
     for span in (
@@ -138,8 +140,15 @@ class PrepostRole:
         self.stop = StopSequence(self.desk, self.settlement)
         self._was_alive: dict[int, bool] = {}  # by strategy index
         self._risk_ns = 0
-        self._commands_seen = 0
+        self._has_news = True  # something has happened that rows and deadlines do not show yet
         self._tidied_ns = 0
+        self._deadline_ns = 0  # of everything that waits
+        self._due_ns = 0  # when the next pass tidies even if nothing happens
+        self._monotonic_ns = ports.clock.monotonic_ns
+        self._realtime_ns = ports.clock.realtime_ns
+        self._peek_control = None if ports.control is None else ports.control.try_peek
+        self._peek_report = ports.reports.try_peek
+        self._peek_event = ports.events.try_peek
 
     # ---- Role
 
@@ -163,39 +172,27 @@ class PrepostRole:
 
     def do_work(self, now_ns: int) -> int:
         """One pass."""
-        self._tell_time(now_ns)
-        out, desk = self.out, self.desk
-        done = out.flush()
-        control = self._ports.control
-        if control is not None:
-            message = control.try_peek(NORMAL)
-            while message is not None:
-                done += 1
-                self._on_control(message)
-                message = control.try_peek(NORMAL)
-            control.release(NORMAL)
-        done += self._read_reports(URGENT)
-        done += self._read_reports(NORMAL)
+        out = self.out
+        self.desk.now_ns = now_ns
+        done = out.flush() if out.is_holding else 0
+        if self._peek_control is not None:
+            done += self._read_control()
+        done += self._read_reports()
         done += self._read_events(URGENT)
         done += self._read_events(NORMAL)
-        if out.commands_sent != self._commands_seen:
-            self._commands_seen = out.commands_sent
+        if done:
+            # What follows waits for a moment in which nothing comes in, but not for longer than this. An engine in the same
+            # shard sends first.
+            self._has_news = True
             if now_ns - self._tidied_ns < TIDY_PERIOD_MAX_NS:
-                return done  # An engine in the same shard sends first; the rest follows in the next pass, at once.
-        self._tidied_ns = now_ns
-        if out.has_room():
-            done += self._work_deadlines(now_ns)
-        desk.money.mark(now_ns)
-        out.commit()
-        self._publish(now_ns)
-        return done
+                return done
+        elif now_ns < self._due_ns and not self._has_news:
+            return 0
+        return done + self._tidy(now_ns)
 
     def deadline_ns(self, now_ns: int) -> int:
         """The nearest of all deadlines."""
-        due = min(self.desk.inquiry.deadline_ns(), self.settlement.deadline_ns(), self.stop.deadline_ns())
-        for pair in self.desk.pairs:
-            due = min(due, self.desk.hedging.deadline_ns(pair))
-        return max(due, now_ns)
+        return now_ns if self._has_news else max(self._deadline_ns, now_ns)
 
     def on_stop(self, now_ns: int) -> None:
         """The stop sequence has run before (CONTROL_STOP); this only publishes the last state."""
@@ -210,23 +207,46 @@ class PrepostRole:
 
     def _tell_time(self, now_ns: int) -> None:
         self.desk.now_ns = now_ns
-        self.desk.wall_ns = self._clock.realtime_ns()
+        self.desk.wall_ns = self._realtime_ns()
 
-    def _read_reports(self, lane: int) -> int:
-        reports, out = self._ports.reports, self.out
+    def _read_control(self) -> int:
+        peek = self._peek_control
+        message = None if peek is None else peek(NORMAL)
+        if message is None:
+            return 0
         count = 0
-        while count < REPORTS_PER_PASS_MAX and out.has_room():
-            report = reports.try_peek(lane)
+        self.desk.wall_ns = self._realtime_ns()
+        while message is not None and peek is not None:
+            count += 1
+            self._on_control(message)
+            message = peek(NORMAL)
+        control = self._ports.control
+        if control is not None:
+            control.release(NORMAL)
+        return count
+
+    def _read_reports(self, lane: int = NORMAL) -> int:
+        """The engine writes reports on one lane: what it says of an order stays in order. What they cause is published with the
+        last of them: until they are released, a successor would be told again."""
+        out, desk = self.out, self.desk
+        peek, monotonic_ns, on_report = self._peek_report, self._monotonic_ns, self.reports.on_report
+        count = 0
+        while (
+            (out.commands_left >= COMMAND_ROOM_MIN and out.journal_left >= JOURNAL_ROOM_MIN) or out.has_room()
+        ) and count < REPORTS_PER_PASS_MAX:
+            report = peek(lane)
             if report is None:
                 break
+            if not count:
+                desk.wall_ns = self._realtime_ns()
             count += 1
-            self.desk.now_ns = self._clock.monotonic_ns()
-            self.reports.on_report(report)
+            desk.now_ns = monotonic_ns()
+            on_report(report)
             self._stamp(report)
-            out.commit()
         if count:
-            reports.release(lane)
-            self._metrics.count(Counter.REPORTS, count)
+            out.commit()
+            self._ports.reports.release(lane)
+            self._metrics.count(REPORTS, count)
         return count
 
     def _stamp(self, report: Any) -> None:
@@ -238,26 +258,52 @@ class PrepostRole:
             self._metrics.record_stages(stages, ACK_SPANS)
 
     def _read_events(self, lane: int) -> int:
-        events, out = self._ports.events, self.out
+        """What an event causes is published before the next one: its order may be with the venue already."""
+        out, desk = self.out, self.desk
+        peek, monotonic_ns, on_event = self._peek_event, self._monotonic_ns, self.intake.on_event
         count = 0
-        while count < EVENTS_PER_PASS_MAX and out.has_room():
-            event = events.try_peek(lane)
+        while (
+            (out.commands_left >= COMMAND_ROOM_MIN and out.journal_left >= JOURNAL_ROOM_MIN) or out.has_room()
+        ) and count < EVENTS_PER_PASS_MAX:
+            event = peek(lane)
             if event is None:
                 break
+            if not count:
+                desk.wall_ns = self._realtime_ns()
             count += 1
-            self.desk.now_ns = self._clock.monotonic_ns()
-            self.intake.on_event(event)
+            desk.now_ns = monotonic_ns()
+            on_event(event)
             out.commit()
         if count:
-            events.release(lane)
-            self._metrics.count(Counter.EVENTS, count)
+            self._ports.events.release(lane)
+            self._metrics.count(EVENTS, count)
         return count
+
+    def _tidy(self, now_ns: int) -> int:
+        """What is not a message: deadlines, marks, rows. Says when it wants to be called although no message comes."""
+        desk, out = self.desk, self.out
+        self._tell_time(now_ns)
+        self._tidied_ns = now_ns
+        self._has_news = False
+        done = self._work_deadlines(now_ns) if out.has_room() else 0
+        desk.money.mark(now_ns)
+        out.commit()
+        self._publish(now_ns)
+        due_ns = min(desk.inquiry.deadline_ns(), self.settlement.deadline_ns(), self.stop.deadline_ns())
+        is_busy = self.stop.is_walking
+        for pair in desk.pairs:
+            if pair.state:
+                due_ns = min(due_ns, desk.hedging.deadline_ns(pair))
+                is_busy = is_busy or self._is_busy(pair)
+        self._deadline_ns = due_ns
+        self._due_ns = min(due_ns, now_ns + TIDY_PERIOD_MAX_NS if is_busy else self._risk_ns + RISK_PERIOD_NS)
+        return done
 
     def _work_deadlines(self, now_ns: int) -> int:
         desk = self.desk
         done = 0
         for pair in desk.pairs:
-            if pair.state and (pair.orders or pair.is_leaving or pair.state == OPENING or self._is_due(pair)):
+            if pair.state and self._is_busy(pair):
                 desk.hedging.work(pair, None)
         if desk.inquiry.deadline_ns() <= now_ns:
             done += desk.inquiry.work(now_ns)
@@ -266,7 +312,10 @@ class PrepostRole:
         return done
 
     @staticmethod
-    def _is_due(pair: Any) -> bool:
+    def _is_busy(pair: Pair) -> bool:
+        """It may need something that no message tells: a price, a time, somebody's silence."""
+        if pair.orders or pair.state != OPEN:
+            return True
         return bool(pair.echo_due_ns or pair.hedge_retry_ns or pair.naked_since_ns)
 
     def _publish(self, now_ns: int) -> None:

@@ -84,6 +84,11 @@ class StopSequence:
         """The venues have said that none of ours is open, and our books say the same."""
         return self.phase == Phase.CLEAN
 
+    @property
+    def is_walking(self) -> bool:
+        """On the way out: what it waits for is looked at again and again."""
+        return self.phase not in (Phase.NONE, Phase.FLAT, Phase.CLEAN)
+
     def on_stop(self) -> None:
         """Walk out."""
         self.wants_stop = True
@@ -104,7 +109,7 @@ class StopSequence:
 
     def deadline_ns(self) -> int:
         """When `work` has something to do."""
-        return NEVER_NS if self.phase in (Phase.NONE, Phase.FLAT, Phase.CLEAN) else self._next_ns
+        return self._next_ns if self.is_walking else NEVER_NS
 
     def work(self, now_ns: int) -> int:
         """One step, if one is due."""

@@ -35,7 +35,9 @@ def books(room: Room) -> dict[str, Any]:
         "positions": [(row.base_e8, row.value, row.realised, row.fees_e8, row.funding_e8, row.fills) for row in desk.positions],
         "legs": [(row.base_e8, row.value, row.realised, row.fees_e8, row.funding_e8, row.fills) for row in legs],
         "round trips": [pair.round_trip() for pair in desk.pairs],
-        "balances": [desk.balances.of_venue(venue) for venue in desk.venues],
+        "balances": [  # A payment of nothing leaves an asset with nothing of it.
+            {asset: amount for asset, amount in desk.balances.of_venue(venue).items() if amount} for venue in desk.venues
+        ],
         "foreign": desk.foreign_base_e8,
         "counts": (desk.fills_booked, desk.orders_sent, desk.trades_today, desk.pairs_opened, desk.pairs_closed),
         "day": desk.money.day_start_pnl_e8,
