@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from reactor.loop.role import Role
 from reactor.loop.shard import EXIT_CONFIG, EXIT_FAILED, Cell, Link, Shard, ShardParameters, pin_to
 from reactor.loop.wait import WaitPolicy
 from shm.histogram import open_histograms_writer
-from shm.ring import Consumer, Producer, heap_ring, open_consumer, open_producer
+from shm.ring import Consumer, Dormitory, Producer, Watch, heap_ring, open_consumer, open_producer
 from shm.segment import Memory, SegmentError
 from shm.seqlock import RowsReader, RowsWriter, open_rows_reader, open_rows_writer
 from shm.wake import Bell
@@ -65,7 +65,8 @@ class Wires:
         self.shard = shard
         self.memory = memory
         self.inputs: list[Consumer] = []  # they wake this shard
-        self.neighbours: list[Consumer] = []  # signals between two roles of this shard: a tick may be in them
+        self.neighbours: list[tuple[Consumer, int]] = []  # lanes of signals between two roles of this shard
+        self.read: list[tuple[Consumer, int]] = []  # lanes that the role which is being built reads
         self.links: list[Link] = []  # everything that wants refresh
         self._heap: dict[str, tuple[Producer, Consumer]] = {}
         self._links = {link.name: link for link in plan.links}
@@ -97,12 +98,13 @@ class Wires:
         if self._is_inside(link):  # Nobody writes to it while we sleep: it needs no bell and no partner to look for.
             consumer = self._inside(link)[1]
             if link.message == "signal":
-                self.neighbours.append(consumer)
-            return consumer
-        consumer = open_consumer_of(self.memory, link)
-        if is_bell:
-            self.inputs.append(consumer)
-        self.links.append(consumer)
+                self.neighbours += [(consumer, lane) for lane in range(link.lanes)]
+        else:
+            consumer = open_consumer_of(self.memory, link)
+            if is_bell:
+                self.inputs.append(consumer)
+            self.links.append(consumer)
+        self.read += [(consumer, lane) for lane in range(link.lanes)]
         return consumer
 
     def rows_writer(self, name: str) -> RowsWriter:
@@ -171,17 +173,16 @@ class Bench:
     log: RingLog
     secrets: Secrets
     instruments: Instruments
-    networks: list[Any] = field(default_factory=list)
 
     def network(self) -> Any:
-        """The shard's network: one for all of its roles, closed after their on_stop."""
-        if not self.networks:
-            from reactor.net.session import UvloopNetwork
+        """The role's network, closed after on_stop. A frame of a feed may be a tick: what it wrote is read at once."""
+        from reactor.net.session import UvloopNetwork
 
-            network = UvloopNetwork(on_error=self._on_error, on_activity=self.shard.on_activity)
-            self.shard.on_close(network.close)
-            self.networks.append(network)
-        return self.networks[0]
+        network = UvloopNetwork(
+            on_error=self._on_error, on_activity=self.shard.activity_of(self.role.name, is_tick=self.role.kind == "feed")
+        )
+        self.shard.on_close(network.close)
+        return network
 
     def _on_error(self, error: BaseException, where: str) -> None:
         import traceback
@@ -414,7 +415,6 @@ def build(plan: Plan, shard_plan: ShardPlan, shard: Shard, secrets: Secrets) -> 
     clock = SystemClock()
     instruments = Instruments(plan.instruments)
     cells: list[Cell] = []
-    networks: list[Any] = []
     for name in shard_plan.roles:
         role_plan = plan.role(name)
         histograms = open_histograms_writer(memory, f"histograms.{name}", len(Span))
@@ -426,10 +426,11 @@ def build(plan: Plan, shard_plan: ShardPlan, shard: Shard, secrets: Secrets) -> 
         for warning in memory.warnings:
             log.warning("memory is not locked", reason=warning)
         memory.warnings.clear()
-        bench = Bench(
-            plan, role_plan, role_plan.read_parameters(), wires, shard, clock, metrics, log, secrets, instruments, networks
-        )
-        cells.append(Cell(BUILDERS[role_plan.kind](bench), metrics, log))
+        bench = Bench(plan, role_plan, role_plan.read_parameters(), wires, shard, clock, metrics, log, secrets, instruments)
+        wires.read.clear()
+        role = BUILDERS[role_plan.kind](bench)
+        # The journal writer has its own rhythm: it gathers.
+        cells.append(Cell(role, metrics, log, None if role_plan.kind == "journal" else Watch(wires.read).unread))
     flow = {kind: place for place, kind in enumerate(FLOW)}
     cells.sort(key=lambda cell: flow[plan.role(cell.role.name).kind])  # Built in order of start, worked in order of the flow.
     kinds = {plan.role(cell.role.name).kind: cell.role for cell in cells}
@@ -439,7 +440,8 @@ def build(plan: Plan, shard_plan: ShardPlan, shard: Shard, secrets: Secrets) -> 
     for _ in range(WARM_UP_PLAYS):
         for play in plays:
             play()
-    shard.plug(cells, wires.inputs, wires.links, wires.neighbours, plays)
+    sleepers = [Dormitory(wires.inputs)] if wires.inputs else []
+    shard.plug(cells, sleepers, wires.links, Watch(wires.neighbours).unread if wires.neighbours else None, plays)
 
 
 def hand_over(prepost: Role, engine: Role) -> None:

@@ -11,7 +11,8 @@ Claimed slots are published by the next commit of their lane, peeked ones return
 stay as they are. A message that its reader did not release is seen again by the reader's successor.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import cycle
 from typing import Any, Final
 
@@ -442,6 +443,20 @@ class Consumer:
         return self._own
 
     @property
+    def handle(self) -> Any:
+        """The ring_consumer_t *."""
+        return self._body
+
+    @property
+    def left(self) -> list[int]:
+        """Per lane: how many were granted and not handed out. Read only."""
+        return self._left
+
+    def lane_handle(self, lane: int) -> Any:
+        """The ring_consumer_lane_t *, for a Watch."""
+        return self._handles[lane]
+
+    @property
     def address(self) -> int:
         """The ring_consumer_t, for C that sleeps by itself."""
         return int(ffi.cast("uintptr_t", self._body))
@@ -458,6 +473,47 @@ class Consumer:
             self._announced.close()
         self._partner = self._draining = None
         self._own.close()
+
+
+class Watch:
+    """Asks several lanes at once whether there is something to read: one C call, however many they are.
+
+    What a consumer was granted and has not handed out is not seen here: who stops reading in the middle looks again by itself.
+    """
+
+    __slots__ = ("_lanes", "_native", "unread")
+
+    def __init__(self, lanes: Sequence[tuple[Consumer, int]]) -> None:
+        assert len(lanes) <= lib.RING_WATCH_MAX, "a bit for each lane"
+        self._lanes = tuple(lanes)
+        self._native = ffi.new("ring_watch_t *")
+        self._native.count = len(lanes)
+        for place, (consumer, lane) in enumerate(lanes):
+            self._native.lanes[place] = consumer.lane_handle(lane)
+        self.unread: Callable[[], int] = partial(lib.ring_unread, self._native)  # bit i: lane i of the list
+
+
+class Dormitory:
+    """Readers that sleep and wake together: one C call for all of them."""
+
+    __slots__ = ("_consumers", "_left", "_native", "cancel_sleep")
+
+    def __init__(self, consumers: Sequence[Consumer]) -> None:
+        assert len(consumers) <= lib.RING_WATCH_MAX, "there is room for so many"
+        self._consumers = tuple(consumers)
+        self._left = [consumer.left for consumer in consumers]
+        self._native = ffi.new("ring_sleepers_t *")
+        self._native.count = len(consumers)
+        for place, consumer in enumerate(consumers):
+            self._native.consumers[place] = consumer.handle
+        self.cancel_sleep: Callable[[], None] = partial(lib.ring_cancel_sleep_all, self._native)  # after every wake-up
+
+    def prepare_sleep(self) -> bool:
+        """Raises every sleep flag, each before it looks again. False: something is there, and all flags are down."""
+        for left in self._left:
+            if any(left):
+                return False
+        return bool(lib.ring_prepare_sleep_all(self._native))
 
 
 def _nothing() -> Any:

@@ -135,6 +135,23 @@ void ring_set_grant(ring_consumer_lane_t *lane, uint64_t count_max);
 int32_t ring_prepare_sleep(ring_consumer_t *consumer);
 void ring_cancel_sleep(ring_consumer_t *consumer);
 
+/* Lanes of several links that one role reads, and readers that sleep together: one call for all of them. */
+#define RING_WATCH_MAX 63  /* a bit each in a positive int64 */
+typedef struct ring_watch {
+    uint64_t count;
+    ring_consumer_lane_t *lanes[63];
+} ring_watch_t;
+typedef struct ring_sleepers {
+    uint64_t count;
+    ring_consumer_t *consumers[63];
+} ring_sleepers_t;
+
+/* Bit i: lanes[i] has something to peek, or a successor's segment to go over to. */
+uint64_t ring_unread(const ring_watch_t *watch);
+/* ring_prepare_sleep() for all: 1: sleep; 0: there is something to read, and every flag is down again. */
+int32_t ring_prepare_sleep_all(ring_sleepers_t *sleepers);
+void ring_cancel_sleep_all(ring_sleepers_t *sleepers);
+
 /* The same with a copy: moves up to `count_max` messages; how many. Nothing may be claimed, or peeked and not released. */
 uint64_t ring_write(ring_producer_lane_t *lane, const void *messages, uint64_t count_max);
 uint64_t ring_read(ring_consumer_lane_t *lane, void *messages, uint64_t count_max);

@@ -627,6 +627,35 @@ void ring_cancel_sleep(ring_consumer_t *consumer)
         atomic_store_explicit(sleep, ticket + 1, memory_order_relaxed); /* as above */
 }
 
+uint64_t ring_unread(const ring_watch_t *watch)
+{
+    uint64_t unread = 0;
+    for (uint64_t i = 0; i < watch->count; i++) {
+        ring_consumer_lane_t *lane = watch->lanes[i];
+        if (lane->published_shared == NULL ? lane->published_next != NULL : ring_pending(lane) != 0 || may_switch(lane))
+            unread |= UINT64_C(1) << i;
+    }
+    return unread;
+}
+
+int32_t ring_prepare_sleep_all(ring_sleepers_t *sleepers)
+{
+    for (uint64_t i = 0; i < sleepers->count; i++) {
+        if (!ring_prepare_sleep(sleepers->consumers[i])) {
+            while (i > 0)
+                ring_cancel_sleep(sleepers->consumers[--i]);
+            return 0;
+        }
+    }
+    return 1;
+}
+
+void ring_cancel_sleep_all(ring_sleepers_t *sleepers)
+{
+    for (uint64_t i = 0; i < sleepers->count; i++)
+        ring_cancel_sleep(sleepers->consumers[i]);
+}
+
 /* ---- with a copy -------------------------------------------------------------------------------------------- */
 
 /* Copies `count` slots from or to a ring in at most two runs. */

@@ -44,6 +44,7 @@ MS: Final = 1_000_000
 TIMER_NS: Final = 10 * MS  # Samples, refreshes, timeouts: ten times finer than any of them.
 GAUGES_NS: Final = 100 * MS
 ROWS_NS: Final = MS // 10  # How often tops that made no signal are shown: in a burst most would be overwritten unread.
+ROOM_NS: Final = MS // 5  # What waits for room in the signal ring is tried again this soon.
 CONTROLS_PER_PASS_MAX = 16
 SYMBOLS_WANTED_MAX = 200  # What topic subscribers may add: a thousand streams are a connection's limit.
 CONTROL_SUBSCRIBE: int = ControlKind.SUBSCRIBE
@@ -210,6 +211,8 @@ class FeedRole:
     def deadline_ns(self, now_ns: int) -> int:
         """The next timer, the next question to a strategy, or the next look at the rows if one has to wait for it."""
         deadline_ns = self._timer_ns if self.host is None else min(self._timer_ns, self.host.deadline_ns())
+        if self.board.sender.waiting or self._held:
+            deadline_ns = min(deadline_ns, now_ns + ROOM_NS)
         return min(deadline_ns, self._rows_due_ns) if self._rows.has_waiting() else deadline_ns
 
     def is_ready(self) -> bool:

@@ -1,10 +1,10 @@
 """One process, one single-threaded loop, one or several roles.
 
-A pass calls every role's `do_work`, in the order of the flow, and publishes the heartbeat. It runs after every wake-up
-(eventfd of the shard's rings), after every socket callback that calls `request_pass`, and at least every PASS_PERIOD_MAX_NS.
-What happens between two passes follows the wait policy (wait.py). Where a feed shares the shard, a frame that became a
-signal is followed by its pass at once (`on_activity`): a turn of the loop would read other sockets first. Answers of the
-venue wait for that turn, so that one pass takes all of them.
+A pass calls the `do_work` of every role that has a reason, in the order of the flow: something unread in its rings, one of its
+sockets, its deadline, or work done in the pass before. It runs after every wake-up (eventfd of the shard's rings), after every
+socket callback, and at least every PASS_PERIOD_MAX_NS. What happens between two passes follows the wait policy (wait.py).
+Where a feed shares the shard, a frame that became a signal is followed by its pass at once: a turn of the loop would read
+other sockets first. Answers of the venue wait for that turn, so that one pass takes all of them.
 
     wake-up, socket callback, timer ─▶ pass: role.do_work … ─▶ work done? ─▶ again
                                                               └▶ nothing: raise sleep flags, re-check, sleep in epoll
@@ -42,7 +42,7 @@ from reactor.loop.wait import Waiter, WaitPolicy
 
 PASSES_TIME_MAX_NS = 200_000  # Passes follow each other without asking the loop for this long; then sockets get their turn.
 PASS_PERIOD_MAX_NS = 5_000_000  # Heartbeats, deadlines and late subscribers are looked after at least this often.
-HEARTBEAT_NS = 1_000_000  # A published row is 1 kB; a thousand per second cost nothing.
+HEARTBEAT_NS = 4_000_000  # A published row is 1 kB of each role: of 6 µs a thousand per second would be felt.
 REFRESH_NS = 10_000_000  # update_connections of every link; contract of shm/ring.py.
 ORPHAN_TIME_MAX_NS = 4_500_000_000  # The promise is 5 s from the supervisor's death to "none of ours is open".
 GC_FREEZE_AFTER_NS = 3_000_000_000  # After the first sessions are up and the caches are filled.
@@ -62,11 +62,8 @@ class Link(Protocol):
         """Cheap timer work, about every 10 ms."""
 
 
-class Input(Link, Protocol):
-    """What the shard needs of shm/ring.py's Consumer to sleep."""
-
-    def pending(self, lane: int = 0) -> int:
-        """How many messages wait in a lane."""
+class Input(Protocol):
+    """What the shard needs of shm/ring.py's Consumer, or of many of them (Dormitory), to sleep."""
 
     def prepare_sleep(self) -> bool:
         """Raises the sleep flag and re-checks; False: do not sleep."""
@@ -95,6 +92,37 @@ class Cell:
     role: Role
     metrics: Metrics
     log: Log
+    unread: Callable[[], int] | None = None  # not 0: its rings hold something (shm/ring.py's Watch); None: enter it always
+
+
+class Duty:
+    """One role's reasons to be entered."""
+
+    __slots__ = ("deadline_ns", "do_work", "done", "due_ns", "is_awake", "unread", "view")
+
+    def __init__(self) -> None:
+        self.do_work: Callable[[int], int] = _no_time
+        self.deadline_ns: Callable[[int], int] = _no_time
+        self.unread: Callable[[], int] = _always
+        self.view: Any = None  # its metrics
+        self.is_awake = True  # A socket of its own was heard, or it had work last time: there may be more.
+        self.due_ns = 0  # its deadline, at most PASS_PERIOD_MAX_NS away
+        self.done = 0  # not yet in the metrics
+
+    def take(self, cell: Cell) -> None:
+        """The role is built."""
+        self.do_work, self.deadline_ns = cell.role.do_work, cell.role.deadline_ns
+        self.view = cell.metrics.view
+        if cell.unread is not None:
+            self.unread = cell.unread
+
+
+def _no_time(now_ns: int) -> int:
+    return 0
+
+
+def _always() -> int:
+    return 1
 
 
 class Shard:
@@ -113,20 +141,23 @@ class Shard:
         self._cells: tuple[Cell, ...] = ()
         self._inputs: tuple[Input, ...] = ()
         self._links: tuple[Link, ...] = ()
-        self._neighbours: tuple[Input, ...] = ()
+        self._has_tick: Callable[[], int] = _no_tick
         self._rehearsals: tuple[Callable[[], None], ...] = ()
         self._rehearsal_due_ns = 0
         self._next_rehearsal = 0
         self._timer_ns = 0  # when the armed timer fires
         self._wake_fd = wake_fd
-        self._drain_wake = drain_wake or (lambda: os.read(wake_fd, 8))
+        self._drain_wake = drain_wake or (lambda: _drain(wake_fd))
         self._waiter = Waiter(parameters.wait_policy, parameters.hybrid_spin_us * 1000)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._is_scheduled = False
         self._is_asleep = False
         self._is_in_pass = False
-        self._duties: tuple[tuple[Callable[[int], int], Any], ...] = ()
+        self._duties: tuple[Duty, ...] = ()
+        self._duty_of: dict[str, Duty] = {}
+        self._sleeps = 0
+        self._passes = 0
         self._is_leaving = False
         self._has_ended = False
         self._closers: list[Callable[[], Awaitable[object]]] = []
@@ -147,7 +178,7 @@ class Shard:
         cells: Sequence[Cell],
         inputs: Sequence[Input],
         links: Sequence[Link],
-        neighbours: Sequence[Input] = (),
+        has_tick: Callable[[], int] | None = None,
         rehearsals: Sequence[Callable[[], None]] = (),
     ) -> None:
         """What wiring built.
@@ -156,15 +187,43 @@ class Shard:
             cells: in the order in which a message passes them, so that one pass carries it through.
             inputs: consumers that wake this shard.
             links: everything that wants `refresh`.
-            neighbours: the signal rings between two roles of this shard; no wake-up announces what is in them.
+            has_tick: not 0: the signal rings between two roles of this shard, which no wake-up announces, hold something.
             rehearsals: what keeps the code warm; one of them at a time, while there is nothing to do.
         """
         self._cells = tuple(cells)
         self._inputs = tuple(inputs)
         self._links = tuple(links)
-        self._neighbours = tuple(neighbours)
+        self._has_tick = has_tick or _no_tick
         self._rehearsals = tuple(rehearsals) if self.parameters.rehearsal_ns else ()
-        self._duties = tuple((cell.role.do_work, cell.metrics.view) for cell in self._cells)
+        duties = []
+        for cell in self._cells:
+            duties.append(self._duty(cell.role.name))
+            duties[-1].take(cell)
+        self._duties = tuple(duties)
+
+    def _duty(self, name: str) -> Duty:
+        if name not in self._duty_of:
+            self._duty_of[name] = Duty()
+        return self._duty_of[name]
+
+    def activity_of(self, name: str, is_tick: bool) -> Callable[[], None]:
+        """What the sockets of a role call after each of their callbacks. `is_tick`: it may have written a signal to a
+        neighbour in this shard, and then the pass follows at once."""
+        duty = self._duty(name)
+
+        def on_tick() -> None:
+            duty.is_awake = True
+            if self._has_tick():
+                self._pass()
+            else:
+                self.request_pass()
+
+        def on_answer() -> None:
+            duty.is_awake = True
+            if not self._is_scheduled:
+                self.request_pass()
+
+        return on_tick if is_tick else on_answer
 
     # -- outside of the passes -------------------------------------------------------------------------------
 
@@ -210,19 +269,10 @@ class Shard:
             self._is_scheduled = True
             self._loop.call_soon(self._scheduled_pass)
 
-    def on_activity(self) -> None:
-        """A socket callback has ended. If it gave a neighbour a signal, the pass follows at once, otherwise soon."""
-        for ring in self._neighbours:
-            if ring.pending(0) or ring.pending(1):
-                self._pass()
-                return
-        self.request_pass()
-
     # -- the pass -------------------------------------------------------------------------------------------
 
     def _on_wake(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            self._drain_wake()
+        self._drain_wake()
         self._pass()  # At once: another turn of the loop costs 10 µs.
 
     def _on_timer(self) -> None:
@@ -261,7 +311,7 @@ class Shard:
                     work = 1  # Something may have come in meanwhile.
             if now_ns >= self._heartbeat_due_ns:
                 self._heartbeat(now_ns)
-            if self._has_ended or self._is_leaving or self._has_left_orphaned(now_ns):
+            if self._has_ended or self._is_leaving or (self._orphaned_ns and self._has_left_orphaned(now_ns)):
                 self._end()
                 return
             if self._waiter.may_sleep(work, now_ns):
@@ -288,12 +338,18 @@ class Shard:
 
     def _work(self, now_ns: int) -> int:
         work = 0
+        self._passes += 1
         try:
-            for do_work, view in self._duties:
-                done = do_work(now_ns)
-                if done:
-                    view.work_done += done
-                    work += done
+            for duty in self._duties:
+                if duty.is_awake or now_ns >= duty.due_ns or duty.unread():
+                    done = duty.do_work(now_ns)
+                    if done:
+                        duty.is_awake = True
+                        duty.done += done
+                        work += done
+                    else:
+                        duty.is_awake = False
+                        duty.due_ns = min(duty.deadline_ns(now_ns), now_ns + PASS_PERIOD_MAX_NS)
             if now_ns >= self._refresh_due_ns:  # After the work: a tick does not wait for a timer.
                 self._refresh_due_ns = now_ns + REFRESH_NS
                 for link in self._links:
@@ -314,26 +370,27 @@ class Shard:
                 each.cancel_sleep()
             self.request_pass()
             return
-        now_ns = self._monotonic_ns()
-        deadline_ns = now_ns + PASS_PERIOD_MAX_NS
-        for cell in self._cells:
-            deadline_ns = min(deadline_ns, cell.role.deadline_ns(now_ns))
-            cell.metrics.view.sleeps += 1
+        self._sleeps += 1
         self._is_asleep = True
+        deadline_ns = min(duty.due_ns for duty in self._duties) if self._duties else 0
         if self._timer is not None:
             if self._timer_ns <= deadline_ns:
                 return  # It fires early enough; an empty pass costs less than arming a timer at every wake-up.
             self._timer.cancel()
         assert self._loop is not None, "a pass runs inside the loop"
+        now_ns = self._monotonic_ns()
         self._timer_ns = deadline_ns
         self._timer = self._loop.call_later(max(0.0, (deadline_ns - now_ns) / 1e9), self._on_timer)
 
     def _heartbeat(self, now_ns: int) -> None:
         self._heartbeat_due_ns = now_ns + HEARTBEAT_NS
-        for cell in self._cells:
+        for cell, duty in zip(self._cells, self._duties, strict=True):
             view = cell.metrics.view
             view.heartbeat_ns = now_ns
-            view.passes += 1
+            view.passes, view.sleeps = self._passes, self._sleeps
+            if duty.done:
+                view.work_done += duty.done
+                duty.done = 0
             if view.life_state == LifeState.STARTING and cell.role.is_ready():
                 view.life_state = LifeState.READY
                 cell.log.info("ready", after_ms=(now_ns - self._started_ns) // 1_000_000)
@@ -401,11 +458,18 @@ class Shard:
                 on_orphaned(now_ns)
 
     def _has_left_orphaned(self, now_ns: int) -> bool:
-        if not self._orphaned_ns:
-            return False
         if now_ns - self._orphaned_ns > ORPHAN_TIME_MAX_NS:
             return True
         return all(_is_drained(cell.role) for cell in self._cells)
+
+
+def _no_tick() -> int:
+    return 0
+
+
+def _drain(wake_fd: int) -> None:
+    with contextlib.suppress(BlockingIOError):
+        os.read(wake_fd, 8)
 
 
 def _is_drained(role: Role) -> bool:

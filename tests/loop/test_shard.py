@@ -9,10 +9,11 @@ import textwrap
 import pytest
 
 from reactor.domain.messages import LifeState
-from reactor.loop.clock import SystemClock
+from reactor.loop.clock import ManualClock, SystemClock
 from reactor.loop.counters import Metrics
 from reactor.loop.log import ListLog
-from reactor.loop.shard import EXIT_FAILED, Cell, Shard, ShardParameters
+from reactor.loop.shard import EXIT_FAILED, PASS_PERIOD_MAX_NS, Cell, Shard, ShardParameters
+from reactor.loop.wait import WaitPolicy
 
 
 class CountingRole:
@@ -104,6 +105,42 @@ def test_a_refused_sleep_runs_another_pass_and_lowers_every_flag():
     assert code == 0
     assert not first.flag
     assert not second.flag
+
+
+class QuietRole(CountingRole):
+    """Has nothing to do for an hour; works once per message in its input."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.waiting, self.passes = name, 0, 0
+
+    def unread(self) -> int:
+        return self.waiting
+
+    def do_work(self, now_ns: int) -> int:
+        self.passes += 1
+        done, self.waiting = min(self.waiting, 1), max(self.waiting - 1, 0)
+        return done
+
+    def deadline_ns(self, now_ns: int) -> int:
+        return now_ns + 3600 * 10**9
+
+
+def test_a_role_is_entered_for_what_is_unread_for_its_sockets_and_for_its_deadline_only():
+    clock = ManualClock()
+    shard = Shard(ShardParameters("test", wait_policy=WaitPolicy.SPIN, freeze_garbage=False), clock)
+    busy, idle = QuietRole("busy"), QuietRole("idle")
+    hear = shard.activity_of("idle", is_tick=True)
+    shard.plug([Cell(role, Metrics(), ListLog(), role.unread) for role in (busy, idle)], [], [], lambda: 1)
+    shard._pass()
+    assert (busy.passes, idle.passes) == (1, 1), "once at the start"
+    busy.waiting = 3
+    shard._pass()
+    assert (busy.passes, idle.passes) == (5, 1), "again after each pass with work"
+    hear()
+    assert (busy.passes, idle.passes) == (5, 2), "a socket of its own; the tick's pass follows at once"
+    clock.advance(PASS_PERIOD_MAX_NS)
+    shard._pass()
+    assert (busy.passes, idle.passes) == (6, 3), "nobody waits longer than a period, whatever its deadline"
 
 
 def test_a_shard_leaves_when_its_parent_has_died():

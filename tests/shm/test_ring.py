@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from shm._native import ffi, lib
-from shm.ring import GRANT_MAX, NORMAL, URGENT, Consumer, Producer, RingError, heap_ring, join
+from shm.ring import GRANT_MAX, NORMAL, URGENT, Consumer, Dormitory, Producer, RingError, Watch, heap_ring, join
 from shm.segment import HeapSegment
 
 SLOT_SIZE = 64
@@ -143,6 +143,49 @@ def test_batches_go_over_to_a_successor_of_the_producer_when_its_ring_is_dry() -
     assert consumer.peek_into(room) == 0, "what is held is the dead one's"
     consumer.release()
     assert words_of(room, consumer.peek_into(room)) == [2]
+
+
+def test_a_watch_tells_which_of_several_lanes_hold_something() -> None:
+    links = [heap_ring(8, SLOT_SIZE, word_view) for _ in range(3)]
+    watch = Watch([(consumer, lane) for _, consumer in links for lane in (URGENT, NORMAL)])
+    assert watch.unread() == 0
+    send(links[0][0], 1, NORMAL)
+    send(links[2][0], 2, URGENT)
+    assert watch.unread() == 0b010010
+    receive(links[0][1])
+    assert watch.unread() == 0b010000, "what was handed out is read, released or not"
+
+
+def test_a_watch_sees_a_lane_that_has_a_successor_to_go_over_to() -> None:
+    producer, consumer = heap_ring(8, SLOT_SIZE, word_view)
+    watch = Watch([(consumer, NORMAL)])
+    send(producer, 1)
+    successor = new_producer(8)
+    consumer.offer(successor.own_segment)
+    assert successor.meet(consumer.own_segment)
+    assert consumer.meet(successor.own_segment)
+    send(successor, 2)
+    assert receive(consumer) == [1]
+    assert watch.unread() == 0, "what is held is the dead one's"
+    consumer.release()
+    assert watch.unread() == 1
+    assert receive(consumer) == [2]
+
+
+def test_readers_that_sleep_together_all_sleep_or_none_does() -> None:
+    links = [heap_ring(8, SLOT_SIZE, word_view) for _ in range(3)]
+    dormitory = Dormitory([consumer for _, consumer in links])
+    assert dormitory.prepare_sleep()
+    dormitory.cancel_sleep()
+    send(links[1][0], 1)
+    assert not dormitory.prepare_sleep()
+    assert links[0][1].prepare_sleep(), "every flag is down again"
+    links[0][1].cancel_sleep()
+    send(links[1][0], 2)
+    links[1][1].try_peek()
+    assert not dormitory.prepare_sleep(), "one is granted and not handed out"
+    receive(links[1][1])
+    assert dormitory.prepare_sleep()
 
 
 def test_lanes_do_not_fill_each_other() -> None:
