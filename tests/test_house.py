@@ -28,7 +28,7 @@ FORBIDDEN_STEMS = {"utils", "helpers", "common", "manager"}
 # The Python faces of our C: who else touches a _native module has bypassed its face.
 NATIVE_FACES = {
     "shm": {"shm"},
-    "reactor": {"domain", "market", "factors", "exchanges", "data", "live_bot"},
+    "reactor": {"domain", "market", "factors", "exchanges", "net", "data", "live_bot"},
 }
 
 

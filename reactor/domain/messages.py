@@ -130,6 +130,13 @@ def packer(name: str, fields: tuple[str, ...]) -> Callable[..., None]:
     return struct.Struct(text).pack_into
 
 
+def unpacker(name: str, fields: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
+    """A function that reads some fields in one crossing: `read(bytes_of(view, name))`. List them as they lie in memory."""
+    text, ordered = format_of(DTYPE[name], fields)
+    assert ordered == fields, f"{name}: list the fields as they lie in memory: {ordered}"
+    return struct.Struct(text).unpack_from
+
+
 def bytes_of(view: Any, name: str) -> Any:
     """The bytes of a whole message, to be written in place. Costs 140 ns: keep it where the same view comes again."""
     return ffi.buffer(view, SIZE[name])
@@ -142,6 +149,24 @@ def clear(target: Any, name: str) -> None:
 
 take_tops: Callable[[Any, Any, Any], None] = lib.signal_take_tops
 """(signal, top, hedge top or NO_TOP): writes the tops that a signal was made from, and the later of their exchange times."""
+
+signal_say: Callable[[Any, Any, Any, Any, int, int, int], None] = lib.signal_say
+"""(target, message, top, hedge top or NO_TOP, signal_id, receive_ns, now_ns): the message, finished, in its place on the way."""
+
+signal_key: Callable[[Any], int] = lib.signal_key
+"""(signal): header.kind << 32 | signal_index."""
+
+signal_keep: Callable[[Any, Any], int] = lib.signal_keep
+"""(last, signal): keeps a whole signal; returns when it was made, 0 if nobody said."""
+
+event_begin: Callable[[Any, Any, int], None] = lib.event_begin
+"""(event, cause, strategy_index): an empty event that continues the header of its cause, without its flags."""
+
+event_is_sound: Callable[[Any, int], int] = lib.event_is_sound
+"""(event, number of instruments): 0 if it is about what does not exist; reactor/collector/triggers/trigger.py says what."""
+
+event_finish: Callable[[Any, Any, int, int, int, int, int], None] = lib.event_finish
+"""(target, event, sequence, source, trigger_index, flags, now_ns): the event, finished, in its slot."""
 
 tops_spreads: Callable[[Any, Any, float, Any], int] = lib.tops_spreads
 """(open top, hedge top, ratio of the ticks, doubles[2]): both spreads of a pair; 0 if a book cannot be believed."""

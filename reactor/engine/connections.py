@@ -10,13 +10,22 @@ that neither an order nor an event falls between them. What breaks is tried agai
 
 from collections.abc import Callable, Mapping
 from enum import IntEnum
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 from reactor.engine.counters import Counter
 from reactor.engine.health import Health
 from reactor.engine.parameters import ConnectionParameters
 from reactor.engine.router import route, sessions_wanted
 from reactor.engine.venue_clock import VenueClock
+from reactor.exchanges.binance.executions import (
+    PRIVATE_CONTROL,
+    PRIVATE_FRAME,
+    PRIVATE_OFFSET,
+    PRIVATE_STOP_SHIFT,
+    ExecutionReader,
+    PrivateBytes,
+    private_take,
+)
 from reactor.exchanges.venue import (
     Answer,
     Endpoints,
@@ -30,7 +39,7 @@ from reactor.loop.clock import Clock
 from reactor.loop.counters import Metrics
 from reactor.loop.log import Log
 from reactor.net.backoff import Backoff
-from reactor.net.network import Connection, Failure, Network, Request, Response, Sent
+from reactor.net.network import Connection, Failure, Network, Request, Response, Sent, StreamSource
 from reactor.net.rate_limit import RateBudget
 
 SECOND_NS: Final = 1_000_000_000
@@ -88,8 +97,14 @@ class Owner(Protocol):
     def on_order_answer(self, session: "OrderSession", answer: Answer, receive_ns: int) -> None:
         """An answer with a request number came on an order session."""
 
+    def on_order_execution(self, session: "OrderSession", receive_ns: int) -> bool:
+        """A good answer came, and the pool's reader holds it. False: the frame is to be read in Python."""
+
     def on_order_session_lost(self, session: "OrderSession", now_ns: int) -> None:
         """A session that was up is gone, and what it carried may be unanswered."""
+
+    def on_user_execution(self, connections: "VenueConnections", receive_ns: int) -> bool:
+        """An event of an order came, and the pool's reader holds it. False: the frame is to be read in Python."""
 
     def on_user_frame(self, stream: "UserStream", payload: memoryview, receive_ns: int) -> UserEvent:
         """Reads one frame of the user stream into reports."""
@@ -98,17 +113,63 @@ class Owner(Protocol):
         """Private connectivity became complete, or ceased to be."""
 
 
-class OrderSession:
+class PrivateLine:
+    """One WebSocket to the venue, by the frame or (where the network can: a StreamListener) by the read.
+
+    C takes what is usual from the bytes; only what it leaves becomes Python objects.
+    """
+
+    def __init__(self, pool: "VenueConnections", *, is_user: bool) -> None:
+        self.pool = pool
+        self._bytes = PrivateBytes(pool.reader, is_user=is_user)
+        self._native = self._bytes.native
+        self._buffer: bytearray | None = None
+
+    def on_bytes(self, connection: StreamSource, buffer: bytearray, start: int, end: int, receive_ns: int) -> int:
+        """Every whole frame of a read, one after another."""
+        if buffer is not self._buffer:
+            self._buffer = buffer
+            self._bytes.bind(buffer)
+        native = self._native
+        place = private_take(native, start, end)
+        while stop := place >> PRIVATE_STOP_SHIFT:
+            if stop <= PRIVATE_FRAME:  # or PRIVATE_READ
+                try:
+                    if stop == PRIVATE_FRAME or not self._on_read(receive_ns):
+                        self._on_unread(connection, self._bytes.payload(), receive_ns)
+                except Exception as error:  # As with any listener: the frame is lost, what follows is not.
+                    connection.on_error(error)
+            elif stop == PRIVATE_CONTROL:
+                connection.on_control(self._bytes.opcode, bytes(self._bytes.payload()), receive_ns)
+            else:
+                connection.fail("not a WebSocket frame")
+                return end
+            place = private_take(native, place & PRIVATE_OFFSET, end)
+        if place != end:
+            connection.need(self._bytes.needed)
+        return place
+
+    def _on_read(self, receive_ns: int) -> bool:
+        """The pool's reader holds what a frame says. False: it is to be read in Python all the same."""
+        raise NotImplementedError
+
+    def _on_unread(self, connection: Connection, payload: memoryview, receive_ns: int) -> None:
+        """A frame that is to be read in Python."""
+        raise NotImplementedError
+
+
+class OrderSession(PrivateLine):
     """One WebSocket for orders."""
 
     def __init__(self, pool: "VenueConnections", index: int) -> None:
-        self.pool = pool
+        super().__init__(pool, is_user=False)
         self.index = index
         self.state = SessionState.DOWN
         self.health = Health(pool.parameters.health)
         self.score = 0
         self.in_flight = 0
         self.connection: Connection | None = None
+        self._source: StreamSource | None = None  # the same, where frames can leave together
         self.is_retired = False  # to be replaced: a successor is wanted
         self.next_try_ns = 0
         self._backoff = Backoff(pool.parameters.backoff, pool.uniform)
@@ -121,6 +182,17 @@ class OrderSession:
         """Hands a request to the socket."""
         connection = self.connection
         return Sent.NOT_SENT if connection is None else connection.send(payload)
+
+    def put(self, payload: bytes) -> Sent:
+        """As `send`; where the connection can, the frame waits for `flush`. If the connection breaks before that, the request
+        counts as sent: its outcome is unknown."""
+        source = self._source
+        return self.send(payload) if source is None else source.put(payload)
+
+    def flush(self) -> None:
+        """Writes what waits."""
+        if self._source is not None:
+            self._source.flush()
 
     def connect(self, now_ns: int) -> None:
         """Starts a connection; on_open or on_close follow. Nothing happens while the request budget has no room for one:
@@ -183,6 +255,7 @@ class OrderSession:
     def on_open(self, connection: Connection, now_ns: int) -> None:
         """Logs on, or is up at once."""
         self.connection = connection
+        self._source = cast(StreamSource, connection) if hasattr(connection, "put") else None
         pool = self.pool
         if pool.codec.has_logon:
             self.state = SessionState.LOGGING_ON
@@ -193,6 +266,13 @@ class OrderSession:
 
     def on_frame(self, connection: Connection, payload: memoryview, receive_ns: int) -> None:
         """An answer, or something that the venue says by itself."""
+        if not (self.pool.reader.read_answer(payload) and self.pool.owner.on_order_execution(self, receive_ns)):
+            self._on_unread(connection, payload, receive_ns)
+
+    def _on_read(self, receive_ns: int) -> bool:
+        return self.pool.owner.on_order_execution(self, receive_ns)
+
+    def _on_unread(self, connection: Connection, payload: memoryview, receive_ns: int) -> None:
         answer = self.pool.codec.read_answer(payload)
         if answer.request_number > 0:
             self.pool.owner.on_order_answer(self, answer, receive_ns)
@@ -223,7 +303,7 @@ class OrderSession:
         was_up = self.state in (SessionState.UP, SessionState.DRAINING)
         was_drained = self.state == SessionState.DRAINING
         self.state = SessionState.DOWN
-        self.connection = None
+        self.connection = self._source = None
         self.score = 0
         self.next_try_ns = now_ns if was_drained else now_ns + self._backoff.next_delay_ns()
         pool = self.pool
@@ -249,11 +329,11 @@ class OrderSession:
         self.pool.changed(now_ns)
 
 
-class UserStream:
+class UserStream(PrivateLine):
     """One WebSocket for private events."""
 
     def __init__(self, pool: "VenueConnections", index: int) -> None:
-        self.pool = pool
+        super().__init__(pool, is_user=True)
         self.index = index
         self.state = SessionState.DOWN
         self.is_wanted = False
@@ -362,6 +442,13 @@ class UserStream:
 
     def on_frame(self, connection: Connection, payload: memoryview, receive_ns: int) -> None:
         """One frame: the role reads it into reports; what concerns the stream itself is done here."""
+        if not (self.pool.reader.read_event(payload) and self.pool.owner.on_user_execution(self.pool, receive_ns)):
+            self._on_unread(connection, payload, receive_ns)
+
+    def _on_read(self, receive_ns: int) -> bool:
+        return self.pool.owner.on_user_execution(self.pool, receive_ns)
+
+    def _on_unread(self, connection: Connection, payload: memoryview, receive_ns: int) -> None:
         pool = self.pool
         event = pool.owner.on_user_frame(self, payload, receive_ns)
         if event == UserEvent.REPORTS:
@@ -452,6 +539,7 @@ class VenueConnections:
         owner: Owner,
         metrics: Metrics,
         log: Log,
+        reader: ExecutionReader,
         first_index: int = 0,
     ) -> None:
         """`orders_url` "" means that this venue takes orders over REST only; `first_index` numbers its sessions in reports."""
@@ -467,6 +555,7 @@ class VenueConnections:
         self.owner = owner
         self.metrics = metrics
         self.log = log
+        self.reader = reader
         self.budget = RateBudget(rate_limits, parameters.rate_budget)
         self.clock = VenueClock(parameters.clock)
         self._realtime_ns = clock.realtime_ns

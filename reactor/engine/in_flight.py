@@ -61,7 +61,7 @@ class Slot:
         return [self.connections[copy] for copy in range(COPIES_MAX) if self.open_copies >> copy & 1]
 
     def _clear(self) -> None:
-        self.asked = Asked.QUERY
+        self.asked: int = Asked.QUERY
         self.client_order_id = ""
         self.entry: Any = None  # what the engine remembers about the order, if anything
         self.instrument_index = 0
@@ -89,7 +89,7 @@ class InFlight:
     def __len__(self) -> int:
         return len(self._slots)
 
-    def open(self, asked: Asked, venue: int, request_id: int) -> Slot:
+    def open(self, asked: int, venue: int, request_id: int) -> Slot:
         """A slot for a request about to be sent. Fill the rest, then `sent()` for every copy, or `drop()`."""
         slot = self._free.pop() if self._free else Slot()
         self._number += 1
@@ -125,8 +125,8 @@ class InFlight:
 
     def find(self, wire_number: int) -> tuple[Slot | None, int]:
         """(slot, copy) of an answer; slot None: nobody asked, or it was settled before."""
-        number, copy = divmod(wire_number, COPIES_MAX)
-        slot = self._slots.get(number)
+        copy = wire_number & (COPIES_MAX - 1)
+        slot = self._slots.get(wire_number // COPIES_MAX)
         if slot is None or not slot.open_copies >> copy & 1:
             return None, copy
         return slot, copy

@@ -23,21 +23,23 @@ from reactor.domain.messages import (
     Stage,
     clear,
     copier,
-    copy_header,
     new,
     put_text,
 )
 from reactor.engine.counters import Counter
+from reactor.exchanges.binance.executions import begin_entry, write_execution
 from reactor.loop.counters import Metrics
 
 PENDING_MAX: Final = 65_536  # About 30 MB and several seconds of fills at full speed.
 CLOSED_KEPT_MAX: Final = 4096  # Closed orders whose late fills should still carry their stamps.
 
 K = ReportKind
-_ACK, _FILL, _NOT_FOUND = int(K.ACK), int(K.FILL), int(K.ORDER_NOT_FOUND)
-_FILLED = int(OrderStatus.FILLED)
+_ACK: Final = int(K.ACK)
+_FILL: Final = int(K.FILL)
+_NOT_FOUND: Final = int(K.ORDER_NOT_FOUND)
+_FILLED: Final = int(OrderStatus.FILLED)
 _CLOSING: Final = frozenset({int(K.CANCELLED), int(K.EXPIRED), int(K.REJECT)})
-_STAGE_ACK = int(Stage.ACK)
+_STAGE_ACK: Final = int(Stage.ACK)
 DOUBLE_EXECUTION: Final = int(Reason.DOUBLE_EXECUTION)
 
 
@@ -60,6 +62,7 @@ class Entry:
         "has_cancel",
         "is_acked",
         "is_closed",
+        "order_id",
         "report",
         "symbol",
         "venue",
@@ -72,6 +75,7 @@ class Entry:
 
     def _clear(self) -> None:
         self.client_order_id = ""
+        self.order_id = 0
         self.venue = 0
         self.symbol = ""
         self.venue_order_id = 0
@@ -86,11 +90,13 @@ class OrderMemory:
 
     def __init__(self, closed_kept_max: int = CLOSED_KEPT_MAX) -> None:
         self._entries: dict[str, Entry] = {}
+        self._by_order_id: dict[int, Entry] = {}
         self._by_venue_id: dict[tuple[int, int], Entry] = {}
         self._closed: deque[str] = deque()
         self._free: list[Entry] = []
         self._closed_kept_max = closed_kept_max
         self.find = self._entries.get
+        self.find_order_id = self._by_order_id.get
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -99,24 +105,16 @@ class OrderMemory:
         """The entry of the venue's order id."""
         return self._by_venue_id.get((venue, venue_order_id))
 
-    def remember(self, command: Any, client_order_id: str, symbol: str) -> Entry:
-        """The entry of a place that is about to be sent."""
+    def remember(self, command: Any, client_order_id: str, order_id: int, venue: int, symbol: str, source: int) -> Entry:
+        """The entry of a place that is about to be sent, or has just been."""
         entry = self._free.pop() if self._free else Entry()
         entry.client_order_id = client_order_id
+        entry.order_id = order_id
         entry.symbol = symbol
-        entry.venue = command.venue
-        report = entry.report
-        clear(report, "report")
-        copy_header(report, command)
-        report.header.flags |= FLAG_OURS
-        report.client_order_id = command.client_order_id
-        report.venue = command.venue
-        report.side = command.side
-        report.order_type = command.order_type
-        report.time_in_force = command.time_in_force
-        report.price_ticks = command.price_ticks
-        report.quantity_lots = command.quantity_lots
+        entry.venue = venue
+        begin_entry(entry.report, command, source)
         self._entries[client_order_id] = entry
+        self._by_order_id[order_id] = entry
         return entry
 
     def learn_venue_id(self, entry: Entry, venue_order_id: int) -> None:
@@ -137,6 +135,7 @@ class OrderMemory:
         """Nothing more will be said about it."""
         entry = self._entries.pop(client_order_id, None)
         if entry is not None:
+            self._by_order_id.pop(entry.order_id, None)
             self._by_venue_id.pop((entry.venue, entry.venue_order_id), None)
             entry._clear()
             self._free.append(entry)
@@ -173,7 +172,8 @@ class ReportWriter:
         self.request_id = 0
         self.extra_flags = 0
         self.connection = 0
-        self.rows = 0  # committed since it was last set to 0
+        self.reports = 0  # written, of them …
+        self.fills = 0
 
     @property
     def is_blocked(self) -> bool:
@@ -245,15 +245,60 @@ class ReportWriter:
             metrics.count(Counter.DUPLICATE_REPORTS_DROPPED)
             return  # The view stays open for the next report.
         self._open = None
-        self.rows += 1
-        metrics.count(Counter.REPORTS)
+        self.reports += 1
         if self._kind == _FILL:
-            metrics.count(Counter.FILLS)
+            self.fills += 1
         if self._is_open_pending:
             self._pending.append(report)
             return
         report.header.sequence = self._sequence()
         self._commit()
+
+    def write_execution(
+        self, entry: Entry, execution: Any, kind: int, venue_order_id: int, order_status: int, receive_ns: int,
+        request_id: int = 0, flags: int = 0, connection: int = 0,
+    ) -> None:  # fmt: skip
+        """`begin`, the codec and `commit` in one, about an order that is remembered, from what C has read.
+
+        `kind` … `order_status` are what the execution says; the rest is as in `about`.
+        """
+        is_double = False
+        is_closing = kind in _CLOSING
+        if entry.is_closed and is_closing and not request_id:
+            self._metrics.count(Counter.DUPLICATE_REPORTS_DROPPED)
+            return
+        if entry.venue_order_id != venue_order_id:
+            if not entry.venue_order_id:
+                self._orders.learn_venue_id(entry, venue_order_id)
+            elif kind == _ACK:
+                is_double = True
+                self._metrics.count(Counter.DOUBLE_EXECUTIONS)
+        if is_double:
+            pass
+        elif kind == _ACK:
+            if entry.is_acked:
+                self._metrics.count(Counter.DUPLICATE_REPORTS_DROPPED)
+                return
+            entry.is_acked = True
+        elif is_closing or (kind == _FILL and order_status == _FILLED):
+            self._orders.close(entry)
+        self.reports += 1
+        if kind == _FILL:
+            self.fills += 1
+        is_plain = self._open is None and not self._pending
+        report = self._try_claim() if is_plain else self._claim()
+        is_queued = report is None if is_plain else self._is_open_pending
+        self._open = None
+        if report is None:
+            report = new("report")
+        sequence = 0 if is_queued else self._sequence()
+        write_execution(execution, entry.report, report, kind, sequence, receive_ns, request_id, flags << 16 | connection)
+        if is_double:
+            report.reason = DOUBLE_EXECUTION
+        if is_queued:
+            self._pending.append(report)
+        else:
+            self._commit()
 
     def _learn(self, entry: Entry, report: Any) -> bool:
         """Notes what the report says about its order. False: nothing new."""

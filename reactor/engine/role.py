@@ -22,22 +22,23 @@ from reactor.domain.messages import (
     ControlKind,
     Reason,
     ReportKind,
-    Stage,
+    bytes_of,
     copy,
     copy_header,
     new,
     put_text,
-    raw_text,
     text_of,
+    unpacker,
 )
 from reactor.engine.account import UNREADABLE, Account
 from reactor.engine.connections import OrderSession, UserStream, VenueConnections
 from reactor.engine.counters import Counter
 from reactor.engine.in_flight import REST, Asked, InFlight, Slot
 from reactor.engine.parameters import EngineParameters
-from reactor.engine.reports import OrderMemory, ReportRing, ReportWriter
-from reactor.engine.router import Policy, copies_of, policy_of, route
-from reactor.exchanges.binance.orders import BinanceOrders, order_codec
+from reactor.engine.reports import Entry, OrderMemory, ReportRing, ReportWriter
+from reactor.engine.router import COPIES_MAX, Policy, copies_of, policy_of, route
+from reactor.exchanges.binance.executions import ExecutionReader, stamp_entry
+from reactor.exchanges.binance.orders import BinanceOrders, order_codec, place_key
 from reactor.exchanges.binance.rules import LINES, orders_url
 from reactor.exchanges.binance.user import BinanceUser
 from reactor.exchanges.venue import Answer, Credentials, Endpoints, Outcome, RateLimit, RestCall, UserEvent, Verdict
@@ -56,22 +57,35 @@ URGENT_PER_PASS_MAX: Final = 256
 NORMAL_PER_PASS_MAX: Final = 64  # About 2 ms of sending at worst; then sockets and the urgent lane get their turn.
 NORMAL_BETWEEN_LOOKS: Final = 8  # How many normal commands may stand before an urgent one that has just come.
 
+HELD_MAX: Final = 16  # How many places may wait to leave in one write …
+HELD_NS: Final = 150_000  # … and for how long: a write costs ten times as much as what goes into it.
+
 C = CommandKind
-_PLACE, _CANCEL, _QUERY = int(C.PLACE), int(C.CANCEL), int(C.QUERY)
+_PLACE: Final = int(C.PLACE)
+_CANCEL, _QUERY = int(C.CANCEL), int(C.QUERY)
 _CANCEL_ALL_OURS, _OPEN_ORDERS, _POSITIONS = int(C.CANCEL_ALL_OURS), int(C.OPEN_ORDERS), int(C.POSITIONS)
 _BALANCES, _FILLS_SINCE, _FUNDING_SINCE = int(C.BALANCES), int(C.FILLS_SINCE), int(C.FUNDING_SINCE)
 
 K = ReportKind
-_ACK, _REJECT, _CANCELLED, _CANCEL_REJECT = int(K.ACK), int(K.REJECT), int(K.CANCELLED), int(K.CANCEL_REJECT)
+_ACK: Final = int(K.ACK)
+_REJECT, _CANCELLED, _CANCEL_REJECT = int(K.REJECT), int(K.CANCELLED), int(K.CANCEL_REJECT)
 _NOT_SENT, _OUTCOME_UNKNOWN = int(K.NOT_SENT), int(K.OUTCOME_UNKNOWN)
 _ORDER_STATE, _NOT_FOUND, _SNAPSHOT_END = int(K.ORDER_STATE), int(K.ORDER_NOT_FOUND), int(K.SNAPSHOT_END)
 _SESSION_UP, _SESSION_DOWN = int(K.SESSION_UP), int(K.SESSION_DOWN)
-_STAGE_RECEIVE, _STAGE_SEND = int(Stage.RECEIVE), int(Stage.SEND)
-_INTERNAL = int(Span.INTERNAL)
+_INTERNAL: Final = int(Span.INTERNAL)
+_PLACED: Final = int(Asked.PLACE)
+_CANCELLED_ASKED: Final = int(Asked.CANCEL)
+_read_place: Final = unpacker(
+    "command",
+    (
+        "header.order_id", "header.instrument_index", "header.flags", "client_order_id", "venue", "side", "order_type",
+        "time_in_force", "deadline_ns", "request_id",
+    ),
+)  # fmt: skip
 
 _URGENT_FLAGS: Final = FLAG_HEDGE | FLAG_REDUCE_ONLY
 _WHOLE_CLOSE_FLAGS: Final = FLAG_CLOSE | FLAG_REDUCE_ONLY
-_HANDED_OVER = Sent.HANDED_OVER
+_HANDED_OVER: Final = Sent.HANDED_OVER
 
 R = Reason
 _UNKNOWN_ORDER_REASONS: Final = frozenset({int(R.UNKNOWN_ORDER), int(R.ORDER_ALREADY_CLOSED)})
@@ -171,6 +185,12 @@ class EngineRole:
             _FILLS_SINCE: self._on_account,
             _FUNDING_SINCE: self._on_account,
         }
+        self._rooms: dict[Any, Any] = {}  # view of a command → its bytes
+        self._has_sent = False  # in this pass: what follows may wait for company
+        self._held: list[tuple[OrderSession, Entry]] = []  # places that wait to be written
+        self._held_ns = 0  # since when
+        self._commands_read = 0
+        self._places_sent = 0
         self._held_cancels: dict[str, _HeldCancel] = {}
         self._normal_read = 0
         self._recovery: list[list[int] | None] = [None, None]  # by lane: [seen before, queued before] still to come
@@ -206,6 +226,7 @@ class EngineRole:
             self,
             ports.metrics,
             ports.log,
+            ExecutionReader(venue, ports.instruments, self._ids),
             number * (parameters.connections.sessions_max + 1),
         )
         account = Account(
@@ -231,6 +252,7 @@ class EngineRole:
     def do_work(self, now_ns: int) -> int:
         """One pass."""
         writer = self._writer
+        self._flush()  # What prepost has given us in its part of this pass.
         work = writer.flush() if writer.is_blocked else 0
         if now_ns >= self._next_tick_ns + TICK_NS:  # Long overdue: what we believe about our neighbours may be old.
             work += self._tick(now_ns)
@@ -249,17 +271,42 @@ class EngineRole:
             if taken < NORMAL_BETWEEN_LOOKS:
                 break
             work += self._drain_urgent(now_ns)
+        self._flush()
         if now_ns >= self._next_tick_ns:  # Timers wait for orders, not orders for timers.
             work += self._tick(now_ns)
         return work + read
 
     def take_commands(self) -> None:
-        """Sends what prepost has just written, before it goes on: wired where both run in one shard."""
+        """Sends what prepost has just written, before it goes on: wired where both run in one shard. The first place of a pass
+        leaves at once, those behind it may wait for one another (HELD_MAX, HELD_NS, the end of prepost's part of the pass)."""
         now_ns = self._monotonic_ns()
         if now_ns >= self._next_tick_ns + TICK_NS:  # As in a pass: after a standstill nothing goes out on old beliefs.
             self._tick(now_ns)
-        self._drain_urgent(now_ns)
+        self._drain(URGENT, URGENT_PER_PASS_MAX, now_ns)
         self._drain(NORMAL, NORMAL_BETWEEN_LOOKS, now_ns)
+
+    def _flush(self) -> None:
+        """The end of what may leave together."""
+        self._has_sent = False
+        if self._held:
+            self._write_held()
+
+    def _write_held(self) -> None:
+        held, self._held = self._held, []
+        last: OrderSession | None = None
+        for session, _ in held:
+            if session is not last:
+                session.flush()
+                last = session
+        send_ns = self._monotonic_ns()
+        for _, entry in held:
+            self._note_left(entry, send_ns)
+
+    def _note_left(self, entry: Entry, send_ns: int) -> None:
+        """The place of an entry was handed to the socket."""
+        internal_ns = stamp_entry(entry.report, send_ns)
+        if internal_ns >= 0:
+            self._metrics.record(_INTERNAL, internal_ns)
 
     def deadline_ns(self, now_ns: int) -> int:
         """Timers are looked at every tick."""
@@ -273,6 +320,8 @@ class EngineRole:
 
     def on_stop(self, now_ns: int) -> None:
         """Closes every connection."""
+        self._flush()
+        self._publish()
         for venue in self._venues.values():
             venue.connections.stop()
 
@@ -306,7 +355,11 @@ class EngineRole:
             if recovery:
                 self._give_back(command, recovery)
                 continue
-            handler = self._handlers.get(command.header.kind)
+            kind = command.header.kind
+            if kind == _PLACE and command.venue in self._venues:
+                self._on_place(command, now_ns)
+                continue
+            handler = self._handlers.get(kind)
             if handler is None or command.venue not in self._venues:
                 self._count(Counter.COMMANDS_MALFORMED)
                 self._log.error("a command that the engine does not know", kind=command.header.kind, venue=command.venue)
@@ -314,7 +367,7 @@ class EngineRole:
                 continue
             handler(command, now_ns)
         if taken:
-            self._count(Counter.COMMANDS, taken)
+            self._commands_read += taken
             self._commands.release(lane)
         return taken
 
@@ -370,47 +423,50 @@ class EngineRole:
         writer.commit()
 
     def _on_place(self, command: Any, now_ns: int) -> None:
-        """What stands before `send` is on the way of a tick to the wire: everything that can wait is done after it."""
-        raw_id = raw_text(command.client_order_id)
-        if self._held_cancels:
-            held = self._held_cancels.pop(raw_id.decode(), None)
-            if held is not None:
-                self._count(Counter.ANNIHILATED)
-                self._refuse(command, R.CANCEL_OVERTOOK)
-                self._write_about(held.command, _CANCEL_REJECT, R.CANCEL_OVERTOOK)
-                return
+        """What stands before the frame is handed over is on the way of a tick to the wire: what can wait is done after it."""
+        room = self._rooms.get(command)
+        if room is None:
+            room = self._rooms[command] = bytes_of(command, "command")
+        order_id, index, flags, raw_id, number, side, order_type, time_in_force, deadline_ns, request_id = _read_place(room)
+        if self._held_cancels and self._is_overtaken(command, raw_id):
+            return
         if self._is_orphaned or self._is_leaving:
             self._refuse(command, R.KILL_SWITCH)
             return
-        deadline_ns = command.deadline_ns
         if deadline_ns and self._monotonic_ns() > deadline_ns:
             self._count(Counter.DEADLINE_MISSED)
             self._refuse(command, R.TIMEOUT)
             return
-        number = command.venue
         venue = self._venues[number]
         connections = venue.connections
         if not connections.may_place:
             self._count(Counter.CLOCK_REFUSED)
             self._refuse(command, R.CLOCK_UNCERTAIN)
             return
-        flags = command.header.flags
         timestamp_ms = connections.timestamp_ms()
         if not connections.budget.try_spend(0, 1, timestamp_ms, is_urgent=flags & _URGENT_FLAGS != 0):
             self._count(Counter.RATE_REFUSED)
             self._refuse(command, R.BANNED if connections.budget.is_banned(timestamp_ms) else R.ORDER_RATE)
             return
         in_flight = self._in_flight
-        slot = in_flight.open(Asked.PLACE, number, command.request_id)
+        slot = in_flight.open(_PLACED, number, request_id)
         copies = self._place_copies
         if copies == 1 and self._race_closes and flags & _WHOLE_CLOSE_FLAGS == _WHOLE_CLOSE_FLAGS:
             copies = self._race_copies
-        sent, carrier = 0, REST
+        key = place_key(index, side, order_type, time_in_force, flags)
+        place_frame = venue.codec.place_frame
+        may_wait = self._has_sent and copies == 1 and not flags & _URGENT_FLAGS
+        carrier: OrderSession | None = None
+        sent = 0
         for session in connections.usable:
-            frame = venue.codec.place_frame(in_flight.wire_number(slot, sent), command, raw_id, timestamp_ms)
-            if session.send(frame) == _HANDED_OVER:
+            frame = place_frame(slot.number * COPIES_MAX + sent, command, raw_id, timestamp_ms, key)
+            if not frame:
+                in_flight.drop(slot)
+                self._refuse(command, R.BAD_PARAMETER, text="price or quantity")
+                return
+            if (session.put(frame) if may_wait else session.send(frame)) == _HANDED_OVER:
                 if sent == 0:
-                    carrier = session.index
+                    carrier = session
                 session.in_flight += 1
                 in_flight.sent(slot, sent, session.index, now_ns, self._order_timeout_ns)
                 sent += 1
@@ -419,42 +475,50 @@ class EngineRole:
             else:  # Provably nothing left: the next best may try.
                 session.on_unanswered(now_ns)
                 self._count(Counter.FAILOVERS)
-        self._after_place(command, raw_id, slot, venue, sent, carrier, timestamp_ms, now_ns)
-
-    def _after_place(
-        self,
-        command: Any,
-        raw_id: bytes,
-        slot: Slot,
-        venue: _Venue,
-        sent: int,
-        carrier: int,
-        timestamp_ms: int,
-        now_ns: int,
-    ) -> None:
-        """Remembers what was sent, or, if no session took it, tries REST."""
+        self._has_sent = True
         send_ns = self._monotonic_ns()
-        client_order_id = raw_id.decode()
-        index = command.header.instrument_index
-        entry = self._orders.remember(command, client_order_id, self._symbols[index])
-        entry.connection = carrier
+        client_order_id = raw_id.rstrip(b"\0").decode()
+        entry = self._orders.remember(command, client_order_id, order_id, number, self._symbols[index], self._parameters.source)
         slot.client_order_id = client_order_id
         slot.instrument_index = index
         slot.entry = entry
-        if not sent:
-            call = venue.codec.place_call(command, raw_id, timestamp_ms)
-            if not self._parameters.rest_places or not self._call_order(slot, venue, call, now_ns):
-                self._in_flight.drop(slot)
-                self._orders.forget(client_order_id)
-                self._count(Counter.NO_SESSION)
-                self._refuse(command, R.NO_SESSION)
+        if carrier is None:
+            entry.connection = REST
+            if not self._place_over_rest(command, raw_id.rstrip(b"\0"), slot, venue, timestamp_ms, now_ns):
                 return
-        self._count(Counter.PLACES_SENT)
-        stages = entry.report.header.stage_ns
-        stages[_STAGE_SEND] = send_ns
-        receive_ns = stages[_STAGE_RECEIVE]
-        if receive_ns:
-            self._metrics.record(_INTERNAL, send_ns - receive_ns)
+        else:
+            entry.connection = carrier.index
+        self._places_sent += 1
+        if not may_wait or carrier is None:
+            self._note_left(entry, send_ns)
+            return
+        held = self._held
+        if not held:
+            self._held_ns = send_ns
+        held.append((carrier, entry))
+        if len(held) >= HELD_MAX or send_ns - self._held_ns > HELD_NS:
+            self._write_held()
+
+    def _is_overtaken(self, command: Any, raw_id: bytes) -> bool:
+        """A cancel was faster than its place: both end here."""
+        held = self._held_cancels.pop(raw_id.rstrip(b"\0").decode(), None)
+        if held is None:
+            return False
+        self._count(Counter.ANNIHILATED)
+        self._refuse(command, R.CANCEL_OVERTOOK)
+        self._write_about(held.command, _CANCEL_REJECT, R.CANCEL_OVERTOOK)
+        return True
+
+    def _place_over_rest(self, command: Any, raw_id: bytes, slot: Slot, venue: _Venue, timestamp_ms: int, now_ns: int) -> bool:
+        """No session took it. False: REST neither, and nothing was sent."""
+        call = venue.codec.place_call(command, raw_id, timestamp_ms)
+        if self._parameters.rest_places and self._call_order(slot, venue, call, now_ns):
+            return True
+        self._in_flight.drop(slot)
+        self._orders.forget(slot.client_order_id)
+        self._count(Counter.NO_SESSION)
+        self._refuse(command, R.NO_SESSION)
+        return False
 
     def _note_sent(self, slot: Slot, number: int, session: OrderSession, now_ns: int, timeout_ns: int) -> None:
         session.in_flight += 1
@@ -560,6 +624,32 @@ class EngineRole:
         return True
 
     # ---- answers
+
+    def on_order_execution(self, session: OrderSession, receive_ns: int) -> bool:
+        """See connections.Owner."""
+        reader = session.pool.reader
+        _, request_number, venue_order_id, _, order_status = reader.told()
+        in_flight = self._in_flight
+        slot, number = in_flight.find(request_number)
+        if slot is None:
+            self._count(Counter.ANSWERS_UNASKED)
+            return True
+        entry = slot.entry
+        if entry is None or entry.client_order_id != slot.client_order_id:  # Forgotten meanwhile, or another order's.
+            return False
+        session.on_answered(receive_ns - slot.sent_ns, receive_ns, is_late=slot.is_late)
+        if slot.is_late:
+            self._count(Counter.LATE_ANSWERS)
+        asked = slot.asked
+        is_first = in_flight.succeeded(slot, number)
+        if is_first or asked == _PLACED:  # A second yes to a place may be a second order.
+            kind = _ACK if asked == _PLACED else _CANCELLED if asked == _CANCELLED_ASKED else _ORDER_STATE
+            flags = FLAG_REPLAYED if kind == _ORDER_STATE else 0
+            self._writer.write_execution(
+                entry, reader.execution, kind, venue_order_id, order_status, receive_ns, slot.request_id, flags, session.index
+            )
+        in_flight.settle(slot)
+        return True
 
     def on_order_answer(self, session: OrderSession, answer: Answer, receive_ns: int) -> None:
         """See connections.Owner."""
@@ -685,6 +775,16 @@ class EngineRole:
 
     # ---- user stream
 
+    def on_user_execution(self, connections: VenueConnections, receive_ns: int) -> bool:
+        """See connections.Owner."""
+        reader = connections.reader
+        order_id, _, venue_order_id, kind, order_status = reader.told()
+        entry = self._orders.find_order_id(order_id)
+        if entry is None or entry.venue != connections.venue:  # Of an earlier run.
+            return False
+        self._writer.write_execution(entry, reader.execution, kind, venue_order_id, order_status, receive_ns)
+        return True
+
     def on_user_frame(self, stream: UserStream, payload: memoryview, receive_ns: int) -> UserEvent:
         """See connections.Owner."""
         connections = stream.pool
@@ -785,6 +885,10 @@ class EngineRole:
 
     def _publish(self) -> None:
         set_gauge = self._metrics.set
+        set_gauge(Counter.COMMANDS, self._commands_read)
+        set_gauge(Counter.PLACES_SENT, self._places_sent)
+        set_gauge(Counter.REPORTS, self._writer.reports)
+        set_gauge(Counter.FILLS, self._writer.fills)
         set_gauge(Counter.PENDING_REPORTS, self._writer.pending)
         set_gauge(Counter.ORDERS_REMEMBERED, len(self._orders))
         set_gauge(Counter.IN_FLIGHT, len(self._in_flight))

@@ -74,6 +74,15 @@ class StreamSource(Connection, Protocol):
     def go_on(self) -> None:
         """Hands what stayed to the listener, and reads again."""
 
+    def on_error(self, error: BaseException) -> None:
+        """The listener failed over one frame and goes on with the next."""
+
+    def put(self, payload: bytes) -> Sent:
+        """As `send`, but the frame waits for `flush`, or for the next `send` or `ping`, so that several leave in one write."""
+
+    def flush(self) -> None:
+        """Writes what waits."""
+
 
 @dataclass(frozen=True)
 class Request:

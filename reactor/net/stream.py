@@ -1,9 +1,10 @@
-"""A WebSocket whose owner takes the bytes as they were read: for market data, where a frame must not cost a Python call.
+"""A WebSocket whose owner takes the bytes as they were read: for busy connections, where a frame must not cost a Python call.
 
-    socket ─▶ one buffer ─▶ listener.on_bytes: one C call for every frame in it ─▶ what must be decided on ─▶ Python
+    socket ─▶ one buffer ─▶ listener.on_bytes: C goes from frame to frame ─▶ what must be decided on ─▶ Python
+    socket ◀─ one write  ◀─ outbox: frames masked in C ◀─ send, or put … flush
 
-session.py hands every frame to its listener by itself, which is right where each one matters; a busy market-data connection
-brings hundreds in one read. The handshake, pings, closing and fragments are here; frames of data are the listener's.
+The handshake, pings, closing and fragments are here; frames of data are the listener's. What is sent goes to the kernel within
+the call, unless the connection is encrypted (then the loop writes it when its turn comes) or the kernel has no room.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 from reactor.net.network import Sent, StreamListener
+from reactor.net.websocket import CLOSE, CONTINUATION, PING, PONG, TEXT, Outbox
 
 READ_SIZE: Final = 64 * 1024  # Room for one read: some hundred frames, a tenth of a millisecond of work.
 BUFFER_SIZE: Final = 4 * READ_SIZE
@@ -24,22 +26,10 @@ MESSAGE_SIZE_MAX: Final = 32 * 1024 * 1024
 HEAD_SIZE_MAX: Final = 16 * 1024
 CLOSE_TIMEOUT_S: Final = 1.0
 GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
-TEXT, CLOSE, PING, PONG, CONTINUATION = 0x1, 0x8, 0x9, 0xA, 0x0
+
+_HANDED_OVER: Final = Sent.HANDED_OVER
 
 OnError = Callable[[BaseException, str], None]
-
-
-def masked(opcode: int, payload: bytes) -> bytes:
-    """One whole frame of a client."""
-    size, mask = len(payload), os.urandom(4)
-    if size < 126:
-        head = bytes((0x80 | opcode, 0x80 | size))
-    elif size < 65536:
-        head = bytes((0x80 | opcode, 0x80 | 126)) + size.to_bytes(2, "big")
-    else:
-        head = bytes((0x80 | opcode, 0x80 | 127)) + size.to_bytes(8, "big")
-    key = (mask * (size // 4 + 1))[:size]
-    return head + mask + (int.from_bytes(payload, "big") ^ int.from_bytes(key, "big")).to_bytes(size, "big")
 
 
 class StreamConnection(asyncio.BufferedProtocol):
@@ -67,6 +57,8 @@ class StreamConnection(asyncio.BufferedProtocol):
         self._receive_ns = 0  # of the last read
         self._is_held = False
         self._needed = 0  # bytes from the start on that a frame which has begun will have
+        self._outbox = Outbox()
+        self._fd = -1  # of the socket, where it may be written to directly
         self._transport: asyncio.Transport | None = None
         self._key = base64.b64encode(os.urandom(16))
         self._request = b""
@@ -80,11 +72,23 @@ class StreamConnection(asyncio.BufferedProtocol):
 
     def send(self, payload: bytes) -> Sent:
         """Sends one text frame. NOT_SENT only when the socket was already closing: then no byte can have left."""
-        return self._write(TEXT, payload)
+        return self._send(TEXT, payload)
+
+    def put(self, payload: bytes) -> Sent:
+        """As `send`, but it waits for `flush`, or for the next frame that is sent."""
+        if not self._is_writable():
+            return Sent.NOT_SENT
+        self._outbox.put(TEXT, payload)
+        return _HANDED_OVER
+
+    def flush(self) -> None:
+        """Writes what waits."""
+        if self._outbox.waiting:
+            self._write()
 
     def ping(self, payload: bytes = b"") -> None:
         """Sends a ping frame; nothing happens on a closed connection."""
-        self._write(PING, payload)
+        self._send(PING, payload)
 
     def close(self, reason: str = "") -> None:
         """Starts closing; `on_close` follows, at the latest after CLOSE_TIMEOUT_S."""
@@ -93,18 +97,40 @@ class StreamConnection(asyncio.BufferedProtocol):
             return
         self._close_reason = self._close_reason or reason or "closed by us"
         if self._is_open:
-            self._write(CLOSE, (1000).to_bytes(2, "big") + reason[:100].encode())
+            self._send(CLOSE, (1000).to_bytes(2, "big") + reason[:100].encode())
             self._loop.call_later(CLOSE_TIMEOUT_S, transport.abort)
         else:
             transport.abort()
         self._is_closing = True
 
-    def _write(self, opcode: int, payload: bytes) -> Sent:
-        transport = self._transport
-        if transport is None or not self._is_open or self._is_closing or transport.is_closing():
+    def _send(self, opcode: int, payload: bytes) -> Sent:
+        if not self._is_writable():
             return Sent.NOT_SENT
-        transport.write(masked(opcode, payload))
-        return Sent.HANDED_OVER
+        self._outbox.put(opcode, payload)
+        self._write()
+        return _HANDED_OVER
+
+    def _is_writable(self) -> bool:
+        transport = self._transport
+        return self._is_open and not self._is_closing and transport is not None and not transport.is_closing()
+
+    def _write(self) -> None:
+        """Everything in the outbox, in one go."""
+        outbox, transport = self._outbox, self._transport
+        assert transport is not None, "asked only of a connection that is open"
+        frames, done = outbox.room[: outbox.waiting], 0
+        outbox.clear()
+        if self._fd >= 0 and not transport.is_closing() and not transport.get_write_buffer_size():
+            try:
+                done = os.write(self._fd, frames)
+            except (BlockingIOError, InterruptedError):
+                pass  # The loop writes it when there is room.
+            except OSError as error:  # Part of a frame may be out: not proof of anything.
+                self._close_reason = self._close_reason or f"write failed: {error}"
+                transport.abort()
+                return
+        if done < len(frames):
+            transport.write(bytes(frames[done:]))
 
     # -- the loop's calls
 
@@ -120,6 +146,9 @@ class StreamConnection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket is there (and encrypted, where it is to be): asks for the WebSocket."""
         self._transport = cast(asyncio.Transport, transport)
+        socket = transport.get_extra_info("socket")
+        if socket is not None and transport.get_extra_info("ssl_object") is None:
+            self._fd = socket.fileno()
         self._transport.write(self._request)
 
     def get_buffer(self, sizehint: int) -> memoryview:
@@ -160,6 +189,7 @@ class StreamConnection(asyncio.BufferedProtocol):
             return
         self._is_closed = True
         self._is_open = False
+        self._fd = -1  # The number may soon be somebody else's.
         self._parts = None
         self._on_gone(self)
         self._call(self._listener.on_close, self._close_reason or reason, self._monotonic_ns())
@@ -190,21 +220,25 @@ class StreamConnection(asyncio.BufferedProtocol):
         """A frame that carries no whole message, told by its first byte."""
         kind = opcode & 0x0F
         if kind == PING:
-            self._write(PONG, payload)
+            self._send(PONG, payload)
         elif kind == PONG:
             self._call(self._listener.on_pong, payload, receive_ns)
         elif kind == CLOSE:
             code, text = int.from_bytes(payload[:2], "big"), payload[2:].decode(errors="replace")
             self._close_reason = self._close_reason or f"closed by the venue: {code} {text}".rstrip()
-            self._write(CLOSE, payload[:2])
+            self._send(CLOSE, payload[:2])
             self._end_now()
         else:
             self._take_part(opcode, payload, receive_ns)
 
+    def on_error(self, error: BaseException) -> None:
+        """The listener failed over one frame."""
+        self._on_error(error, "on_frame")
+
     def fail(self, reason: str) -> None:
         """They broke the rules of the protocol: nothing that follows can be believed."""
         self._close_reason = self._close_reason or reason
-        self._write(CLOSE, (1002).to_bytes(2, "big"))
+        self._send(CLOSE, (1002).to_bytes(2, "big"))
         self._end_now()
 
     def _take_part(self, opcode: int, payload: bytes, receive_ns: int) -> None:

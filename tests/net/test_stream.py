@@ -12,7 +12,7 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from reactor.net.network import Connection, Sent, StreamSource
 from reactor.net.session import UvloopNetwork
-from reactor.net.stream import BUFFER_SIZE, masked
+from reactor.net.stream import BUFFER_SIZE, StreamConnection
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -269,8 +269,32 @@ def test_it_works_over_tls_and_an_untrusted_certificate_is_refused(tmp_path: Pat
     uvloop.run(main())
 
 
-def test_a_frame_of_a_client_is_masked() -> None:
-    frame = masked(0x1, b"hello")
-    mask = frame[2:6]
-    assert frame[:2] == bytes((0x81, 0x85))
-    assert bytes(byte ^ mask[index % 4] for index, byte in enumerate(frame[6:])) == b"hello"
+def test_frames_that_wait_leave_in_order_with_the_next_or_when_they_are_flushed() -> None:
+    async def body(ear: Ear, _: str) -> None:
+        await ear.until(lambda: ear.connection)
+        connection = ear.connection
+        assert isinstance(connection, StreamConnection)
+        assert connection.put(b"first") is Sent.HANDED_OVER
+        assert connection.put(b"second") is Sent.HANDED_OVER
+        connection.flush()
+        connection.put(b"third")
+        connection.send(b"fourth")
+        await ear.until(lambda: len(ear.messages) == 4)
+        connection.flush()  # Nothing waits.
+        connection.close()
+        assert connection.put(b"too late") is Sent.NOT_SENT
+
+    assert run(echo, body).messages == [b"first", b"second", b"third", b"fourth"]
+
+
+def test_what_the_kernel_has_no_room_for_follows_in_order() -> None:
+    sizes = [700_000, 5, 3_000_000, 7, 900_000, 9]  # More than any socket buffer takes at once.
+
+    async def body(ear: Ear, _: str) -> None:
+        await ear.until(lambda: ear.connection)
+        assert ear.connection is not None
+        for size in sizes:
+            assert ear.connection.send(b"x" * size) is Sent.HANDED_OVER
+        await ear.until(lambda: len(ear.messages) == len(sizes))
+
+    assert [len(message) for message in run(echo, body).messages] == sizes

@@ -3,8 +3,8 @@
     command ──place_frame──▶ bytes for the WebSocket API      answer bytes ──read_answer──▶ Answer ──write_order──▶ report
             ──place_call───▶ RestCall (the fallback)
 
-An order's bytes come from a template made once per (instrument, side, type, time in force): filling it is one `%` of
-bytes and, unless the session has logged on, one HMAC. No JSON library runs when an order goes out.
+An order's bytes come from a template made once per (instrument, side, type, time in force): filling it is one call of C
+(requests.py) and, unless the session has logged on, one HMAC. No JSON library runs when an order goes out.
 
     spot   a cancel renames the order: the request's own id becomes the order's client id. We name it ourselves, the order's id
            and RENAMED_SUFFIX, so that a cancelled order can still be found by an id that we know.
@@ -33,8 +33,9 @@ from reactor.domain.messages import (
     put_text,
 )
 from reactor.domain.units import parse_e8
+from reactor.exchanges.binance.requests import CLIENT_ORDER_ID, NUMBER, PRICE, QUANTITY, TIMESTAMP, PlaceTemplate
 from reactor.exchanges.binance.rules import LINES, ProductLine, classify, read_server_ms, time_url
-from reactor.exchanges.binance.sign import Signer, signed_query, signer_of, socket_payload
+from reactor.exchanges.binance.sign import signed_query, signer_of, socket_payload
 from reactor.exchanges.venue import AccountPermissions, Answer, Credentials, Endpoints, OpenOrder, ReportSink, RestCall, Verdict
 
 # Liquidation, auto-deleveraging, settlement of a delisted contract: the venue's own client ids.
@@ -79,52 +80,32 @@ def status_of(word: str) -> int:
     return status
 
 
-class _Template:
-    """The bytes of one kind of place on one instrument, with holes for what changes."""
-
-    __slots__ = ("frame", "is_market", "lot_size", "price", "price_scale", "quantity", "quantity_scale", "signed", "tick_size")
-
-    def __init__(self, instrument: Instrument, words: Mapping[str, str | int], is_market: bool, api_key: str) -> None:
-        self.is_market = is_market
-        self.tick_size, self.price_scale = instrument.tick_size, 10**instrument.price_decimals
-        self.lot_size, self.quantity_scale = instrument.lot_size, 10**instrument.quantity_decimals
-        self.price = _decimal_format(instrument.price_decimals)
-        self.quantity = _decimal_format(instrument.quantity_decimals)
-        self.signed = socket_payload(words) if api_key else b""
-        self.frame = _frame_format("order.place", words, bool(api_key))
-
-    def fill(self, number: int, command: Any, client_order_id: bytes, timestamp_ms: int, signer: Signer | None) -> bytes:
-        """The frame. Holes in order of parameter names: newClientOrderId, price, quantity, timestamp."""
-        whole, fraction = divmod(command.quantity_lots * self.lot_size, self.quantity_scale)
-        quantity = self.quantity % (whole, fraction) if self.quantity_scale > 1 else self.quantity % whole
-        if self.is_market:
-            holes: tuple[bytes | int, ...] = (client_order_id, quantity, timestamp_ms)
-        else:
-            whole, fraction = divmod(command.price_ticks * self.tick_size, self.price_scale)
-            price = self.price % (whole, fraction) if self.price_scale > 1 else self.price % whole
-            holes = (client_order_id, price, quantity, timestamp_ms)
-        if signer is None:
-            return self.frame % (number, *holes)
-        return self.frame % (number, *holes, signer.sign(self.signed % holes))
+def place_key(instrument_index: int, side: int, order_type: int, time_in_force: int, flags: int) -> int:
+    """Which template a place takes."""
+    return instrument_index << 8 | (side > 0) << 7 | order_type << 4 | time_in_force << 1 | (flags & FLAG_REDUCE_ONLY != 0)
 
 
-def _decimal_format(decimals: int) -> bytes:
-    return b"%%d.%%0%dd" % decimals if decimals else b"%d"
-
-
+_PLACE_HOLES: Final = {
+    "newClientOrderId": CLIENT_ORDER_ID.decode(),
+    "price": PRICE.decode(),
+    "quantity": QUANTITY.decode(),
+    "timestamp": TIMESTAMP.decode(),
+}
 _NUMBERS: Final = ("recvWindow", "timestamp", "orderId")  # "INT parameters as JSON integers, DECIMAL as strings"
 
 
-def _frame_format(method: str, words: Mapping[str, str | int], is_signed: bool) -> bytes:
-    """A request with `%` holes: the request number first, then those inside `words` in order of name, the signature last."""
+_SIGNATURE_END: Final = b'"}}'
+
+
+def _frame_text(method: str, words: Mapping[str, str | int], is_signed: bool, number: str) -> bytes:
+    """A request, its parameters in order of name; up to its place for the signature if it has one."""
     parts = [
         f'"{name}":{words[name]}' if name in _NUMBERS else f'"{name}":"{words[name]}"'
         for name in sorted(words)
         if is_signed or name != "apiKey"
     ]
-    if is_signed:
-        parts.append('"signature":"%b"')
-    return ('{"id":%d,"method":"' + method + '","params":{' + ",".join(parts) + "}}").encode()
+    request = f'{{"id":{number},"method":"{method}","params":{{' + ",".join(parts)
+    return (request + (',"signature":"' if is_signed else "}}")).encode()
 
 
 class BinanceOrders:
@@ -157,7 +138,7 @@ class BinanceOrders:
         self._instruments = instruments
         self._headers = {"X-MBX-APIKEY": credentials.api_key}
         self._order_url = f"{endpoints.rest_url}{line.rest_root}/order"
-        self._places: dict[int, _Template] = {}
+        self._places: dict[int, PlaceTemplate] = {}
         self._frames: dict[tuple[str, str, bool], tuple[bytes, bytes]] = {}
 
     def renamed(self, client_order_id: str) -> str:
@@ -189,33 +170,32 @@ class BinanceOrders:
 
     # ---- orders on the socket
 
-    def place_frame(self, number: int, command: Any, client_order_id: bytes, timestamp_ms: int) -> bytes:
-        """order.place. `command` is a command_message_t view."""
-        header = command.header
-        is_reduce_only = header.flags & FLAG_REDUCE_ONLY
-        key = (
-            header.instrument_index << 8
-            | (command.side > 0) << 7
-            | command.order_type << 4
-            | command.time_in_force << 1
-            | (is_reduce_only != 0)
-        )
+    def place_frame(self, number: int, command: Any, client_order_id: bytes, timestamp_ms: int, key: int = -1) -> bytes:
+        """order.place. `command` is a command_message_t view; `key` its place_key, where that is known already. b"": its price
+        or quantity can never be sent."""
         template = self._places.get(key)
         if template is None:
-            template = self._places[key] = self._template(command)
-        return template.fill(number, command, client_order_id, timestamp_ms, self._socket_signer)
+            header = command.header
+            key = place_key(header.instrument_index, command.side, command.order_type, command.time_in_force, header.flags)
+            template = self._places.get(key)
+            if template is None:
+                template = self._places[key] = self._template(command)
+        sizes = template.fill(template.native, command, client_order_id, number, timestamp_ms)
+        frame = template.frame[: sizes & 0xFFFFFFFF]
+        signer = self._socket_signer
+        if signer is None or not sizes:
+            return bytes(frame)
+        return b"".join((frame, signer.sign(template.signed[: sizes >> 32]), _SIGNATURE_END))
 
-    def _template(self, command: Any) -> _Template:
+    def _template(self, command: Any) -> PlaceTemplate:
         instrument = self._instruments[command.header.instrument_index]
         words = self._place_words(instrument, command)
-        holes: dict[str, str | int] = {"newClientOrderId": "%b", "quantity": "%b", "timestamp": "%d"}
-        if "price" in words:
-            holes["price"] = "%b"
-        fixed = {name: value.replace("%", "%%") if isinstance(value, str) else value for name, value in words.items()}
-        fixed.update(holes)
-        if self._socket_key:
-            fixed["apiKey"] = self._socket_key.replace("%", "%%")
-        return _Template(instrument, fixed, command.order_type == _MARKET, self._socket_key)
+        words |= {name: hole for name, hole in _PLACE_HOLES.items() if name != "price" or name in words}
+        key = self._socket_key
+        if key:
+            words["apiKey"] = key
+        frame = _frame_text("order.place", words, bool(key), NUMBER.decode())
+        return PlaceTemplate(instrument, frame, socket_payload(words) if key else b"")
 
     def _place_words(self, instrument: Instrument, command: Any) -> dict[str, str | int]:
         """Everything about a place but key, time and signature: the one spot where an order's meaning is spelled."""
@@ -267,7 +247,7 @@ class BinanceOrders:
             holes = (venue_order_id or client_order_id, timestamp_ms)
         if self._socket_signer is None:
             return frame % (number, *holes)
-        return frame % (number, *holes, self._socket_signer.sign(signed % holes))
+        return b"".join((frame % (number, *holes), self._socket_signer.sign(signed % holes), _SIGNATURE_END))
 
     def _about_formats(self, method: str, symbol: str, is_by_venue_id: bool) -> tuple[bytes, bytes]:
         words: dict[str, str | int] = {"symbol": symbol, "recvWindow": self.window_ms, "timestamp": "%d"}
@@ -275,8 +255,8 @@ class BinanceOrders:
         if method == "order.cancel" and self.renames_on_cancel:
             words["newClientOrderId"] = "%b"
         if self._socket_key:
-            words["apiKey"] = self._socket_key
-        return _frame_format(method, words, bool(self._socket_key)), socket_payload(words)
+            words["apiKey"] = self._socket_key.replace("%", "%%")
+        return _frame_text(method, words, bool(self._socket_key), "%d"), socket_payload(words)
 
     # ---- orders over REST
 

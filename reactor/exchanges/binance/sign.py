@@ -26,7 +26,7 @@ class Signer(Protocol):
 
     has_logon: bool
 
-    def sign(self, payload: bytes) -> bytes:
+    def sign(self, payload: bytes | memoryview) -> bytes:
         """The signature as WebSocket parameters carry it."""
 
     def sign_url(self, payload: bytes) -> str:
@@ -43,7 +43,7 @@ class HmacSigner:
         self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in key))
         self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in key))
 
-    def sign(self, payload: bytes) -> bytes:
+    def sign(self, payload: bytes | memoryview) -> bytes:
         """64 lower-case hex digits."""
         inner = self._inner.copy()
         inner.update(payload)
@@ -67,9 +67,9 @@ class Ed25519Signer:
     def __init__(self, private_key: Ed25519PrivateKey) -> None:
         self._private_key = private_key
 
-    def sign(self, payload: bytes) -> bytes:
+    def sign(self, payload: bytes | memoryview) -> bytes:
         """88 base64 characters."""
-        return base64.b64encode(self._private_key.sign(payload))
+        return base64.b64encode(self._private_key.sign(bytes(payload)))
 
     def sign_url(self, payload: bytes) -> str:
         """Base64 has characters that a URL would read otherwise."""

@@ -1,0 +1,46 @@
+/* requests.h — a place → the bytes of its request, by a template made once.
+ *
+ *     {"id":␁,"method":"order.place","params":{"newClientOrderId":"␂", … "price":"␃","quantity":"␄", … "timestamp":␅}}
+ *
+ * What changes from order to order stands in the template as one of the control characters below, which no JSON text holds.
+ * Filling it is copying: what an order means is spelled where the template is made (exchanges/binance/orders.py).
+ */
+#ifndef CRYPTO_TRADE_REQUESTS_H
+#define CRYPTO_TRADE_REQUESTS_H
+
+#include <stdint.h>
+
+#include "messages.h"
+
+/* cffi: begin */
+typedef enum hole {
+    HOLE_NUMBER = 1,               /* of the request */
+    HOLE_CLIENT_ORDER_ID = 2,
+    HOLE_PRICE = 3,                /* with all decimals of the instrument */
+    HOLE_QUANTITY = 4,
+    HOLE_TIMESTAMP = 5             /* ms */
+} hole_e;
+
+#define HOLE_SIZE_MAX 40           /* No hole is filled with more bytes than this. */
+
+/* One kind of place on one instrument. The caller's memory. */
+typedef struct place_template {
+    const char *signed_text;       /* what is signed; size 0: nothing */
+    const char *frame;             /* the request, up to the signature's place */
+    uint32_t signed_size;
+    uint32_t frame_size;
+    int64_t  tick_size;            /* in 10^-price_decimals */
+    int64_t  lot_size;
+    uint32_t price_decimals;
+    uint32_t quantity_decimals;
+    char    *signed_room;          /* where both go: at least their size and HOLE_SIZE_MAX for each hole */
+    char    *frame_room;
+} place_template_t;
+
+/* Fills both texts of the template. Returns the size of what is to be signed << 32 | the size of the frame; 0 if price or quantity
+ * is negative or does not fit 64 bits on the wire. `client_order_id` ends with a NUL or after CLIENT_ORDER_ID_SIZE. */
+uint64_t place_fill(const place_template_t *template, const command_message_t *place, const char *client_order_id, uint64_t number,
+                    int64_t timestamp_ms);
+/* cffi: end */
+
+#endif
