@@ -125,6 +125,7 @@ class SettlementParameters:
     fills_overlap_ms: int = 5_000  # fills are asked for from this long before the baseline: clocks differ
     adopts_futures_positions: bool = False  # True: a position that our journal does not explain becomes ours at a first start
     balance_tolerance_e8: int = 0  # per asset; 0: to the last unit
+    asks_funding: bool = True  # False: only for a venue of a load test that knows no funding; what was paid is never booked
 
 
 @dataclass(frozen=True)

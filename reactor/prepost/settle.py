@@ -189,6 +189,8 @@ class Settlement:
             run.waiting[desk.inquiry.ask_fills(terms.index)] = (FILLS_SINCE, terms.index)
             if terms.is_perpetual:
                 has_futures = True
+                if not desk.parameters.settlement.asks_funding:
+                    continue
                 since_ms = desk.inquiry.fills_since_ms
                 known = self._fundings.get(terms.index)
                 if known:

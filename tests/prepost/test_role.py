@@ -1,5 +1,6 @@
 """The room as a whole: rings in, rings out, a scripted venue behind them."""
 
+import pytest
 from prepost_room import (
     PERP,
     SPOT,
@@ -780,6 +781,14 @@ def test_a_futures_position_that_nobody_explains_stops_a_first_start(make_room):
     room.run(5_000)
     assert not room.desk.is_reconciled
     assert room.desk.kill_switch.state == HALTED
+
+
+@pytest.mark.parametrize("asks_funding", [True, False])
+def test_a_venue_that_knows_no_funding_is_not_asked_for_it_and_the_books_agree_all_the_same(make_room, asks_funding: bool):
+    room = make_room(test_parameters(settlement={"asks_funding": asks_funding}))
+    room.start_trading()
+    assert room.desk.is_reconciled
+    assert any(command.header.kind == CommandKind.FUNDING_SINCE for command in room.venue.commands) is asks_funding
 
 
 def test_funding_is_booked_once_on_wallet_position_and_pair(room: Room):
