@@ -9,6 +9,7 @@
 #include <emmintrin.h>
 #endif
 
+#include "csv_wide.h"
 #include "row_order.h"
 
 /* ---- numbers ------------------------------------------------------------------------------------------------ */
@@ -967,6 +968,8 @@ static inline int read_trade(reader_t *r, const csv_scan_t *scan, head_t *head, 
     return 1;
 }
 
+#define NARROW_ROWS_MAX 16         /* What is unusual for the wide reader may be a single row. */
+
 /* Takes usual rows until one is unusual, the room is full or the buffer ends. Returns where it stopped. */
 static const char *read_usual_rows(csv_scan_t *scan, const char *p, const char *end, event_row_t *rows, uint64_t room,
                                    uint64_t *written)
@@ -974,6 +977,11 @@ static const char *read_usual_rows(csv_scan_t *scan, const char *p, const char *
     if (scan->in_snapshot || scan->kind == CSV_BOOK_TICKER)
         return p;
     uint64_t place = *written, kind = (uint64_t)scan->kind;
+    if (wide_is_supported()) {
+        uint64_t wide = (kind == CSV_DEPTH ? wide_depth_rows : wide_trade_rows)(scan, p, end, rows + place, room - place, &p);
+        place += wide;
+        room = room - place < NARROW_ROWS_MAX ? room : place + NARROW_ROWS_MAX;
+    }
     head_t head = {0};
     for (; place < room; place++) {
         reader_t r = {p, end};

@@ -1,5 +1,6 @@
 """Tardis CSV files: hftbacktest's events where theirs are right, ours where theirs lose data."""
 
+import random
 from pathlib import Path
 from typing import Literal
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from reactor.data.convert.tardis import convert_tardis
+from reactor.data.events import BUY_EVENT, DEPTH_EVENT, EXCH_EVENT, LOCAL_EVENT, SELL_EVENT, TRADE_EVENT
 from reactor.domain.errors import DataError
 
 TRADES = "exchange,symbol,timestamp,local_timestamp,id,side,price,amount"
@@ -128,6 +130,37 @@ def test_a_damaged_row_is_named_with_its_line(tmp_path: Path, row: str, sentence
     with pytest.raises(DataError, match=sentence) as caught:
         convert_tardis([path])
     assert caught.value.where == f"{path}:3"
+
+
+def _number(dice: random.Random) -> str:
+    """What venues write, and what they could: of any length, with a point anywhere or nowhere, with an exponent or a sign."""
+    digits = "".join(dice.choice("0123456789") for _ in range(dice.randint(1, 20)))
+    place = dice.randint(0, len(digits))
+    text = dice.choice((digits, f"{digits[:place]}.{digits[place:]}", f"{digits[:place]}.{digits[place:]}", digits[:5]))
+    return text + dice.choice(("",) * 20 + ("e-5", "E3"))
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["newlines", "carriage returns"])
+@pytest.mark.parametrize("who", [WHO, "okx,A", "binance-delivery,1000SHIBUSD_PERP_240927", "x" * 40 + "," + "Y" * 20])
+def test_any_numbers_between_any_others_have_the_bits_that_python_gives_them(tmp_path: Path, who: str, end: str) -> None:
+    dice = random.Random(11)
+    wanted, depth, trades = [], [DEPTH], [TRADES]
+    time = T0
+    for _ in range(4000):
+        time += dice.choice((0, 0, 0, 1))
+        price, amount = _number(dice), _number(dice)
+        is_bid = dice.random() < 0.5
+        number = dice.choice(("", "1", "98765432101", "0a3b0c4d-1e2f-4a5b-8c9d-0e1f2a3b4c5d", "z" * 70))
+        depth.append(f"{who},{time},{time + 7},false,{'bid' if is_bid else 'ask'},{price},{amount}")
+        trades.append(f"{who},{time},{time + 7},{number},{'buy' if is_bid else 'sell'},{price},{amount}")
+        wanted.append((BUY_EVENT if is_bid else SELL_EVENT, time * 1000, (time + 7) * 1000, float(price), float(amount)))
+    for kind, rows in ((DEPTH_EVENT, depth), (TRADE_EVENT, trades)):
+        path = tmp_path / f"{kind}.csv"
+        path.write_bytes((end.join(rows) + end).encode())
+        events, _ = convert_tardis([path])
+        flags = kind | EXCH_EVENT | LOCAL_EVENT
+        columns = [events[name].tolist() for name in ("ev", "exch_ts", "local_ts", "px", "qty")]
+        assert list(zip(*columns, strict=True)) == [(flags | side, *rest) for side, *rest in wanted]
 
 
 def test_other_columns_are_refused(tmp_path: Path) -> None:
