@@ -10,7 +10,8 @@ anybody else's: two instances on one account must use different prefixes.
 from dataclasses import dataclass
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
-_PAIRS = tuple(first + second for first in _DIGITS for second in _DIGITS)  # two digits at a time: ids are minted per order
+_PAIRS = tuple(first + second for first in _DIGITS for second in _DIGITS)  # two digits at a time
+_PAIR_BYTES = tuple(pair.encode() for pair in _PAIRS)
 EPOCH_DIGITS = 5
 NUMBER_DIGITS = 8
 NUMBER_BITS = 40
@@ -72,3 +73,23 @@ class ClientIds:
             and len(body) == EPOCH_DIGITS + NUMBER_DIGITS
             and all(character in _DIGITS for character in body)
         )
+
+
+class Mint:
+    """Client order ids in ASCII, one after another: of a new one only the last two digits are rendered."""
+
+    __slots__ = ("_first", "_head", "_ids")
+
+    def __init__(self, ids: ClientIds) -> None:
+        self._ids = ids
+        self._first = -1  # order id whose last two digits are 00
+        self._head = b""  # what it and the next 1295 have in common
+
+    def client_order_id(self, order_id: int) -> bytes:
+        """What `ClientIds.client_order_id` says of this order."""
+        pair: int = (order_id & NUMBER_MAX) % 1296
+        first = order_id - pair
+        if first != self._first:
+            self._first = first
+            self._head = self._ids.client_order_id(first)[:-2].encode()
+        return self._head + _PAIR_BYTES[pair]

@@ -18,13 +18,13 @@ class Balances:
     """Expected amounts, in 1e-8 of each asset."""
 
     def __init__(self) -> None:
-        self._expected: dict[tuple[int, str], int] = {}
+        self.expected: dict[tuple[int, str], int] = {}  # by wallet (Terms.base_key, quote_key)
         self.known_venues: set[int] = set()
 
     def set_baseline(self, venue: int, asset: str, amount_e8: int) -> None:
         """The wallet of a first start."""
         self.known_venues.add(venue)
-        self._expected[(venue, asset)] = self._expected.get((venue, asset), 0) + amount_e8
+        self.expected[(venue, asset)] = self.expected.get((venue, asset), 0) + amount_e8
 
     def correct(self, venue: int, asset: str, change_e8: int) -> None:
         """A deposit, a withdrawal, or a difference that the operator accepted."""
@@ -51,12 +51,12 @@ class Balances:
 
     def expected_e8(self, venue: int, asset: str) -> int:
         """What we should own of it."""
-        return self._expected.get((venue, asset), 0)
+        return self.expected.get((venue, asset), 0)
 
     def of_venue(self, venue: int) -> dict[str, int]:
         """Everything we should own on one venue, by asset."""
-        return {asset: amount for (at, asset), amount in self._expected.items() if at == venue}
+        return {asset: amount for (at, asset), amount in self.expected.items() if at == venue}
 
     def _add(self, venue: int, asset: str, amount_e8: int) -> None:
         key = (venue, asset)
-        self._expected[key] = self._expected.get(key, 0) + amount_e8
+        self.expected[key] = self.expected.get(key, 0) + amount_e8

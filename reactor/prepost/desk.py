@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from reactor.domain.errors import ConfigError
-from reactor.domain.ids import ClientIds, order_id_of
+from reactor.domain.ids import ClientIds, Mint, order_id_of
 from reactor.domain.instrument import VENUE_NAMES, Instruments
 from reactor.domain.messages import (
     FLAG_HEDGE,
@@ -50,7 +50,7 @@ from reactor.prepost.pipeline import Decision, Outcome, compose_post, compose_pr
 from reactor.prepost.positions import Position
 from reactor.prepost.quota import Quota
 from reactor.prepost.risk import MS, compose_rules, e8_of
-from reactor.prepost.terms import Terms
+from reactor.prepost.terms import Clip, Terms
 from reactor.prepost.valuation import Valuation
 
 TEN_STAGES_REGISTERED_BY: Final = (pre, post)
@@ -58,9 +58,12 @@ TEN_STAGES_REGISTERED_BY: Final = (pre, post)
 VENUES: Final = len(VENUE_NAMES)
 _EVENTS: Final = len(OrderEvent)
 
+SUBMIT: Final = int(OrderEvent.SUBMIT)
+COMMIT: Final = int(OrderEvent.COMMIT)
 ACK: Final = int(OrderEvent.ACK)
 PARTIAL_FILL: Final = int(OrderEvent.PARTIAL_FILL)
 FILL: Final = int(OrderEvent.FILL)
+CREATED: Final = int(OrderState.CREATED)
 SUBMITTING: Final = int(OrderState.SUBMITTING)
 R_CLOSED: Final = int(ResponseKind.CLOSED)
 BELIEVED_DEAD: Final = frozenset({int(OrderState.REJECTED), int(OrderState.NOT_SENT)})
@@ -162,6 +165,7 @@ class Desk:
         # -- identity
         self.epoch = history.epoch
         self.ids = ClientIds(parameters.order_id_prefix)
+        self._mint = Mint(self.ids)
         self._order_number = 0
         # -- state
         self.orders = Orders(self.ids, count, parameters.orders_max, parameters.closed_orders_kept_max)
@@ -203,8 +207,7 @@ class Desk:
         self.money = Valuation(self)
         self.hedging = Hedging(self)
         self.inquiry = Inquiry(self, parameters.inquiry)
-        self.clip_e8 = 0
-        self.clip_margin_e8 = 0
+        self.clips: list[Clip] = []  # of each instrument alone; a pair has its own
         self._configure(parameters)
 
     def _configure(self, parameters: PrepostParameters) -> None:
@@ -222,12 +225,13 @@ class Desk:
             raise
         self.rules = rules
         self._pre, self._pre_fast, self._post = before_order, before_fast_order, after_report
-        self.clip_e8 = e8_of(parameters.risk.clip_usdt)
-        self.clip_margin_e8 = e8_of(parameters.risk.clip_notional_margin)
+        clip_e8, margin_e8 = e8_of(parameters.risk.clip_usdt), e8_of(parameters.risk.clip_notional_margin)
+        self.clips = [Clip(clip_e8, (terms,), margin_e8) for terms in self.terms]
         self.place_deadline_ns = parameters.construction.place_deadline_ms * MS
         self.money.configure(parameters)
         for pair, pair_parameters in zip(self.pairs, parameters.pairs, strict=True):
             pair.parameters = pair_parameters
+            pair.clip = Clip(clip_e8, (pair.open, pair.hedge), margin_e8)
         self.inquiry.configure(parameters.inquiry)
 
     def reload(self, parameters: PrepostParameters) -> None:
@@ -277,7 +281,7 @@ class Desk:
         if order is None:
             return None
         self._order_number = number
-        order.client_order_id = self.ids.client_order_id(order_id).encode()
+        order.client_order_id = self._mint.client_order_id(order_id)
         order.venue = terms.venue
         order.side = decision.side
         order.order_type = decision.order_type
@@ -296,25 +300,25 @@ class Desk:
         return order
 
     def _accept(self, decision: Decision) -> None:
-        """Quota, pair, journal, command: from here on the order counts."""
+        """The command goes out first: what is counted, reserved and written of it may wait those microseconds, and nothing
+        else is decided meanwhile."""
         order = decision.order
         assert order is not None, "the pipeline has no order_construction stage"
-        index = order.instrument_index
-        capital_e8 = decision.notional_e8 if decision.is_opening else 0
-        self.quota.reserve(order, capital_e8, decision.notional_e8)
+        now_ns, index, venue = self.now_ns, order.instrument_index, order.venue
+        order.apply_event(SUBMIT)
+        order.sent_ns = order.updated_ns = now_ns
+        if self.out.place(order, decision):
+            order.apply_event(COMMIT)
+        self.quota.reserve(order, decision.notional_e8 if decision.is_opening else 0, decision.notional_e8)
         pair = decision.pair
         if pair is not None:
             pair.orders[order.order_id] = order
-        order.apply_event(OrderEvent.SUBMIT)
-        order.sent_ns = order.updated_ns = self.now_ns
-        self.sent_ns[order.venue].append(self.now_ns)
+        self.sent_ns[venue].append(now_ns)
         if decision.is_opening and not decision.is_quote:
-            self.opened_ns[index] = self.now_ns
-        self.activity[order.venue] += 1
+            self.opened_ns[index] = now_ns
+        self.activity[venue] += 1
         self.orders_sent += 1
-        if self.out.place(order, decision):
-            order.apply_event(OrderEvent.COMMIT)
-        self.out.journal_order(order, int(OrderState.CREATED), int(OrderEvent.SUBMIT), 0)
+        self.out.journal_order(order, CREATED, SUBMIT, 0)
         self.inquiry.watch(order)
         self.dirty.add(index)
         self.out.respond_accepted(order)
@@ -534,20 +538,7 @@ class Desk:
                 self.metrics.count(Counter.POST_STOPPED)
                 return
 
-    # ---- prices and totals
-
-    def read_top(self, decision: Decision, age_ns_max: int) -> bool:
-        """Puts the current book top into the decision. False: none, one-sided, or too old."""
-        top = self.tops(decision.terms.index)
-        if top is None:
-            return False
-        bid, ask = top.bid_ticks, top.ask_ticks
-        if bid <= 0 or ask <= 0 or self.now_ns - top.receive_ns > age_ns_max or not top.is_synchronised:
-            return False
-        decision.bid_ticks = bid
-        decision.ask_ticks = ask
-        self.money.marks[decision.terms.index] = (bid + ask) // 2
-        return True
+    # ---- totals
 
     def touch(self, instrument_index: int) -> None:
         """The instrument's row is to be published."""

@@ -13,8 +13,9 @@ from reactor.domain.messages import (
     EventKind,
     OrderType,
     Reason,
-    Stage,
     TimeInForce,
+    bytes_of,
+    unpacker,
 )
 from reactor.prepost.counters import Counter
 from reactor.prepost.desk import Desk, is_reducing
@@ -24,9 +25,7 @@ from reactor.prepost.pairs import Pair, PairEvent, PairState
 from reactor.prepost.pipeline import Decision
 from reactor.prepost.quotes import difference
 from reactor.prepost.risk import MS
-from reactor.prepost.terms import clip_base_e8
 
-Event = Any  # an event_message_t view, made by cffi
 NONE: Final = int(Reason.NONE)
 PAIR_BUSY: Final = int(Reason.PAIR_BUSY)
 NO_BOOK: Final = int(Reason.NO_BOOK)
@@ -34,8 +33,6 @@ KILL_SWITCH: Final = int(Reason.KILL_SWITCH)
 UNKNOWN_ORDER_ID: Final = int(Reason.UNKNOWN_ORDER_ID)
 BAD_PARAMETER: Final = int(Reason.BAD_PARAMETER)
 BELOW_MINIMUM: Final = int(Reason.BELOW_MINIMUM)
-RECEIVE: Final = int(Stage.RECEIVE)
-SIGNAL: Final = int(Stage.SIGNAL)
 LIMIT: Final = int(OrderType.LIMIT)
 MARKET: Final = int(OrderType.MARKET)
 IOC: Final = int(TimeInForce.IOC)
@@ -43,8 +40,55 @@ POST_ONLY: Final = int(TimeInForce.POST_ONLY)
 HEDGE: Final = int(EventKind.HEDGE)
 IDLE: Final = int(PairState.IDLE)
 PAIR_OPEN: Final = int(PairState.OPEN)
+LEG_OPEN: Final = int(Leg.OPEN)
 LEG_QUOTE: Final = int(Leg.QUOTE)
 RUNGS_MAX: Final = 96  # of one grid: what the collector lets through
+UNPACK_EVENT: Final = unpacker(
+    "event",
+    (
+        "header.signal_id", "header.exchange_ns", "header.stage_ns[0]", "header.stage_ns[1]", "header.stage_ns[2]",
+        "header.kind", "header.instrument_index", "header.hedge_instrument_index", "header.flags", "header.pair_id", "side",
+        "direction", "order_type", "time_in_force", "strategy_index", "reason", "quantity_lots", "price_ticks",
+        "target_order_id",
+    ),
+)  # fmt: skip
+
+
+class Event:
+    """What an event_message_t says, read in one crossing. Reused. The rungs of a grid stay in the message."""
+
+    __slots__ = (
+        "direction",
+        "event_ns",
+        "exchange_ns",
+        "flags",
+        "hedge_instrument_index",
+        "instrument_index",
+        "kind",
+        "order_type",
+        "pair_id",
+        "price_ticks",
+        "quantity_lots",
+        "reason",
+        "receive_ns",
+        "side",
+        "signal_id",
+        "signal_ns",
+        "strategy_index",
+        "target_order_id",
+        "time_in_force",
+        "view",
+    )
+
+    def read(self, view: Any, room: Any) -> None:
+        """Takes the message of this view, whose bytes are `room`."""
+        self.view = view
+        (
+            self.signal_id, self.exchange_ns, self.receive_ns, self.signal_ns, self.event_ns,
+            self.kind, self.instrument_index, self.hedge_instrument_index, self.flags, self.pair_id, self.side,
+            self.direction, self.order_type, self.time_in_force, self.strategy_index, self.reason,
+            self.quantity_lots, self.price_ticks, self.target_order_id,
+        ) = UNPACK_EVENT(room)  # fmt: skip
 
 
 class Intake:
@@ -53,6 +97,8 @@ class Intake:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._decision = Decision()
+        self._event = Event()
+        self._bytes: dict[Any, Any] = {}  # view → its bytes
         self._grids: dict[tuple[int, int], list[tuple[int, int]]] = {}
         handlers: dict[int, Callable[[Event], None]] = {
             int(EventKind.OPEN): self._on_open,
@@ -65,9 +111,14 @@ class Intake:
         }
         self._handlers = tuple(handlers.get(kind) for kind in range(max(handlers) + 1))
 
-    def on_event(self, event: Event) -> None:
-        """One event. Malformed ones are counted and dropped."""
-        kind = event.header.kind
+    def on_event(self, view: Any) -> None:
+        """One event, an event_message_t. Malformed ones are counted and dropped."""
+        room = self._bytes.get(view)
+        if room is None:
+            room = self._bytes[view] = bytes_of(view, "event")
+        event = self._event
+        event.read(view, room)
+        kind = event.kind
         handler = self._handlers[kind] if kind < len(self._handlers) else None
         if handler is None:
             self._malformed("an event of unknown kind", kind)
@@ -77,8 +128,8 @@ class Intake:
     # ---- pairs
 
     def _on_open(self, event: Event) -> None:
-        desk, header = self._desk, event.header
-        pair = self._pair(header)
+        desk = self._desk
+        pair = self._pair(event)
         if pair is None:
             self._open_single(event)
             return
@@ -86,7 +137,7 @@ class Intake:
         direction = event.direction
         decision.pair = pair
         decision.pair_id = pair.pair_id
-        decision.leg = int(Leg.OPEN)
+        decision.leg = LEG_OPEN
         decision.is_opening = True
         if direction not in (-1, 1):
             desk.refuse(decision, BAD_PARAMETER)
@@ -110,8 +161,7 @@ class Intake:
             ticks, hedge_ticks = top.bid_ticks, hedge_top.ask_ticks
         lots = event.quantity_lots
         if lots <= 0:
-            clip_e8 = clip_base_e8(desk.clip_e8, (terms, pair.hedge), (ticks, hedge_ticks), desk.clip_margin_e8)
-            lots = clip_e8 // terms.lot_base_e8
+            lots = pair.clip.base_e8((ticks, hedge_ticks)) // terms.lot_base_e8
         hedge_age_ns = desk.now_ns - hedge_top.receive_ns
         if lots <= 0 or hedge_ticks <= 0 or hedge_age_ns > desk.parameters.construction.book_age_ms_max * MS:
             desk.refuse(decision, NO_BOOK)  # What cannot be hedged is not opened.
@@ -142,7 +192,7 @@ class Intake:
     def _open_single(self, event: Event) -> None:
         """An open without a pair: one clip of one instrument."""
         desk = self._desk
-        index = event.header.instrument_index
+        index = event.instrument_index
         if not self._is_known(index):
             return
         decision = self._begin(event, index)
@@ -150,7 +200,7 @@ class Intake:
         decision.side = 1 if event.side >= 0 else -1
         terms = decision.terms
         ticks = desk.money.mark_ticks(index)
-        lots = event.quantity_lots or clip_base_e8(desk.clip_e8, (terms,), (ticks,), desk.clip_margin_e8) // terms.lot_base_e8
+        lots = event.quantity_lots or desk.clips[index].base_e8((ticks,)) // terms.lot_base_e8
         if lots <= 0:
             desk.refuse(decision, NO_BOOK)
             return
@@ -163,9 +213,9 @@ class Intake:
 
     def _on_close(self, event: Event) -> None:
         desk = self._desk
-        pair = self._pair(event.header)
+        pair = self._pair(event)
         if pair is None:
-            self._malformed("a close without a pair", event.header.instrument_index)
+            self._malformed("a close without a pair", event.instrument_index)
             return
         if desk.is_stopping:
             reason = KILL_SWITCH  # A hedged pair stays at a stop; who wants it closed says flatten.
@@ -179,12 +229,13 @@ class Intake:
             desk.refuse(decision, reason)
 
     def _on_hedge(self, event: Event) -> None:
-        desk, header = self._desk, event.header
-        pair = self._pair(header)
+        desk = self._desk
+        pair = self._pair(event)
         if pair is None:
-            self._malformed("a hedge without a pair", header.instrument_index)
+            self._malformed("a hedge without a pair", event.instrument_index)
             return
-        reason = desk.hedging.on_event(pair, None, header.signal_id, header.stage_ns)
+        stages = (event.receive_ns, event.signal_ns, event.event_ns)
+        reason = desk.hedging.on_event(pair, None, event.signal_id, stages)
         if reason:
             decision = self._begin(event, pair.hedge.index)
             decision.pair, decision.pair_id = pair, pair.pair_id
@@ -193,37 +244,37 @@ class Intake:
     # ---- strategies and user triggers
 
     def _on_order(self, event: Event) -> None:
-        desk, header = self._desk, event.header
-        index = header.instrument_index
+        desk, index = self._desk, event.instrument_index
         if not self._is_known(index):
             return
         decision = self._begin(event, index)
-        if event.side not in (-1, 1) or event.quantity_lots <= 0 or event.price_ticks < 0:
+        side, lots, ticks = event.side, event.quantity_lots, event.price_ticks
+        if (side != 1 and side != -1) or lots <= 0 or ticks < 0:
             desk.refuse(decision, BAD_PARAMETER)
             return
-        decision.side = event.side
+        decision.side = side
         decision.order_type = event.order_type
         decision.time_in_force = event.time_in_force
-        decision.price_ticks = event.price_ticks
-        decision.flags = header.flags & FLAG_REDUCE_ONLY
-        decision.is_quote = bool(header.flags & FLAG_QUOTE)
-        self._size(decision, event.quantity_lots, event.price_ticks or desk.money.mark_ticks(index))
-        decision.is_opening = not is_reducing(desk.positions[index].base_e8, event.side, decision.base_e8, decision.flags)
+        decision.price_ticks = ticks
+        decision.flags = flags = event.flags & FLAG_REDUCE_ONLY
+        decision.is_quote = bool(event.flags & FLAG_QUOTE)
+        self._size(decision, lots, ticks or desk.money.mark_ticks(index))
+        decision.is_opening = not is_reducing(desk.positions[index].base_e8, side, decision.base_e8, flags)
         desk.decide(decision)
 
     def _on_quotes(self, event: Event) -> None:
         """Parts of a grid are collected until the last one; then only what must move, moves."""
-        desk, header = self._desk, event.header
-        index = header.instrument_index
+        desk, index = self._desk, event.instrument_index
         if not self._is_known(index):
             return
         key = (event.strategy_index, index)
         grid = self._grids.setdefault(key, [])
-        for position in range(min(event.quote_count, len(event.quotes))):
-            quote = event.quotes[position]
+        quotes = event.view.quotes
+        for position in range(min(event.view.quote_count, len(quotes))):
+            quote = quotes[position]
             if quote.quantity_lots and quote.price_ticks > 0 and len(grid) < RUNGS_MAX:
                 grid.append((quote.price_ticks, quote.quantity_lots))
-        if not header.flags & FLAG_LAST_PART:
+        if not event.flags & FLAG_LAST_PART:
             return
         live = [
             order
@@ -242,7 +293,7 @@ class Intake:
             decision.order_type = LIMIT
             decision.time_in_force = POST_ONLY
             decision.price_ticks = price_ticks
-            decision.flags = header.flags & FLAG_REDUCE_ONLY
+            decision.flags = event.flags & FLAG_REDUCE_ONLY
             self._size(decision, abs(lots), price_ticks)
             decision.is_opening = not is_reducing(
                 desk.positions[index].base_e8, decision.side, decision.base_e8, decision.flags
@@ -259,13 +310,13 @@ class Intake:
             elif not order.wants_cancel:
                 desk.cancel(order)
             return
-        index = event.header.instrument_index
+        index = event.instrument_index
         if self._is_known(index):
             desk.cancel_instrument(index, (Leg.SINGLE, Leg.QUOTE, Leg.OPEN))
 
     def _on_halt(self, event: Event) -> None:
         desk = self._desk
-        index = event.header.instrument_index
+        index = event.instrument_index
         if index == NO_INSTRUMENT:
             desk.pull(Pull.HALT, event.reason, "halt by a trigger")
             for terms in desk.terms:
@@ -276,17 +327,16 @@ class Intake:
     # ---- small things
 
     def _begin(self, event: Event, index: int) -> Decision:
-        desk, header = self._desk, event.header
         decision = self._decision
         decision.clear()
-        decision.now_ns = desk.now_ns
-        decision.terms = desk.terms[index]
-        decision.event = header.kind
-        decision.signal_id = header.signal_id
-        decision.exchange_ns = header.exchange_ns
+        decision.now_ns = self._desk.now_ns
+        decision.terms = self._desk.terms[index]
+        decision.event = event.kind
+        decision.signal_id = event.signal_id
+        decision.exchange_ns = event.exchange_ns
         decision.strategy_index = event.strategy_index
-        decision.stages = stages = header.stage_ns
-        decision.origin_ns = stages[RECEIVE] or stages[SIGNAL]
+        decision.stages = (event.receive_ns, event.signal_ns, event.event_ns)
+        decision.origin_ns = event.receive_ns or event.signal_ns
         return decision
 
     def _size(self, decision: Decision, lots: int, ticks: int) -> None:
@@ -295,18 +345,15 @@ class Intake:
         decision.base_e8 = base_e8 = lots * terms.lot_base_e8
         decision.notional_e8 = terms.quote_e8(ticks, base_e8)
 
-    def _pair(self, header: Any) -> Pair | None:
-        desk = self._desk
-        if header.pair_id < len(desk.pairs):
-            pair: Pair = desk.pairs[header.pair_id]
-            if header.instrument_index == pair.open.index or (
-                header.kind == HEDGE and header.instrument_index == pair.hedge.index
-            ):
+    def _pair(self, event: Event) -> Pair | None:
+        desk, index = self._desk, event.instrument_index
+        if event.pair_id < len(desk.pairs):
+            pair: Pair = desk.pairs[event.pair_id]
+            if index == pair.open.index or (event.kind == HEDGE and index == pair.hedge.index):
                 return pair
-        index = header.instrument_index
         if index < len(desk.pair_of):
             pair_by_leg: Pair | None = desk.pair_of[index]
-            if pair_by_leg is not None and header.hedge_instrument_index != NO_INSTRUMENT:
+            if pair_by_leg is not None and event.hedge_instrument_index != NO_INSTRUMENT:
                 return pair_by_leg
         return None
 

@@ -26,7 +26,7 @@ from reactor.domain.units import E8
 from reactor.prepost.orders import Leg, Order
 from reactor.prepost.parameters import PairParameters
 from reactor.prepost.positions import Position
-from reactor.prepost.terms import Terms
+from reactor.prepost.terms import Clip, Terms
 
 MS: Final = 1_000_000
 
@@ -90,6 +90,7 @@ class Pair:
         self.parameters = parameters
         self.open = open_leg
         self.hedge = hedge_leg
+        self.clip = Clip(0, (open_leg, hedge_leg), 0)  # the desk's configuration says how large one is
         self.state = int(PairState.IDLE)
         self.sequence = 0  # round trips begun
         self.direction = 0

@@ -78,7 +78,7 @@ class Decision:
         self.event = 0  # event_kind_e
         self.signal_id = 0
         self.exchange_ns = 0
-        self.stages: Any = None  # stage_ns of the message that caused it, to be carried on
+        self.stages: Any = None  # (receive, signal, event) stamps of the message that caused it; None: only `origin_ns`
         self.pair = None
         self.pair_id = NO_PAIR
         self.pair_sequence = 0

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from reactor.domain.messages import FLAG_HEDGE, FLAG_REDUCE_ONLY, FLAG_URGENT, EventKind, OrderType, Reason, TimeInForce
+from reactor.domain.messages import FLAG_HEDGE, FLAG_REDUCE_ONLY, FLAG_URGENT, OrderType, Reason, TimeInForce
 from reactor.domain.units import E8
 from reactor.prepost.orders import OrderEvent
 from reactor.prepost.pipeline import PreStage, pre_stage
 from reactor.prepost.risk import MS, e8_of
-from reactor.prepost.terms import clip_base_e8
 
 if TYPE_CHECKING:
     from reactor.prepost.desk import Desk
     from reactor.prepost.pipeline import Decision
-    from reactor.prepost.terms import Terms
 
 NONE: Final = int(Reason.NONE)
 SIGNAL_TOO_OLD: Final = int(Reason.SIGNAL_TOO_OLD)
@@ -27,7 +25,7 @@ BACKPRESSURE: Final = int(Reason.BACKPRESSURE)
 MARKET_CLOSED: Final = int(Reason.MARKET_CLOSED)
 ORDER_TYPE_MARKET: Final = int(OrderType.MARKET)
 TIF_POST_ONLY: Final = int(TimeInForce.POST_ONLY)
-EVENT_QUOTES: Final = int(EventKind.QUOTES)
+VALIDATE: Final = int(OrderEvent.VALIDATE)
 NORMAL, URGENT = 0, 1
 
 
@@ -53,7 +51,13 @@ class RiskControl(PreStage):
 
     def run(self, decision: Decision) -> int:
         rules = self.desk.rules
-        for check in rules.decision_fast if decision.is_fast else rules.decision:
+        if decision.is_fast:
+            checks = rules.decision_fast
+        elif rules.covers(decision):
+            checks = rules.decision_uncovered
+        else:
+            checks = rules.decision
+        for check in checks:
             reason = check(decision)
             if reason:
                 return reason
@@ -66,29 +70,36 @@ class PositionLimit(PreStage):
     name = "position_limit"
     runs_on_fast_path = False
 
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk)
+        risk = desk.parameters.risk
+        self._clips_max = risk.position_clips_max
+        self._quote_e8_max = risk.position_clips_max * e8_of(risk.clip_usdt)
+
     def run(self, decision: Decision) -> int:
         if not decision.is_opening:
             return NONE
         desk, terms = self.desk, decision.terms
-        quota = desk.quota.of[terms.index]
+        index = terms.index
+        quota = desk.quota.of[index]
         reserved_lots = quota.buy_lots if decision.side > 0 else quota.sell_lots
-        position_e8 = desk.positions[terms.index].base_e8
+        position_e8 = desk.positions[index].base_e8
         after_e8 = abs(position_e8 + decision.side * (reserved_lots * terms.lot_base_e8 + decision.base_e8))
         if after_e8 <= abs(position_e8):
             return NONE
-        clips_max = desk.parameters.risk.position_clips_max
-        if decision.notional_e8 and after_e8 * decision.notional_e8 <= clips_max * desk.clip_e8 * decision.base_e8:
+        if decision.notional_e8 and after_e8 * decision.notional_e8 <= self._quote_e8_max * decision.base_e8:
             return NONE  # A clip is at least `clip_usdt`, so this many fit without asking how many it is rounded up to.
         clip_e8 = self._clip_e8(decision)
         if clip_e8 == 0:
             return NO_BOOK
-        limit_e8 = clips_max * clip_e8
-        return POSITION_LIMIT if after_e8 > limit_e8 else NONE
+        return POSITION_LIMIT if after_e8 > self._clips_max * clip_e8 else NONE
 
     def _clip_e8(self, decision: Decision) -> int:
         desk, pair = self.desk, decision.pair
-        legs: tuple[Terms, ...] = (decision.terms,) if pair is None else (pair.open, pair.hedge)
-        return clip_base_e8(desk.clip_e8, legs, tuple(desk.money.mark_ticks(leg.index) for leg in legs), desk.clip_margin_e8)
+        mark_ticks = desk.money.mark_ticks
+        if pair is None:
+            return desk.clips[decision.terms.index].base_e8((mark_ticks(decision.terms.index),))
+        return pair.clip.base_e8((mark_ticks(pair.open.index), mark_ticks(pair.hedge.index)))
 
 
 class OrderConstruction(PreStage):
@@ -103,12 +114,12 @@ class OrderConstruction(PreStage):
         self._hedge_age_ns = desk.parameters.construction.hedge_book_age_ms_max * MS
 
     def run(self, decision: Decision) -> int:
-        desk, terms = self.desk, decision.terms
-        if not terms.is_trading and not decision.is_fast:
+        desk, terms, is_fast = self.desk, decision.terms, decision.is_fast
+        if not terms.is_trading and not is_fast:
             return MARKET_CLOSED
-        if not desk.read_top(decision, self._hedge_age_ns if decision.is_fast else self._age_ns):
+        if not self._read_top(decision, self._hedge_age_ns if is_fast else self._age_ns):
             reference = decision.reference_ticks
-            if not (decision.is_fast and reference > 0):
+            if not (is_fast and reference > 0):
                 return NO_BOOK
             decision.bid_ticks = decision.ask_ticks = reference  # A stale feed must not keep a leg naked.
         price = decision.price_ticks
@@ -130,16 +141,30 @@ class OrderConstruction(PreStage):
         if notional_e8 < terms.notional_min_e8 and not (terms.is_perpetual and decision.flags & FLAG_REDUCE_ONLY):
             return BELOW_MINIMUM
         rules = desk.rules
-        for check in rules.order_fast if decision.is_fast else rules.order:
+        for check in rules.order_fast if is_fast else rules.order:
             reason = check(decision)
             if reason:
                 return reason
         order = desk.new_order(decision)
         if order is None:
             return BACKPRESSURE
-        order.apply_event(OrderEvent.VALIDATE)
+        order.apply_event(VALIDATE)
         decision.order = order
         return NONE
+
+    def _read_top(self, decision: Decision, age_ns_max: int) -> bool:
+        """Puts the current book top into the decision. False: none, one-sided, or too old."""
+        desk, index = self.desk, decision.terms.index
+        top = desk.tops(index)
+        if top is None:
+            return False
+        bid, ask = top.bid_ticks, top.ask_ticks
+        if bid <= 0 or ask <= 0 or decision.now_ns - top.receive_ns > age_ns_max or not top.is_synchronised:
+            return False
+        decision.bid_ticks = bid
+        decision.ask_ticks = ask
+        desk.money.marks[index] = (bid + ask) // 2
+        return True
 
     def _price(self, decision: Decision) -> int:
         """Taker: through the opposite touch, but not beyond the collar. Maker: our own touch."""

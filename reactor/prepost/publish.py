@@ -19,12 +19,14 @@ from typing import Any, Final, Protocol
 
 from reactor.domain.messages import (
     NO_INSTRUMENT,
+    NO_PAIR,
     WAY,
     CommandKind,
     ResponseKind,
     Stage,
     bytes_of,
     new,
+    packer,
 )
 from reactor.prepost.counters import Counter
 from reactor.prepost.desk import Count, Desk
@@ -50,6 +52,27 @@ R_ACCEPTED: Final = int(ResponseKind.ACCEPTED)
 R_REFUSED: Final = int(ResponseKind.REFUSED)
 R_HEDGE_REQUIRED: Final = int(ResponseKind.HEDGE_REQUIRED)
 R_ACKNOWLEDGED: Final = int(ResponseKind.ACKNOWLEDGED)
+
+_HEADER: Final = (
+    "header.kind", "header.source", "header.instrument_index", "header.hedge_instrument_index", "header.flags",
+    "header.pair_id", "header.pair_sequence",
+)  # fmt: skip
+PACK_PLACE: Final = packer(
+    "command",
+    (
+        "header.sequence", "header.signal_id", "header.order_id", "header.exchange_ns", "header.stage_ns[0]",
+        "header.stage_ns[1]", "header.stage_ns[2]", "header.stage_ns[3]", *_HEADER, "client_order_id", "venue", "side",
+        "order_type", "time_in_force", "price_ticks", "quantity_lots", "deadline_ns", "request_id",
+    ),
+)  # fmt: skip
+PACK_RESPONSE: Final = packer(
+    "response",
+    (
+        "header.sequence", "header.signal_id", "header.order_id", "header.exchange_ns", *_HEADER, "price_ticks",
+        "quantity_lots", "cumulative_lots", "position_lots", "trade_id", "target_order_id", "reason", "side",
+        "strategy_index", "order_status", "position_fills",
+    ),
+)  # fmt: skip
 
 
 class Rows(Protocol):
@@ -95,13 +118,16 @@ class Publisher(Recorder):
         self.commands_left = 0
         self.commands_sent = 0
         self.hand_over: Callable[[], object] | None = None  # an engine in the same shard: sends before we go on
-        self._has_responses = False
-        self._response_rings = tuple(ring for ring in (responses, *strategy_responses) if ring is not None)
+        self._answered: list[Ring] = []  # response rings with something to publish
         self.held: deque[HeldCommand] = deque()
         self._held_responses: deque[tuple[Ring, int, Any]] = deque()
         self._blank_command = new("command")
         self._blank_response = new("response")
-        self._scratch = new("response")
+        self._command_bytes: dict[Any, Any] = {}  # slot → its bytes
+        self._response_bytes: dict[Any, Any] = {}
+        self._response: Any = None  # the one begun last
+        self._response_sequence = 0  # likewise; 0: it is held
+        self._commands_counted = 0
         for blank in (self._blank_command, self._blank_response):
             blank_header(blank.header, source)
 
@@ -140,10 +166,10 @@ class Publisher(Recorder):
         """Publishes the journal entries and responses that the last messages caused: one commit per ring."""
         if self._at:
             self.write_entries()
-        if self._has_responses:
-            self._has_responses = False
-            for ring in self._response_rings:
+        if self._answered:
+            for ring in self._answered:
                 ring.commit(NORMAL)
+            self._answered.clear()
 
     def flush(self) -> int:
         """Sends what was held, in order. Returns how much went out."""
@@ -155,7 +181,8 @@ class Publisher(Recorder):
                 break
             self.held.popleft()
             slot[0] = command.message[0]
-            self._send(slot, command.lane)
+            self._stamp(slot, command.lane)
+            self._send(command.lane)
             if command.order is not None and self.desk is not None:
                 self.desk.on_committed(command.order)
             sent += 1
@@ -175,34 +202,34 @@ class Publisher(Recorder):
 
     def place(self, order: Order, decision: Decision) -> bool:
         """See desk.Outbox."""
-        lane = decision.lane
-        is_held = bool(self.held)
-        slot = None if is_held else self._commands.try_claim(lane)
-        command = new("command") if slot is None else slot
-        command[0] = self._blank_command[0]
-        header = command.header
-        if decision.stages is not None:
-            header.stage_ns = decision.stages
-        elif decision.origin_ns:
-            header.stage_ns[STAGE_RECEIVE] = decision.origin_ns
-        header.kind = PLACE
-        self._describe(header, order)
-        command.client_order_id = order.client_order_id
-        command.venue = order.venue
-        command.side = order.side
-        command.order_type = order.order_type
-        command.time_in_force = order.time_in_force
-        command.price_ticks = order.price_ticks
-        command.quantity_lots = order.quantity_lots
-        command.request_id = self._request(PLACE)
-        if self.desk is not None and self.desk.place_deadline_ns:
-            command.deadline_ns = order.created_ns + self.desk.place_deadline_ns
+        desk, lane, commands = self.desk, decision.lane, self._commands
+        assert desk is not None, "the publisher knows its desk before it is used"
+        slot = None if self.held else commands.try_claim(lane)
         if slot is None:
-            self.held.append(HeldCommand(lane, command, order))
+            sequence = now_ns = 0  # They are given when the command goes out.
+            message = new("command")
+            room = bytes_of(message, "command")
+            self.held.append(HeldCommand(lane, message, order))
             self.commands_left = 0
         else:
-            self._send(slot, lane)
-        self.way_out = bytes_of(command, "command")[WAY]
+            sequence, now_ns = commands.sequence(lane), self._monotonic_ns()
+            room = self._command_bytes.get(slot)
+            if room is None:
+                room = self._command_bytes[slot] = bytes_of(slot, "command")
+        receive_ns, signal_ns, event_ns = decision.stages or (decision.origin_ns, 0, 0)
+        self._requests += 1
+        PACK_PLACE(
+            room, 0,
+            sequence, order.signal_id, order.order_id, order.exchange_ns, receive_ns, signal_ns, event_ns,
+            now_ns, PLACE, self._source, order.instrument_index, NO_INSTRUMENT, order.flags,
+            order.pair_id, order.pair_sequence, order.client_order_id, order.venue, order.side,
+            order.order_type, order.time_in_force, order.price_ticks, order.quantity_lots,
+            order.created_ns + desk.place_deadline_ns if desk.place_deadline_ns else 0,
+            desk.epoch << 40 | self._requests << REQUEST_KIND_BITS | PLACE,
+        )  # fmt: skip
+        if slot is not None:
+            self._send(lane)
+        self.way_out = room[WAY]
         return slot is not None
 
     def cancel(self, order: Order) -> bool:
@@ -261,7 +288,8 @@ class Publisher(Recorder):
             self.commands_left = 0
         else:
             slot[0] = command[0]
-            self._send(slot, lane)
+            self._stamp(slot, lane)
+            self._send(lane)
         return request_id
 
     def _request(self, kind: int) -> int:
@@ -269,14 +297,15 @@ class Publisher(Recorder):
         assert self.desk is not None, "the publisher knows its desk before it is used"
         return self.desk.epoch << 40 | self._requests << REQUEST_KIND_BITS | kind
 
-    def _send(self, slot: Any, lane: int) -> None:
+    def _stamp(self, slot: Any, lane: int) -> None:
         header = slot.header
         header.sequence = self._commands.sequence(lane)
         header.stage_ns[STAGE_COMMAND] = self._monotonic_ns()
+
+    def _send(self, lane: int) -> None:
         self._commands.commit(lane)
         self.commands_left -= 1
         self.commands_sent += 1
-        self._metrics.count(Counter.COMMANDS)
         if self.hand_over is not None:
             self.hand_over()
 
@@ -288,45 +317,64 @@ class Publisher(Recorder):
         is_strategy = order is not None and order.leg in STRATEGY_LEGS and order.strategy_index < len(self._strategies)
         if kind == R_ACKNOWLEDGED and not is_strategy:
             return
-        message = self._response(kind, order, outcome.instrument_index)
-        header = message.header
-        if outcome.stages is not None:
-            header.stage_ns = outcome.stages
-        header.flags = outcome.flags
-        message.price_ticks = outcome.price_ticks
-        message.quantity_lots = outcome.fill_lots
-        message.trade_id = outcome.trade_id
-        message.reason = outcome.reason
-        message.side = outcome.side
         if kind != R_ACKNOWLEDGED:
-            self._write(self._responses, message, NORMAL)
+            self._tell(self._responses, kind, outcome, order)
         if is_strategy and order is not None:
-            self._write(self._strategies[order.strategy_index], message, NORMAL)
+            self._tell(self._strategies[order.strategy_index], kind, outcome, order)
+
+    def _tell(self, ring: Ring | None, kind: int, outcome: Outcome, order: Order | None) -> None:
+        if ring is None:
+            return
+        room = self._begin_response(ring)
+        if order is None:
+            PACK_RESPONSE(
+                room, 0,
+                self._response_sequence, 0, 0, 0, kind, self._source, outcome.instrument_index, NO_INSTRUMENT, outcome.flags,
+                NO_PAIR, 0, outcome.price_ticks, outcome.fill_lots, 0, 0, outcome.trade_id, 0, outcome.reason, outcome.side,
+                0, 0, 0,
+            )  # fmt: skip
+        else:
+            desk = self.desk
+            assert desk is not None, "the publisher knows its desk before it is used"
+            position = desk.positions[outcome.instrument_index]
+            PACK_RESPONSE(
+                room, 0,
+                self._response_sequence, order.signal_id, order.order_id, order.exchange_ns, kind, self._source,
+                outcome.instrument_index, NO_INSTRUMENT, outcome.flags, order.pair_id, order.pair_sequence,
+                outcome.price_ticks, outcome.fill_lots, order.filled_lots, position.lots, outcome.trade_id, order.order_id,
+                outcome.reason, outcome.side, order.strategy_index, order.state, position.fills,
+            )  # fmt: skip
+        if outcome.stages is not None:
+            self._response.header.stage_ns = outcome.stages
 
     def respond_refused(self, decision: Decision, reason: int) -> None:
         """See desk.Outbox."""
-        message = self._response(R_REFUSED, None, decision.terms.index)
-        header = message.header
-        header.signal_id = decision.signal_id
-        header.pair_id = decision.pair_id
-        header.pair_sequence = decision.pair_sequence
-        message.price_ticks = decision.price_ticks
-        message.quantity_lots = decision.quantity_lots
-        message.reason = reason
-        message.side = decision.side
-        message.strategy_index = decision.strategy_index
-        self._write(self._responses, message, NORMAL)
-        if decision.leg in STRATEGY_LEGS and decision.strategy_index < len(self._strategies):
-            self._write(self._strategies[decision.strategy_index], message, NORMAL)
+        is_strategy = decision.leg in STRATEGY_LEGS and decision.strategy_index < len(self._strategies)
+        for ring in (self._responses, self._strategies[decision.strategy_index] if is_strategy else None):
+            if ring is not None:
+                room = self._begin_response(ring)
+                PACK_RESPONSE(
+                    room, 0,
+                    self._response_sequence, decision.signal_id, 0, 0, R_REFUSED, self._source, decision.terms.index,
+                    NO_INSTRUMENT, 0, decision.pair_id, decision.pair_sequence, decision.price_ticks, decision.quantity_lots,
+                    0, 0, 0, 0, reason, decision.side, decision.strategy_index, 0, 0,
+                )  # fmt: skip
 
     def respond_accepted(self, order: Order) -> None:
         """To strategies only: the collector hears of fills, refusals and ends, not of what goes as it should."""
         if order.leg not in STRATEGY_LEGS or order.strategy_index >= len(self._strategies):
             return
-        message = self._response(R_ACCEPTED, order, order.instrument_index)
-        message.price_ticks = order.price_ticks
-        message.quantity_lots = order.quantity_lots
-        self._write(self._strategies[order.strategy_index], message, NORMAL)
+        desk = self.desk
+        assert desk is not None, "the publisher knows its desk before it is used"
+        position = desk.positions[order.instrument_index]
+        room = self._begin_response(self._strategies[order.strategy_index])
+        PACK_RESPONSE(
+            room, 0,
+            self._response_sequence, order.signal_id, order.order_id, order.exchange_ns, R_ACCEPTED, self._source,
+            order.instrument_index, NO_INSTRUMENT, order.flags, order.pair_id, order.pair_sequence,
+            order.price_ticks, order.quantity_lots, order.filled_lots, position.lots, 0, order.order_id,
+            0, order.side, order.strategy_index, order.state, position.fills,
+        )  # fmt: skip
 
     def respond_hedge_required(self, pair: Pair, lots: int, cause: Outcome | None) -> bool:
         """See desk.Outbox."""
@@ -355,55 +403,37 @@ class Publisher(Recorder):
 
     def respond_pair(self, kind: int, pair: Pair) -> None:
         """See desk.Outbox."""
-        message = self._response(kind, None, pair.open.index)
-        self._name_pair(message.header, pair)
-        message.reason = pair.exit_reason
-        self._write(self._responses, message, NORMAL)
+        if self._responses is not None:
+            room = self._begin_response(self._responses)
+            PACK_RESPONSE(
+                room, 0,
+                self._response_sequence, 0, 0, 0, kind, self._source, pair.open.index, pair.hedge.index, 0,
+                pair.pair_id, pair.sequence, 0, 0, 0, 0, 0, 0, pair.exit_reason, 0, 0, 0, 0,
+            )  # fmt: skip
 
-    def _response(self, kind: int, order: Order | None, instrument_index: int) -> Any:
-        """The one response under construction, filled with what is always the same."""
-        message = self._scratch
-        message[0] = self._blank_response[0]
-        header = message.header
-        header.kind = kind
-        header.instrument_index = instrument_index
-        if order is not None:
-            header.signal_id = order.signal_id
-            header.order_id = order.order_id
-            header.exchange_ns = order.exchange_ns
-            header.pair_id = order.pair_id
-            header.pair_sequence = order.pair_sequence
-            header.flags = order.flags
-            message.cumulative_lots = order.filled_lots
-            message.target_order_id = order.order_id
-            message.side = order.side
-            message.strategy_index = order.strategy_index
-            message.order_status = order.state
-            if self.desk is not None:
-                position = self.desk.positions[instrument_index]
-                message.position_lots = position.lots
-                message.position_fills = position.fills
-        return message
-
-    def _write(self, ring: Ring | None, message: Any, lane: int) -> None:
-        if ring is None:
-            return
-        slot = None if self._held_responses else ring.try_claim(lane)
+    def _begin_response(self, ring: Ring) -> Any:
+        """The bytes of the next response to one reader: a slot of its ring, or, if it does not read, a message that is kept."""
+        slot = None if self._held_responses else ring.try_claim(NORMAL)
         if slot is None:
-            self._hold_response(ring, lane, message)
-            return
-        slot[0] = message[0]
-        slot.header.sequence = ring.sequence(lane)
-        self._has_responses = True
+            return self._hold_response(ring)
+        self._response = slot
+        self._response_sequence = ring.sequence(NORMAL)
+        if ring not in self._answered:
+            self._answered.append(ring)
+        room = self._response_bytes.get(slot)
+        if room is None:
+            room = self._response_bytes[slot] = bytes_of(slot, "response")
+        return room
 
-    def _hold_response(self, ring: Ring, lane: int, message: Any) -> None:
+    def _hold_response(self, ring: Ring) -> Any:
+        self._response = message = new("response")
+        self._response_sequence = 0  # It is given when the response goes out.
         if len(self._held_responses) >= RESPONSES_HELD_MAX:
             self._metrics.count(Counter.RESPONSES_DROPPED)
-            return
-        kept = new("response")
-        kept[0] = message[0]
-        self._held_responses.append((ring, lane, kept))
-        self._metrics.count(Counter.RESPONSES_HELD)
+        else:
+            self._held_responses.append((ring, NORMAL, message))
+            self._metrics.count(Counter.RESPONSES_HELD)
+        return bytes_of(message, "response")
 
     # ---- rows
 
@@ -434,6 +464,8 @@ class Publisher(Recorder):
 
     def publish_risk(self, desk: Desk, is_confirmed_clean: bool) -> None:
         """The portfolio's row."""
+        self._metrics.count(Counter.COMMANDS, self.commands_sent - self._commands_counted)
+        self._commands_counted = self.commands_sent
         unknown = sum(order.state == OrderState.UNKNOWN for order in desk.orders.unsettled.values())
         open_orders = sum(not IS_TERMINAL[order.state] for order in desk.orders.unsettled.values())
         row = self._risk.edit(0)

@@ -30,7 +30,7 @@ class Quota:
         self._terms = terms
         self.of = [InstrumentQuota() for _ in terms]
         self.double_returns = 0
-        self._claimed: dict[tuple[int, str], int] = {}
+        self.claimed: dict[tuple[int, str], int] = {}  # by wallet (Terms.base_key, quote_key)
 
     def reserve(self, order: Order, capital_e8: int, notional_e8: int = 0) -> None:
         """Once per order, when it is accepted. `capital_e8` is 0 for orders that do not open; `notional_e8` is what a spot
@@ -53,7 +53,7 @@ class Quota:
             return
         order.claim_e8 = claim_e8 = notional_e8 if order.side > 0 else lots * terms.lot_base_e8
         key = terms.quote_key if order.side > 0 else terms.base_key
-        self._claimed[key] = self._claimed.get(key, 0) + claim_e8
+        self.claimed[key] = self.claimed.get(key, 0) + claim_e8
 
     def convert(self, order: Order, lots: int) -> None:
         """`lots` of the order were filled: they are position now."""
@@ -83,7 +83,7 @@ class Quota:
             claim_e8 = order.claim_e8 if is_all else order.claim_e8 * lots // reserved_lots
             order.claim_e8 -= claim_e8
             terms = self._terms[order.instrument_index]
-            self._claimed[terms.quote_key if order.side > 0 else terms.base_key] -= claim_e8
+            self.claimed[terms.quote_key if order.side > 0 else terms.base_key] -= claim_e8
         order.reserved_lots -= lots
         order.capital_e8 -= capital_e8
         quota.capital_e8 -= capital_e8
@@ -99,4 +99,4 @@ class Quota:
 
     def claimed_e8(self, venue: int, asset: str) -> int:
         """What unsettled spot orders may still take of `asset` in the wallet of `venue`, in 1e-8 of it."""
-        return self._claimed.get((venue, asset), 0)
+        return self.claimed.get((venue, asset), 0)

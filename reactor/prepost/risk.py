@@ -96,8 +96,10 @@ class RuleChains:
 
     decision: tuple[Check, ...]
     decision_fast: tuple[Check, ...]
+    decision_uncovered: tuple[Check, ...]  # what is left to ask once `covers` has said yes
     order: tuple[Check, ...]
     order_fast: tuple[Check, ...]
+    covers: Callable[[Decision], bool]
 
 
 def compose_rules(desk: Desk, parameters: RiskParameters) -> RuleChains:
@@ -118,8 +120,10 @@ def compose_rules(desk: Desk, parameters: RiskParameters) -> RuleChains:
     return RuleChains(
         decision=tuple(check for rule, check in checks if not rule.checks_order),
         decision_fast=tuple(check for rule, check in checks if not rule.checks_order and rule.checks_fast_path),
+        decision_uncovered=tuple(check for rule, check in checks if not rule.checks_order and type(rule) not in COVERED),
         order=tuple(check for rule, check in checks if rule.checks_order),
         order_fast=tuple(check for rule, check in checks if rule.checks_order and rule.checks_fast_path),
+        covers=Cover(desk, parameters).covers,
     )
 
 
@@ -310,12 +314,11 @@ class InventoryRule(RiskRule):
         if terms.is_perpetual or not decision.is_opening or terms.venue not in desk.balances.known_venues:
             return NONE
         if decision.side < 0:
-            asset, wanted_e8 = terms.base_asset, decision.base_e8
+            wallet, wanted_e8 = terms.base_key, decision.base_e8
         else:
-            asset, wanted_e8 = terms.quote_asset, decision.notional_e8
-        owned_e8 = desk.balances.expected_e8(terms.venue, asset)
-        claimed_e8 = desk.quota.claimed_e8(terms.venue, asset)
-        return NO_INVENTORY if wanted_e8 > owned_e8 - claimed_e8 else NONE
+            wallet, wanted_e8 = terms.quote_key, decision.notional_e8
+        free_e8 = desk.balances.expected.get(wallet, 0) - desk.quota.claimed.get(wallet, 0)
+        return NO_INVENTORY if wanted_e8 > free_e8 else NONE
 
 
 class PriceCollarRule(RiskRule):
@@ -374,6 +377,89 @@ class OrderRateRule(RiskRule):
             sent.popleft()
         limit = self._fast_max[venue] if decision.is_fast else self._max[venue]
         return ORDER_RATE if len(sent) >= limit else NONE
+
+
+COVERED: Final = frozenset(
+    {
+        KillSwitchRule,
+        ReconciledRule,
+        JournalRule,
+        DailyLossRule,
+        CooldownRule,
+        PendingOrdersRule,
+        CapitalRule,
+        DailyTradesRule,
+        TotalExposureRule,
+        MarginRatioRule,
+        InventoryRule,
+    }
+)
+
+
+class Cover:
+    """One look for the many decisions that no rule minds.
+
+    `covers` compares what the rules in COVERED compare, in one go. Its yes means that each of them says yes (a test holds it
+    to that); its no means nothing: then the rules are asked in their order, and the first no is the answer. A reason comes
+    from a rule and from nowhere else.
+    """
+
+    def __init__(self, desk: Desk, parameters: RiskParameters) -> None:
+        self._desk = desk
+        self._cooldown_ns = int(parameters.cooldown_s * SECOND)
+        self._quotes_max = parameters.quotes_max
+        self._pending_orders_max = parameters.pending_orders_max
+        self._loss_e8_max = e8_of(parameters.daily_loss_usdt_max)
+        self._capital_e8_max = e8_of(parameters.capital_usdt_max)
+        self._daily_trades_max = parameters.daily_trades_max
+        self._exposure_ratio_e8_max = e8_of(parameters.exposure_ratio_max)
+        self._margin_ratio_e8_min = e8_of(parameters.margin_ratio_min)
+
+    def covers(self, decision: Decision) -> bool:
+        """True: every rule in COVERED lets this decision pass."""
+        desk, terms = self._desk, decision.terms
+        index, switch = terms.index, desk.kill_switch
+        if switch.state != RUNNING or switch.is_halted[index]:
+            return False
+        quota = desk.quota.of[index]
+        if quota.pending_orders >= (self._quotes_max if decision.is_quote else self._pending_orders_max):
+            return False
+        if not decision.is_opening:
+            return True
+        venue, pair = terms.venue, decision.pair
+        if not desk.is_reconciled or desk.journal_trouble or not desk.is_session_up[venue]:
+            return False
+        futures = terms if terms.is_perpetual else None
+        if pair is not None:
+            if not desk.is_session_up[pair.hedge.venue]:
+                return False
+            if futures is None:
+                futures = pair.hedge
+        opened_ns = desk.opened_ns[index]
+        if opened_ns and not decision.is_quote and decision.now_ns - opened_ns < self._cooldown_ns:
+            return False
+        money, notional_e8, side = desk.money, decision.notional_e8, decision.side
+        if money.daily_pnl_e8 <= -self._loss_e8_max or desk.trades_today >= self._daily_trades_max:
+            return False
+        position = desk.positions[index]
+        used_e8 = quota.capital_e8 + notional_e8
+        if position.value:
+            used_e8 += position.capital_e8
+        if used_e8 > self._capital_e8_max:
+            return False
+        if abs(money.net_exposure_e8 + side * notional_e8) * E8 > money.equity_e8 * self._exposure_ratio_e8_max:
+            return False
+        if futures is not None:
+            gross_e8 = money.futures_gross_e8[futures.venue] + notional_e8
+            if money.futures_equity_e8[futures.venue] * E8 < gross_e8 * self._margin_ratio_e8_min:
+                return False
+        if terms.is_perpetual or venue not in desk.balances.known_venues:
+            return True
+        if side < 0:
+            wallet, wanted_e8 = terms.base_key, decision.base_e8
+        else:
+            wallet, wanted_e8 = terms.quote_key, notional_e8
+        return wanted_e8 <= desk.balances.expected.get(wallet, 0) - desk.quota.claimed.get(wallet, 0)
 
 
 for _rule in (

@@ -5,10 +5,11 @@ base_e8 of one lot     = lot_base_e8                         (exact: a venue cou
 quote_e8(ticks, base)  = ticks · base_e8 · tick_numerator // tick_denominator
 """
 
+from collections.abc import Sequence
 from math import lcm
 
 from reactor.domain.instrument import Instrument
-from reactor.domain.units import E8, divide_up
+from reactor.domain.units import E8
 
 
 class Terms:
@@ -94,20 +95,32 @@ class Terms:
         return self.quote_e8(ticks, lots * self.lot_base_e8) >= self.notional_min_e8
 
 
-def clip_base_e8(clip_quote_e8: int, legs: tuple[Terms, ...], ticks: tuple[int, ...], margin_e8: int) -> int:
-    """One clip in 1e-8 of the base asset: `clip_quote_e8` at the first leg's price, rounded up to every leg's step,
-    minimum quantity and minimum notional (the latter with `margin_e8`, a fraction · 1e8, for prices that move).
+class Clip:
+    """One clip in 1e-8 of the base asset: `quote_e8` at the first leg's price, rounded up to every leg's step, minimum
+    quantity and minimum notional (the latter with `margin_e8`, a fraction · 1e8, for prices that move)."""
 
-    Returns 0 if a leg has no price.
-    """
-    step, base_e8 = 1, 0
-    for position, (terms, price_ticks) in enumerate(zip(legs, ticks, strict=True)):
-        if price_ticks <= 0:
-            return 0
-        step = lcm(step, terms.lot_base_e8)
-        wanted_e8 = terms.notional_min_e8 * (E8 + margin_e8) // E8
-        if position == 0:
-            wanted_e8 = max(wanted_e8, clip_quote_e8)
-        enough = divide_up(wanted_e8 * terms.tick_denominator, price_ticks * terms.tick_numerator)
-        base_e8 = max(base_e8, enough, terms.lots_min * terms.lot_base_e8)
-    return divide_up(base_e8, step) * step
+    __slots__ = ("_base_e8_min", "_legs", "_step")
+
+    def __init__(self, quote_e8: int, legs: tuple[Terms, ...], margin_e8: int) -> None:
+        self._step = 1
+        self._base_e8_min = 0
+        parts: list[tuple[int, int]] = []
+        for position, terms in enumerate(legs):
+            self._step = lcm(self._step, terms.lot_base_e8)
+            self._base_e8_min = max(self._base_e8_min, terms.lots_min * terms.lot_base_e8)
+            wanted_e8 = terms.notional_min_e8 * (E8 + margin_e8) // E8
+            if position == 0:
+                wanted_e8 = max(wanted_e8, quote_e8)
+            parts.append((wanted_e8 * terms.tick_denominator, terms.tick_numerator))
+        self._legs = tuple(parts)  # (what is wanted, worth of one tick)
+
+    def base_e8(self, ticks: Sequence[int]) -> int:
+        """At these prices, one per leg. 0: a leg has none."""
+        base_e8 = self._base_e8_min
+        for (wanted, tick), price_ticks in zip(self._legs, ticks, strict=True):
+            if price_ticks <= 0:
+                return 0
+            enough = -(-wanted // (price_ticks * tick))
+            if enough > base_e8:
+                base_e8 = enough
+        return -(-base_e8 // self._step) * self._step

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import pytest
-from prepost_room import ETH_PERP, PERP, SPOT, Room, fills_whole, rests, test_parameters
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from prepost_room import ETH_PERP, ETH_SPOT, PERP, SPOT, Room, fills_whole, rests, test_parameters
 
 from reactor.domain.errors import ConfigError
 from reactor.domain.messages import FLAG_HEDGE, FLAG_REDUCE_ONLY, NO_INSTRUMENT, EventKind, Reason, TimeInForce, Venue
@@ -11,7 +13,8 @@ from reactor.domain.units import E8
 from reactor.prepost.kill_switch import HALTED, REDUCE_ONLY, RUNNING, TRANSITIONS, KillSwitchState, Pull
 from reactor.prepost.pairs import PairState
 from reactor.prepost.parameters import DEFAULT_RULES, RiskParameters
-from reactor.prepost.risk import RISK_RULES
+from reactor.prepost.pipeline import Decision
+from reactor.prepost.risk import COVERED, RISK_RULES
 
 
 def trading(**risk) -> Room:
@@ -283,3 +286,80 @@ def test_a_halted_instrument_still_hedges_and_closes():
     room.settle()
     assert room.desk.pairs[0].state == PairState.IDLE
     assert all(order.flags & FLAG_HEDGE for order in room.venue.places[1:])
+
+
+NEAR = st.sampled_from([-2, -1, 0, 1, 2])  # around a limit
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.data())
+def test_one_look_for_all_limits_never_says_yes_where_a_rule_says_no(data: st.DataObject):
+    room = make_cover_room()
+    desk, draw = room.desk, data.draw
+    desk.now_ns = 10**12
+    decision = Decision()
+    decision.now_ns = desk.now_ns
+    decision.terms = terms = desk.terms[draw(st.sampled_from([SPOT, PERP, ETH_SPOT]))]
+    decision.pair = desk.pairs[0] if terms.index == SPOT and draw(st.booleans()) else None
+    decision.side = draw(st.sampled_from([-1, 1]))
+    decision.is_opening = draw(st.booleans())
+    decision.is_quote = draw(st.booleans())
+    decision.skips_cooldown = draw(st.integers(0, 3)) == 0
+    decision.flags = FLAG_REDUCE_ONLY if not decision.is_opening and draw(st.booleans()) else 0
+    decision.notional_e8, decision.base_e8 = 100 * E8, E8 // 100
+    often = st.integers(0, 7).map(bool)  # mostly as it should be
+    desk.kill_switch.state = RUNNING if draw(often) else draw(st.sampled_from([REDUCE_ONLY, HALTED]))
+    desk.kill_switch.is_halted[terms.index] = not draw(often)
+    desk.is_reconciled = draw(often)
+    desk.journal_trouble = 0 if draw(often) else 1
+    desk.is_session_up[:] = [draw(often), draw(often), True]
+    desk.opened_ns[terms.index] = draw(st.sampled_from([0, 0, desk.now_ns - 60 * 10**9])) + draw(NEAR)
+    desk.trades_today = 0 if draw(often) else 1000 + draw(NEAR)
+    quota, position = desk.quota.of[terms.index], desk.positions[terms.index]
+    quota.pending_orders = draw(st.sampled_from([0, 0, 1, 2, 3, 22, 23, 24]))
+    quota.capital_e8 = 0 if draw(often) else 4_900 * E8 + draw(NEAR)
+    position.value = 0 if draw(often) else draw(st.sampled_from([-1, 1])) * draw(st.integers(0, 10**14))
+    money = desk.money
+    money.daily_pnl_e8 = 0 if draw(often) else -500 * E8 + draw(NEAR)
+    money.equity_e8 = 10_000 * E8
+    money.net_exposure_e8 = draw(st.sampled_from([0, 0, 0, 200 * E8, -200 * E8, 400 * E8, -400 * E8])) + draw(NEAR)
+    money.futures_equity_e8[:] = [0, 1_000 * E8, 0]
+    money.futures_gross_e8[:] = [0, draw(st.sampled_from([0, 0, 9_900 * E8])) + abs(draw(NEAR)), 0]
+    for wallet, wanted_e8 in ((terms.base_key, decision.base_e8), (terms.quote_key, decision.notional_e8)):
+        claimed_e8 = draw(st.integers(0, 5))
+        desk.quota.claimed[wallet] = claimed_e8
+        desk.balances.expected[wallet] = wanted_e8 + claimed_e8 + (5 if draw(often) else draw(NEAR))
+
+    is_minded = any(check(decision) for check in desk.rules.decision)
+    is_usual = not decision.skips_cooldown and not decision.flags and desk.kill_switch.state == RUNNING
+    if desk.rules.covers(decision):
+        assert not is_minded
+    elif is_usual:
+        assert is_minded, "the usual case is settled by one look"
+
+
+_cover_rooms: list[Room] = []
+
+
+def make_cover_room() -> Room:
+    """One for all examples: each sets everything that is looked at."""
+    if not _cover_rooms:
+        _cover_rooms.append(trading(cooldown_s=60.0))
+    return _cover_rooms[0]
+
+
+def test_what_the_one_look_does_not_know_is_asked_all_the_same(tmp_path: Path):
+    (tmp_path / "rule.py").write_text(
+        "from reactor.prepost.risk import CapitalRule, risk_rule\n"
+        "@risk_rule\n"
+        "class Mine(CapitalRule):\n"
+        "    name = 'mine'\n"
+        "    def check(self, decision):\n"
+        "        return 26\n"
+    )
+    room = trading(rules=(*DEFAULT_RULES, "mine"), rule_files=(str(tmp_path / "rule.py"),))
+    assert len(room.desk.rules.decision_uncovered) == 1
+    room.order(1, 200, 6_500_001, tif=1)
+    assert first_refusal(room) == Reason.STAGE_REFUSED
+    names = {rule.name for rule in COVERED}
+    assert names == {name for name in DEFAULT_RULES if not RISK_RULES[name].checks_order}

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from prepost_room import INSTRUMENTS, PERP, SPOT
 
 from reactor.domain.units import E8
-from reactor.prepost.terms import Terms, clip_base_e8
+from reactor.prepost.terms import Clip, Terms
 
 SPOT_TERMS, PERP_TERMS = Terms(INSTRUMENTS[SPOT]), Terms(INSTRUMENTS[PERP])
 
@@ -32,12 +32,12 @@ def test_a_reduce_only_order_on_futures_may_be_of_any_notional():
 
 
 def test_a_clip_fits_both_legs_steps_and_minimums():
-    clip = clip_base_e8(50 * E8, (SPOT_TERMS, PERP_TERMS), (6_500_000, 650_000), E8 // 50)
+    clip = Clip(50 * E8, (SPOT_TERMS, PERP_TERMS), E8 // 50).base_e8((6_500_000, 650_000))
     assert clip == 200_000, "0.002 BTC: 0.001 would be 65 USDT, below the perpetual's 100"
 
 
 def test_a_clip_without_a_price_is_nothing():
-    assert clip_base_e8(50 * E8, (SPOT_TERMS, PERP_TERMS), (6_500_000, 0), 0) == 0
+    assert Clip(50 * E8, (SPOT_TERMS, PERP_TERMS), 0).base_e8((6_500_000, 0)) == 0
 
 
 @given(st.integers(1_000, 50_000_000), st.integers(-300, 300), st.integers(1, 5_000))
@@ -45,7 +45,7 @@ def test_any_clip_is_at_least_what_was_asked_and_tradable_on_both_legs(spot_tick
     perp_ticks = max(1, spot_ticks // 10 + basis)
     if abs(perp_ticks * 10 - spot_ticks) * 100 > spot_ticks * 2:
         return  # Legs more than 2 % apart are no pair.
-    clip = clip_base_e8(usdt * E8, (SPOT_TERMS, PERP_TERMS), (spot_ticks, perp_ticks), E8 // 20)
+    clip = Clip(usdt * E8, (SPOT_TERMS, PERP_TERMS), E8 // 20).base_e8((spot_ticks, perp_ticks))
     assert SPOT_TERMS.quote_e8(spot_ticks, clip) >= usdt * E8 - 1
     for terms, ticks in ((SPOT_TERMS, spot_ticks), (PERP_TERMS, perp_ticks)):
         lots, rest = divmod(clip, terms.lot_base_e8)
