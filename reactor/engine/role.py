@@ -186,6 +186,7 @@ class EngineRole:
             _FUNDING_SINCE: self._on_account,
         }
         self._rooms: dict[Any, Any] = {}  # view of a command → its bytes
+        self.wake: Callable[[], None] | None = None  # asks for our `do_work` behind prepost's; None: nobody may wait for it
         self._has_sent = False  # in this pass: what follows may wait for company
         self._held: list[tuple[OrderSession, Entry]] = []  # places that wait to be written
         self._held_ns = 0  # since when
@@ -278,12 +279,16 @@ class EngineRole:
 
     def take_commands(self) -> None:
         """Sends what prepost has just written, before it goes on: wired where both run in one shard. The first place of a pass
-        leaves at once, those behind it may wait for one another (HELD_MAX, HELD_NS, the end of prepost's part of the pass)."""
+        leaves at once, those behind it may wait for one another (HELD_MAX, HELD_NS, our own part of the pass)."""
         now_ns = self._monotonic_ns()
         if now_ns >= self._next_tick_ns + TICK_NS:  # As in a pass: after a standstill nothing goes out on old beliefs.
             self._tick(now_ns)
         self._drain(URGENT, URGENT_PER_PASS_MAX, now_ns)
         self._drain(NORMAL, NORMAL_BETWEEN_LOOKS, now_ns)
+        if self.wake is None:
+            self._flush()
+        elif self._has_sent:
+            self.wake()
 
     def _flush(self) -> None:
         """The end of what may leave together."""

@@ -225,6 +225,15 @@ class Shard:
 
         return on_tick if is_tick else on_answer
 
+    def waker_of(self, name: str) -> Callable[[], None]:
+        """What a role may call to be entered in this pass, or, if its turn is over, in the next one."""
+        duty = self._duty(name)
+
+        def wake() -> None:
+            duty.is_awake = True
+
+        return wake
+
     # -- outside of the passes -------------------------------------------------------------------------------
 
     def run(self, build: Callable[["Shard"], None]) -> int:
