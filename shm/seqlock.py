@@ -16,6 +16,7 @@ Own = OwnSegment | HeapSegment
 # Looked up once; one argument each: see cffi_build/include/ring.h.
 _store_row: Callable[[Any], None] = lib.seqlock_store_row
 _load_row: Callable[[Any], int] = lib.seqlock_load_row
+_write_row: Callable[[Any, int, Any], None] = lib.seqlock_write
 
 _COMPLAINTS = {
     lib.SEQLOCK_BAD_MAGIC: "is not a row segment of this system",
@@ -36,13 +37,13 @@ class RowsError(SegmentError):
 class RowsWriter:
     """The one writer of a row segment. Made by `heap_rows()` or `open_rows_writer()`."""
 
-    __slots__ = ("_copies", "_handles", "_own", "_rows", "_views", "count", "name")
+    __slots__ = ("_copies", "_handles", "_own", "_rows", "_segment", "_views", "count", "name")
 
     def __init__(self, name: str, own: Own, count: int, row_size: int, make_view: MakeView) -> None:
         self.name = name
         self.count = count
         self._own = own
-        segment = ffi.cast("void *", own.address)
+        segment = self._segment = ffi.cast("void *", own.address)
         result = lib.seqlock_open(segment, own.size, count, row_size, next_epoch())
         if result != lib.SEQLOCK_OK:
             raise RowsError(name, result)
@@ -57,6 +58,10 @@ class RowsWriter:
     def done(self, index: int) -> None:
         """Shows the row to the readers."""
         _store_row(self._handles[index])
+
+    def write(self, index: int, row: Any) -> None:
+        """Shows a whole row of the caller's own memory to the readers; what `edit` hands out does not know of it."""
+        _write_row(self._segment, index, row)
 
     def refresh(self, now_ns: int) -> None:
         """Lets late readers find it. Cheap; call it about every 10 ms."""

@@ -548,6 +548,27 @@ typedef struct role_metrics {
 /* Zeroes `size` bytes of a message. */
 void message_clear(void *message, uint64_t size);
 
+/* Says a signal: copies `message` to its place on the way, with the tops it was made from as below and the stages RECEIVE and
+ * SIGNAL. The sequence that stands there already stays. */
+void signal_say(signal_message_t *target, signal_message_t *message, const book_top_t *top, const book_top_t *hedge,
+                uint64_t signal_id, int64_t receive_ns, int64_t now_ns);
+
+/* What a reader asks first: header.kind << 32 | signal_index. */
+uint64_t signal_key(const signal_message_t *signal);
+
+/* Keeps a signal as the last one of its kind. Returns when it was made (stage SIGNAL; 0: nobody said). */
+int64_t signal_keep(signal_message_t *last, const signal_message_t *signal);
+
+/* An empty event that continues the way of its cause, a message of any layout: the cause's header without its flags. */
+void event_begin(event_message_t *event, const void *cause, uint16_t strategy_index);
+
+/* 1: the event is about what there is (twin of reactor/collector/triggers/trigger.py: problem_of). */
+int event_is_sound(const event_message_t *event, uint32_t instruments);
+
+/* Copies a finished event to its slot, with what its writer knows. */
+void event_finish(event_message_t *target, event_message_t *event, uint64_t sequence, uint16_t source, uint16_t trigger_index,
+                  uint32_t flags, int64_t now_ns);
+
 /* Writes the tops that a signal was made from, and the later of their exchange times. `hedge` may be NULL. */
 void signal_take_tops(signal_message_t *signal, const book_top_t *top, const book_top_t *hedge);
 

@@ -24,24 +24,24 @@ from reactor.domain.messages import (
     ControlKind,
     ResponseKind,
     SignalType,
-    Stage,
-    clear,
-    copier,
-    copy_header,
+    event_begin,
+    event_finish,
+    event_is_sound,
     new,
     signal_index,
+    signal_keep,
+    signal_key,
 )
 from reactor.loop.clock import Clock
 from reactor.loop.counters import Metrics
 from reactor.loop.log import Log
-from reactor.loop.timers import Every
-from shm.ring import NORMAL, URGENT, Consumer, Producer
+from shm.ring import NORMAL, URGENT, Consumer, Producer, Watch
 
-STATISTICS_NS = 10_000_000  # Counters of single triggers are published this often.
+STATISTICS_NS = 10_000_000  # Counters of single triggers are published this often, in a pass that brought nothing …
+STATISTICS_NS_MAX = 100_000_000  # … or, where there is none, this long after that.
 IDLE_NS = 1_000_000_000
 COUNTED_TRIGGERS_MAX = 32
-STAGE_SIGNAL: int = Stage.SIGNAL
-STAGE_EVENT: int = Stage.EVENT
+KEY_INDEX: int = (1 << 32) - 1  # of signal_key: the signal's index; its type stands above
 ORDER_RESPONSE: int = SignalType.ORDER_RESPONSE
 STRATEGY_QUOTES: int = SignalType.STRATEGY_QUOTES
 PAIR_CLOSED: int = ResponseKind.PAIR_CLOSED
@@ -71,6 +71,11 @@ class Counter(IntEnum):
     EVALUATED_FIRST = 64
 
 
+SIGNALS: int = Counter.SIGNALS
+SIGNALS_URGENT: int = Counter.SIGNALS_URGENT
+RESPONSES: int = Counter.RESPONSES
+
+
 @dataclass
 class CollectorPorts:
     """What the collector is plugged into."""
@@ -88,6 +93,19 @@ class CollectorPorts:
     source_index: int = 0  # of this role in the plan: header.source
 
 
+class Lane:
+    """One lane that the collector reads."""
+
+    __slots__ = ("consumer", "lane", "parts", "take", "try_peek")
+
+    def __init__(self, consumer: Consumer, lane: int, take: Callable[["Lane", int, int], int]) -> None:
+        self.consumer = consumer
+        self.lane = lane
+        self.try_peek: Callable[[int], Any] = consumer.try_peek
+        self.take = take  # (lane, its bit, now_ns): how many messages it took
+        self.parts = GridParts()
+
+
 class CollectorRole:
     """Turns signals into events."""
 
@@ -96,16 +114,24 @@ class CollectorRole:
     def __init__(self, parameters: CollectorParameters, ports: CollectorPorts) -> None:
         self._ports = ports
         self._metrics = ports.metrics
+        self._counters = ports.metrics.view.counters
         self._log = ports.log
         self._monotonic_ns = ports.clock.monotonic_ns
         self._events = ports.events
         self._event = new("event")
-        self._copy_event = copier("event")
-        # Urgent lanes of all feeds first, then the normal ones.
-        self._lanes = tuple((consumer, lane, GridParts()) for lane in (URGENT, NORMAL) for consumer in ports.signals)
-        self._responses = ports.responses
+        self._source = ports.source_index
+        # In the order in which they are read: control, responses, urgent lanes of all feeds, their normal ones.
+        self._lanes: list[Lane] = []
+        if ports.control is not None:
+            self._lanes.append(Lane(ports.control, NORMAL, self._take_control))
+        if ports.responses is not None:
+            self._lanes += [Lane(ports.responses, lane, self._take_responses) for lane in (URGENT, NORMAL)]
+        self._lanes += [Lane(consumer, lane, self._take_signals) for lane in (URGENT, NORMAL) for consumer in ports.signals]
+        self._unread = Watch([(each.consumer, each.lane) for each in self._lanes]).unread
+        self._again = 0  # lanes, as bits, that a bound or a full event ring stopped in the middle
+        self._holding = 0  # parts of grids that wait for the rest
         self._external = ports.external
-        self._statistics = Every(STATISTICS_NS)
+        self._statistics_ns = 0
         self._is_started = False
         self._has_room = True
         self._unbound = 0
@@ -148,18 +174,24 @@ class CollectorRole:
 
     def do_work(self, now_ns: int) -> int:
         """One bounded pass."""
-        self._has_room = True
-        work = self._take_control() if self._ports.control is not None else 0
-        if self._responses is not None:
-            work += self._take_responses(self._responses, URGENT, now_ns)
-            work += self._take_responses(self._responses, NORMAL, now_ns)
-        for consumer, lane, parts in self._lanes:
-            work += self._take_signals(consumer, lane, parts, now_ns)
-        if self._external is not None:
+        work = 0
+        unread = self._unread() | self._again
+        if unread:
+            self._has_room = True
+            self._again = 0
+            bit = 1
+            for each in self._lanes:
+                if unread & bit:
+                    work += each.take(each, bit, now_ns)
+                bit <<= 1
+            if not self._has_room:
+                self._metrics.count(Counter.BACKPRESSURE)
+        if self._holding:
+            self._drop_late(now_ns)
+        if self._external is not None and self._external.is_due(now_ns):
             work += self._take_external(self._external, now_ns)
-        if not self._has_room:
-            self._metrics.count(Counter.BACKPRESSURE)
-        if self._statistics.is_due(now_ns):
+        if now_ns >= self._statistics_ns and (not work or now_ns >= self._statistics_ns + STATISTICS_NS_MAX):
+            self._statistics_ns = now_ns + STATISTICS_NS
             self._publish()
         return work
 
@@ -174,41 +206,51 @@ class CollectorRole:
             room = min(room, self._events.free(URGENT) // self._fan_urgent - held)
         return room
 
-    def _take_signals(self, consumer: Consumer, lane: int, parts: GridParts, now_ns: int) -> int:
-        if not consumer.pending(lane):
-            if parts.held:
-                self._drop_late(consumer, lane, parts, now_ns)
-            return 0
-        room = self._room(parts.held)
+    def _take_signals(self, source: "Lane", bit: int, now_ns: int) -> int:
+        lane, parts = source.lane, source.parts
+        held = parts.held
+        room = self._room(held)
         if room <= 0:
             self._has_room = False
+            self._again |= bit
             return 0
         taken = 0
-        try_peek = consumer.try_peek
+        try_peek = source.try_peek
         while taken < room:
             signal = try_peek(lane)
             if signal is None:
                 break
             taken += 1
-            if signal.header.kind == STRATEGY_QUOTES:
+            key = signal_key(signal)
+            if key >> 32 == STRATEGY_QUOTES:
                 for part in parts.add(signal, now_ns):
-                    self._on_signal(part, now_ns)
+                    self._on_signal(part, signal_key(part), now_ns)
             else:
-                self._on_signal(signal, now_ns)
+                self._on_signal(signal, key, now_ns)
+        else:
+            self._again |= bit
+        self._holding += parts.held - held
         if not parts.held:
-            consumer.release(lane)
-        self._metrics.count(Counter.SIGNALS_URGENT if lane == URGENT else Counter.SIGNALS, taken)
+            source.consumer.release(lane)
+        self._counters[SIGNALS_URGENT if lane == URGENT else SIGNALS] += taken
         return taken
 
-    def _drop_late(self, consumer: Consumer, lane: int, parts: GridParts, now_ns: int) -> None:
-        parts.drop_late(now_ns)
-        if not parts.held:
-            consumer.release(lane)
-            self._log.warning("the rest of a strategy's grid did not come; its parts were dropped", discarded=parts.discarded)
+    def _drop_late(self, now_ns: int) -> None:
+        for each in self._lanes:
+            parts = each.parts
+            held = parts.held
+            if not held:
+                continue
+            parts.drop_late(now_ns)
+            if not parts.held:
+                self._holding -= held
+                each.consumer.release(each.lane)
+                self._log.warning(
+                    "the rest of a strategy's grid did not come; its parts were dropped", discarded=parts.discarded
+                )
 
-    def _take_responses(self, responses: Consumer, lane: int, now_ns: int) -> int:
-        if not responses.pending(lane):
-            return 0
+    def _take_responses(self, source: "Lane", bit: int, now_ns: int) -> int:
+        responses, lane = source.consumer, source.lane
         room = self._messages_max
         if self._fan_responses_normal:
             room = min(room, self._events.free(NORMAL) // self._fan_responses_normal)
@@ -216,6 +258,7 @@ class CollectorRole:
             room = min(room, self._events.free(URGENT) // self._fan_responses_urgent)
         if room <= 0:
             self._has_room = False
+            self._again |= bit
             return 0
         taken = 0
         while taken < room:
@@ -226,15 +269,20 @@ class CollectorRole:
             header = response.header
             if header.kind == PAIR_CLOSED:
                 self._rearm(header.pair_id)
-            self._on_slot(self._table.find(signal_index(ORDER_RESPONSE, header.instrument_index)), response, now_ns, now_ns)
-            self._on_slot(self._table.find_any(ORDER_RESPONSE), response, now_ns, now_ns)
+            for slot in (
+                self._table.find(signal_index(ORDER_RESPONSE, header.instrument_index)),
+                self._table.find_any(ORDER_RESPONSE),
+            ):
+                if slot is not None:
+                    slot.apply(response, now_ns)
+                    self._judge(slot, response, now_ns)
+        else:
+            self._again |= bit
         responses.release(lane)
-        self._metrics.count(Counter.RESPONSES, taken)
+        self._counters[RESPONSES] += taken
         return taken
 
     def _take_external(self, external: ExternalSignals, now_ns: int) -> int:
-        if not external.is_due(now_ns):
-            return 0
         room = self._room()
         if room <= 0:
             self._has_room = False
@@ -245,28 +293,26 @@ class CollectorRole:
             if signal is None:
                 break
             taken += 1
-            self._on_signal(signal, now_ns)
+            self._on_signal(signal, signal_key(signal), now_ns)
         return taken
 
     # -- decisions -------------------------------------------------------------------------------------------
 
-    def _on_signal(self, signal: Any, now_ns: int) -> None:
-        header = signal.header
-        slot = self._find(signal.signal_index)
-        any_slot = self._find_any(header.kind)
-        if slot is None and any_slot is None:
-            self._unbound += 1
-            return
-        time_ns = header.stage_ns[STAGE_SIGNAL] or now_ns
+    def _on_signal(self, signal: Any, key: int, now_ns: int) -> None:
+        """`key`: signal_key of the signal."""
+        slot = self._find(key & KEY_INDEX)
+        any_slot = self._find_any(key >> 32)
         if slot is not None:
-            self._on_slot(slot, signal, time_ns, now_ns)
+            slot.time_ns = signal_keep(slot.last, signal) or now_ns
+            self._judge(slot, signal, now_ns)
+        elif any_slot is None:
+            self._unbound += 1
         if any_slot is not None:
-            self._on_slot(any_slot, signal, time_ns, now_ns)
+            any_slot.time_ns = signal_keep(any_slot.last, signal) or now_ns
+            self._judge(any_slot, signal, now_ns)
 
-    def _on_slot(self, slot: Slot | None, message: Any, time_ns: int, now_ns: int) -> None:
-        if slot is None:
-            return
-        slot.apply(message, time_ns)
+    def _judge(self, slot: Slot, message: Any, now_ns: int) -> None:
+        """Asks every trigger that looks at the slot, now that `message` is in it."""
         for bound in slot.bound:
             try:
                 if bound.is_firing(now_ns):
@@ -279,31 +325,22 @@ class CollectorRole:
     def _fire(self, bound: Bound, cause: Any) -> None:
         """Writes one event. Written beside the ring first: what a user's trigger leaves half done is never published."""
         event = self._event
-        clear(event, "event")
-        copy_header(event, cause)
-        header = event.header
-        header.flags = 0
-        if bound.is_user:
-            event.strategy_index = NO_STRATEGY  # 0 is somebody's; one that carries a strategy's wish says whose it is.
+        # 0 is somebody's strategy: a user's event that carries a strategy's wish says whose it is.
+        event_begin(event, cause, NO_STRATEGY if bound.is_user else 0)
         bound.write(event, bound.signals)
-        if bound.is_user:
-            problem = problem_of(event, self._instruments)
-            if problem:
-                self._switch_off(bound, problem)
-                return
+        if bound.is_user and not event_is_sound(event, self._instruments):
+            self._switch_off(bound, problem_of(event, self._instruments))
+            return
         events, lane = self._events, bound.lane
         target = events.try_claim(lane)
         assert target is not None, "room for every event was made sure of before its cause was taken"
-        header.sequence = events.sequence(lane)
-        header.source = self._ports.source_index
-        event.trigger_index = bound.index
+        flags = 0
         if lane == URGENT:
-            header.flags |= FLAG_URGENT
+            flags = FLAG_URGENT
             self._events_urgent += 1
         else:
             self._events_normal += 1
-        header.stage_ns[STAGE_EVENT] = self._monotonic_ns()
-        self._copy_event(target, event)
+        event_finish(target, event, events.sequence(lane), self._source, bound.index, flags, self._monotonic_ns())
         events.commit(lane)
 
     def _switch_off(self, bound: Bound, sentence: str) -> None:
@@ -318,9 +355,8 @@ class CollectorRole:
 
     # -- control ---------------------------------------------------------------------------------------------
 
-    def _take_control(self) -> int:
-        control = self._ports.control
-        assert control is not None, "asked only where there is a control ring"
+    def _take_control(self, source: "Lane", bit: int, now_ns: int) -> int:
+        control = source.consumer
         taken = 0
         while (message := control.try_peek(NORMAL)) is not None:
             taken += 1
@@ -383,7 +419,7 @@ class CollectorRole:
         metrics.set(Counter.SIGNALS_UNBOUND, self._unbound)
         metrics.set(Counter.EVENTS, self._events_normal + self._events_urgent)
         metrics.set(Counter.EVENTS_URGENT, self._events_urgent)
-        metrics.set(Counter.GRID_PARTS_DISCARDED, sum(parts.discarded for _, _, parts in self._lanes))
+        metrics.set(Counter.GRID_PARTS_DISCARDED, sum(each.parts.discarded for each in self._lanes))
         if self._external is not None:
             metrics.set(Counter.EXTERNAL_SIGNALS, self._external.accepted)
             metrics.set(Counter.EXTERNAL_REFUSED, self._external.refused)

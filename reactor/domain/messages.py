@@ -152,7 +152,7 @@ take_tops: Callable[[Any, Any, Any], None] = lib.signal_take_tops
 """(signal, top, hedge top or NO_TOP): writes the tops that a signal was made from, and the later of their exchange times."""
 
 signal_say: Callable[[Any, Any, Any, Any, int, int, int], None] = lib.signal_say
-"""(target, message, top, hedge top or NO_TOP, signal_id, receive_ns, now_ns): the message, finished, in its place on the way."""
+"""(target, message, top, hedge top or NO_TOP, signal_id, receive_ns, now_ns): the message, finished, in its slot."""
 
 signal_key: Callable[[Any], int] = lib.signal_key
 """(signal): header.kind << 32 | signal_index."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from reactor.domain.instrument import Instruments
-from reactor.domain.messages import NO_INSTRUMENT, NO_TOP, Stage, copier, new, signal_index, take_tops
+from reactor.domain.messages import NO_INSTRUMENT, NO_TOP, copier, new, signal_index, signal_say
 from reactor.feed.counters import Counter
 from reactor.feed.signals.signal import Signal, Tops
 from reactor.loop.counters import Metrics
@@ -22,16 +22,15 @@ from shm.ring import Producer
 
 MS: Final = 1_000_000
 SIGNAL_ID_SHIFT: Final = 48
-STAGE_RECEIVE: int = Stage.RECEIVE
-STAGE_SIGNAL: int = Stage.SIGNAL
+SIGNALS: int = Counter.SIGNALS
 
 
 class Place:
     """One signal on the board, with its message."""
 
     __slots__ = (
-        "failed", "header", "hedge_index", "index", "is_lossless", "message", "refresh_due_ns", "refresh_ns", "signal",
-        "stage_ns", "update",
+        "failed", "hedge_index", "index", "instrument_index", "is_lossless", "message", "refresh_due_ns", "refresh_ns",
+        "signal", "update",
     )  # fmt: skip
 
     def __init__(self, signal: Signal, source_index: int, pair_id: int) -> None:
@@ -41,13 +40,13 @@ class Place:
         self.refresh_ns = signal.refresh_ms * MS
         self.refresh_due_ns = 0
         self.index = signal_index(signal.signal_type, signal.instrument_index)
+        self.instrument_index = signal.instrument_index
         self.hedge_index = signal.hedge_instrument_index
         self.is_lossless = signal.is_lossless
         message = self.message = new("signal")
         message.signal_index = self.index
         message.value_count = signal.value_count
-        header = self.header = message.header
-        self.stage_ns = header.stage_ns
+        header = message.header
         header.kind = signal.signal_type
         header.source = source_index
         header.instrument_index = signal.instrument_index
@@ -76,10 +75,10 @@ class Board:
         self._monotonic_ns = monotonic_ns
         self._show_top = show_top
         self._metrics = metrics
+        self._counters = metrics.view.counters
         self._log = log
         self._source_index = source_index
-        self._copy = copier("signal")
-        self.sender = ConflatingSender(producer, lambda: new("signal"), self._copy)
+        self.sender = ConflatingSender(producer, lambda: new("signal"), copier("signal"))
         self.places: list[Place] = []
         self._on_price: list[tuple[Place, ...]] = [()] * len(instruments)
         self._on_quantity: list[tuple[Place, ...]] = [()] * len(instruments)
@@ -162,26 +161,21 @@ class Board:
             self._say(place, now_ns, now_ns)
 
     def _say(self, place: Place, receive_ns: int, now_ns: int) -> None:
-        message, header, tops = place.message, place.header, self._tops
-        instrument_index, hedge_index = place.signal.instrument_index, place.hedge_index
-        self._show_top(instrument_index)
+        tops, hedge_index = self._tops, place.hedge_index
+        self._show_top(place.instrument_index)
+        hedge_top = NO_TOP
         if hedge_index != NO_INSTRUMENT:
             self._show_top(hedge_index)
-            take_tops(message, tops[instrument_index], tops[hedge_index])
-        else:
-            take_tops(message, tops[instrument_index], NO_TOP)
+            hedge_top = tops[hedge_index]
         self._signal_id += 1
-        header.signal_id = self._signal_id
         place.refresh_due_ns = now_ns + place.refresh_ns
-        stage_ns = place.stage_ns
-        stage_ns[STAGE_RECEIVE] = receive_ns
         sender = self.sender
         view = sender.begin_each() if place.is_lossless else sender.begin(place.index)
-        header.sequence = view.header.sequence
-        stage_ns[STAGE_SIGNAL] = self._monotonic_ns()
-        self._copy(view, message)
+        signal_say(
+            view, place.message, tops[place.instrument_index], hedge_top, self._signal_id, receive_ns, self._monotonic_ns()
+        )
         sender.done()
-        self._metrics.count(Counter.SIGNALS)
+        self._counters[SIGNALS] += 1
 
     def _switch_off(self, place: Place, error: Exception) -> None:
         """A user's signal that raises is silenced: its trigger finds it stale. The feed goes on."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from reactor.domain.instrument import VENUE_NAMES
-from reactor.domain.messages import INSTRUMENTS_MAX, NO_INSTRUMENT, copier
+from reactor.domain.messages import INSTRUMENTS_MAX, NO_INSTRUMENT
 from reactor.feed.counters import Counter
 from reactor.feed.signals.signal import Tops
 from reactor.loop.counters import Metrics
@@ -26,7 +26,6 @@ class TopRows:
     def __init__(self, rows: RowsWriter, tops: Tops) -> None:
         self._rows = rows
         self._tops = tops
-        self._copy = copier("book_top")
         self._states: list[Any] = [None] * len(tops)  # state_t by instrument index
         self._places: list[tuple[Intake, list[int]]] = []  # per venue: instrument index by slot
 
@@ -60,9 +59,7 @@ class TopRows:
         return count
 
     def _write(self, index: int) -> None:
-        rows = self._rows
-        self._copy(rows.edit(index), self._tops[index])
-        rows.done(index)
+        self._rows.write(index, self._tops[index])
 
 
 class MarketTopic:

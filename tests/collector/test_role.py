@@ -13,6 +13,7 @@ from reactor.collector.parameters import CollectorParameters
 from reactor.collector.role import Counter
 from reactor.collector.triggers.parameters import MTParameters
 from reactor.collector.triggers.registry import TriggersParameters, UserTrigger
+from reactor.collector.triggers.trigger import problem_of
 from reactor.domain.errors import ConfigError
 from reactor.domain.messages import (
     FLAG_CLOSE,
@@ -28,6 +29,8 @@ from reactor.domain.messages import (
     SignalType,
     Stage,
     clear,
+    event_is_sound,
+    new,
 )
 from shm.ring import NORMAL, URGENT
 
@@ -427,3 +430,17 @@ def test_a_warm_collector_allocates_nothing_that_stays(bench: Bench) -> None:
     for _ in range(50):
         turn()
     assert sys.getallocatedblocks() - before < 20
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("kind", 6), ("kind", 7), ("instrument_index", 4), ("instrument_index", NO_INSTRUMENT), ("hedge_instrument_index", 9),
+     ("quote_count", 6), ("quote_count", 7), ("side", 0), ("side", -1), ("quantity_lots", 0), ("quantity_lots", -3)],
+)  # fmt: skip
+def test_what_makes_an_event_unsound_is_one_rule_in_c_and_in_words(field: str, value: int) -> None:
+    for kind in EventKind:
+        event = new("event")
+        event.header.kind, event.header.instrument_index, event.header.hedge_instrument_index = kind, 0, NO_INSTRUMENT
+        event.side, event.quantity_lots = 1, 5
+        setattr(event if hasattr(event, field) else event.header, field, value)
+        assert bool(event_is_sound(event, 4)) == (not problem_of(event, 4))
