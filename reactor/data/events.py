@@ -30,6 +30,7 @@ _EXCH, _LOCAL = 0, 1
 MAP_NORESERVE = 0x4000  # Linux; the mmap module names it from Python 3.13 on.
 MERGE_STEP_ROWS = 1 << 19  # 32 MB: what input and output may take together beyond the larger of them.
 ROWS_MAX = 1 << 31  # 128 GiB of address space, no memory: more rows than any machine's day of one symbol.
+SPARES_MAX = 4  # One conversion's result and the staging of its files.
 
 
 def rows_pointer(events: EventArray, first: int = 0) -> Any:
@@ -37,13 +38,40 @@ def rows_pointer(events: EventArray, first: int = 0) -> Any:
     return ffi.cast("event_row_t *", events.ctypes.data + first * EVENT_DTYPE.itemsize)
 
 
+_spares: list[mmap.mmap] = []
+
+
+class _Memory:
+    """Address space for rows. When the last array in it is gone it serves the next conversion: pages that were never touched
+    cost more than all reading and ordering. Until then the kernel may take them back whenever memory is short (MADV_FREE)."""
+
+    def __init__(self, room: int) -> None:
+        size = room * EVENT_DTYPE.itemsize
+        if room == ROWS_MAX and _spares:
+            self.map = _spares.pop()
+        else:
+            self.map = mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_NORESERVE)
+            self.map.madvise(mmap.MADV_HUGEPAGE)
+        address = int(ffi.cast("uintptr_t", ffi.from_buffer(self.map)))
+        # Arrays made of this hold it, not the map: so their end is noticed.
+        self.__array_interface__ = {"shape": (size,), "typestr": "|u1", "data": (address, False), "version": 3}
+
+    def __del__(self, spares: list[mmap.mmap] = _spares) -> None:
+        if len(self.map) == ROWS_MAX * EVENT_DTYPE.itemsize and len(spares) < SPARES_MAX:
+            self.map.madvise(mmap.MADV_FREE)
+            spares.append(self.map)
+
+
 class Rows:
-    """An event array that is written behind its end: reserved as address space, paid for only where rows come."""
+    """An event array that is written behind its end: reserved as address space, paid for only where rows come.
+
+    What stands behind the rows written is undefined.
+    """
 
     def __init__(self, room: int = ROWS_MAX) -> None:
-        self._memory = mmap.mmap(-1, room * EVENT_DTYPE.itemsize, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_NORESERVE)
-        self._memory.madvise(mmap.MADV_HUGEPAGE)
-        self._events: EventArray = np.frombuffer(self._memory, EVENT_DTYPE)
+        memory = _Memory(room)
+        self._memory = memory.map
+        self._events: EventArray = np.asarray(memory).view(EVENT_DTYPE)
         self.count = 0
         self._released = 0  # bytes
 

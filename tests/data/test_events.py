@@ -11,6 +11,7 @@ from reactor.data.events import (
     EXCH_EVENT,
     LOCAL_EVENT,
     EventArray,
+    Rows,
     correct_event_order,
     correct_local_timestamp,
     validate_event_order,
@@ -89,3 +90,17 @@ def test_a_number_has_the_bits_that_python_gives_it(text: str) -> None:
     value = lib.events_parse_double(raw, len(raw), used)
     assert used[0] == len(raw)
     assert np.float64(value).tobytes() == np.float64(float(text)).tobytes()
+
+
+def test_memory_of_rows_that_are_gone_serves_the_next_but_not_while_anything_looks_at_it() -> None:
+    rows = Rows()
+    rows.count = 1
+    part = rows.take_array()["px"]
+    part[0] = 25.5
+    address = rows.take_array().ctypes.data
+    del rows
+    others = [Rows() for _ in range(8)]
+    assert address not in [other.take_array().ctypes.data for other in others]
+    assert part[0] == 25.5
+    del part
+    assert Rows().take_array().ctypes.data == address
