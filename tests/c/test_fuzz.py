@@ -1,4 +1,4 @@
-"""The decoders under AddressSanitizer and UndefinedBehaviorSanitizer, on damaged frames (tests/c/fuzz_frames.c)."""
+"""The decoders under AddressSanitizer and UndefinedBehaviorSanitizer, on damaged frames (fuzz_frames.c, fuzz_executions.c)."""
 
 import shutil
 import subprocess
@@ -7,19 +7,23 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = ["scan", "frames", "levels", "book", "intake"]
+SOURCES = {
+    "fuzz_frames": ["scan", "frames", "levels", "book", "intake"],
+    "fuzz_executions": ["scan", "frames", "executions"],
+}
 SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 
 
-@pytest.fixture(scope="module")
-def fuzzer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=SOURCES)
+def fuzzer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     compiler = shutil.which("gcc") or shutil.which("cc")
     if compiler is None:
         pytest.skip("no C compiler: apt install gcc")
-    target = tmp_path_factory.mktemp("fuzz") / "fuzz_frames"
-    sources = [str(ROOT / "cffi_build/src" / f"{name}.c") for name in SOURCES]
+    name = str(request.param)
+    target = tmp_path_factory.mktemp("fuzz") / name
+    sources = [str(ROOT / "cffi_build/src" / f"{part}.c") for part in SOURCES[name]]
     command = [compiler, "-g", "-O1", "-std=c11", "-Wall", "-Wextra", f"-I{ROOT / 'cffi_build/include'}"]
-    command += [*SANITIZE, str(ROOT / "tests/c/fuzz_frames.c"), *sources, "-o", str(target)]
+    command += [*SANITIZE, str(ROOT / "tests/c" / f"{name}.c"), *sources, "-o", str(target)]
     made = subprocess.run(command, capture_output=True, text=True, check=False)
     if made.returncode and ("lasan" in made.stderr or "lubsan" in made.stderr or "unrecognized" in made.stderr):
         pytest.skip("this compiler has no sanitizers")
