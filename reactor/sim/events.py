@@ -2,10 +2,12 @@
 
 Everything here is a value: an order inside an event or an answer is a copy of that moment, so it may be rendered later.
 Times are the exchange's wall clock in ns (`E`, `T`, `O`, `W` on the wire = `_ns // 1_000_000`).
+
+What the market says hundreds of times a second is a NamedTuple: made four times as fast as a frozen dataclass.
 """
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from reactor.sim.symbols import SymbolRules
 
@@ -157,8 +159,7 @@ class Amended:
 # --- market events: everybody's -----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class TradeEvent:
+class TradeEvent(NamedTuple):
     """One public trade."""
 
     rules: SymbolRules
@@ -185,8 +186,7 @@ class AggregateTradeEvent:
     event_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class BookTickerEvent:
+class BookTickerEvent(NamedTuple):
     """The best prices changed. 0 ticks: that side is empty."""
 
     rules: SymbolRules
@@ -199,8 +199,7 @@ class BookTickerEvent:
     event_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class DepthEvent:
+class DepthEvent(NamedTuple):
     """All levels that changed in one interval. `speed_ms`: spot 100, 1000; futures 0 (real time), 100, 250, 500.
 
     Spot: first_update_id == previous_update_id + 1. Futures: `pu` = previous_update_id, ids have gaps.
@@ -469,8 +468,7 @@ class DayView:
     close_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class PublicTrade:
+class PublicTrade(NamedTuple):
     """One row of GET trades."""
 
     trade_id: int

@@ -8,7 +8,7 @@ what that has removed. A REST snapshot replaces what lies in its range, and the 
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
@@ -184,7 +184,7 @@ class SymbolStream:
         if self._top is not None and self._top.last_id > frame.last_id:
             # Said again with other sizes first, so that the venue does not take it for old news.
             top = self._top_update(self._top, *times)
-            rows.append(replace(top, bid_lots=top.bid_lots + 1, ask_lots=top.ask_lots + 1))
+            rows.append(top._replace(bid_lots=top.bid_lots + 1, ask_lots=top.ask_lots + 1))
             rows.append(top)
         return rows
 

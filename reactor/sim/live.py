@@ -100,7 +100,7 @@ class LiveMarket:
         frame = replace(frame, product=product, symbol=symbol)
         book, *rest = self._streams[key].updates(frame, *self._times(frame, now_ns))
         assert isinstance(book, BookUpdate), "a snapshot begins with the book"
-        self._queue.append((now_ns, replace(book, is_snapshot=False, is_reset=not self._is_whole[key])))
+        self._queue.append((now_ns, book._replace(is_snapshot=False, is_reset=not self._is_whole[key])))
         self._queue.extend((now_ns, update) for update in rest)
         self._is_whole[key] = True
         return True

@@ -170,6 +170,16 @@ class SymbolMarket:
         elif self.asks.apply_level(ticks, lots):
             self.touched_asks[ticks] = lots + self.own_asks.get(ticks, 0)
 
+    def apply_levels(self, is_bid: bool, levels: Levels) -> None:
+        """Many of them."""
+        side, own, touched = (
+            (self.bids, self.own_bids, self.touched_bids) if is_bid else (self.asks, self.own_asks, self.touched_asks)
+        )
+        apply_level = side.apply_level
+        for ticks, lots in levels:
+            if apply_level(ticks, lots):
+                touched[ticks] = lots + own.get(ticks, 0)
+
     def apply_own(self, is_bid: bool, ticks: int, delta_lots: int) -> None:
         """Our accounts' resting lots at a price changed by `delta_lots`."""
         own, side, touched = (
@@ -229,8 +239,12 @@ class SymbolMarket:
                 bucket.asks.update(asks)
         bids.clear()
         asks.clear()
-        bid, ask = self.best_bid(), self.best_ask()
-        top = (bid, self.displayed(True, bid), ask, self.displayed(False, ask))
+        if self.own_bids or self.own_asks:
+            bid, ask = self.best_bid(), self.best_ask()
+            top = (bid, self.displayed(True, bid), ask, self.displayed(False, ask))
+        else:
+            bid, ask = self.bids.best(), self.asks.best()
+            top = (bid, self.bids.levels.get(bid, 0), ask, self.asks.levels.get(ask, 0))
         if top != self.top:
             self.top = top
             self._events.append(BookTickerEvent(self.rules, last, *top, transaction_ns, event_ns))

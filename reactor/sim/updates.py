@@ -1,14 +1,13 @@
 """What a market source (generator or replay) says to a venue: levels, tops and trades of people who are not our accounts."""
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from reactor.sim.events import Levels, Notices
 from reactor.sim.symbols import Product, SymbolRules
 
 
-@dataclass(frozen=True, slots=True)
-class BookUpdate:
+class BookUpdate(NamedTuple):
     """Absolute quantities of some levels (0 lots: gone).
 
     `is_snapshot`: replaces everything within its price range; `is_reset`: replaces everything (a new session of the market).
@@ -24,8 +23,7 @@ class BookUpdate:
     is_reset: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class TopUpdate:
+class TopUpdate(NamedTuple):
     """The market's best prices: whatever stands better than them is gone. 0 ticks: this side is not said."""
 
     product: Product
@@ -38,8 +36,7 @@ class TopUpdate:
     event_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class TradeUpdate:
+class TradeUpdate(NamedTuple):
     """One trade between strangers."""
 
     product: Product

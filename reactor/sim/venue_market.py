@@ -122,7 +122,9 @@ class VenueMarket:
         self._now_ns = now_ns
         symbol = update.symbol
         market, matching = self._markets[symbol], self._matchings[symbol]
-        if isinstance(update, TradeUpdate):
+        if type(update) is TopUpdate:
+            self._apply_top(market, update)
+        elif type(update) is TradeUpdate:
             matching.on_trade(
                 update.price_ticks,
                 update.quantity_lots,
@@ -131,9 +133,7 @@ class VenueMarket:
                 update.event_ns,
                 now_ns,
             )
-        elif isinstance(update, TopUpdate):
-            self._apply_top(market, update)
-        elif isinstance(update, BookUpdate):
+        elif type(update) is BookUpdate:
             self._apply_book(market, update)
         if matching.has_orders():
             matching.on_levels(now_ns)
@@ -144,14 +144,16 @@ class VenueMarket:
         """Better levels are gone. A side that says the same as before is not refreshed: what we took stays taken."""
         last = self._tops.get(update.symbol)
         if update.bid_ticks and (last is None or last.bid_ticks != update.bid_ticks or last.bid_lots != update.bid_lots):
-            for ticks in market.bids.better_than(update.bid_ticks):
-                market.apply_level(True, ticks, 0)
+            if market.bids.best() > update.bid_ticks:
+                for ticks in market.bids.better_than(update.bid_ticks):
+                    market.apply_level(True, ticks, 0)
             market.apply_level(True, update.bid_ticks, update.bid_lots)
             if update.bid_lots:
                 _uncross(market, True, update.bid_ticks)
         if update.ask_ticks and (last is None or last.ask_ticks != update.ask_ticks or last.ask_lots != update.ask_lots):
-            for ticks in market.asks.better_than(update.ask_ticks):
-                market.apply_level(False, ticks, 0)
+            if market.asks.best() < update.ask_ticks:
+                for ticks in market.asks.better_than(update.ask_ticks):
+                    market.apply_level(False, ticks, 0)
             market.apply_level(False, update.ask_ticks, update.ask_lots)
             if update.ask_lots:
                 _uncross(market, False, update.ask_ticks)
@@ -171,10 +173,8 @@ class VenueMarket:
                     continue
                 for ticks in unsaid:
                     apply_level(is_bid, ticks, 0)
-        for ticks, lots in update.bids:
-            apply_level(True, ticks, lots)
-        for ticks, lots in update.asks:
-            apply_level(False, ticks, lots)
+        market.apply_levels(True, update.bids)
+        market.apply_levels(False, update.asks)
         best_bid, best_ask = market.bids.best(), market.asks.best()
         if best_bid >= best_ask and best_bid and best_ask:
             # A source without a snapshot may hold levels that went unseen; what was said just now is right.

@@ -15,8 +15,8 @@ Time = Callable[[int], int]  # ns → what the client wants
 
 def levels(rules: SymbolRules, rows: Levels) -> str:
     """`["price","quantity"],…` without the outer brackets."""
-    price, quantity = rules.price_text, rules.quantity_text
-    return ",".join([f'["{price(ticks)}","{quantity(lots)}"]' for ticks, lots in rows])
+    prices, quantities = rules.price_texts, rules.quantity_texts
+    return ",".join([f'["{prices[ticks]}","{quantities[lots]}"]' for ticks, lots in rows])
 
 
 def flag(value: bool) -> str:

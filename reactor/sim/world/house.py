@@ -52,6 +52,7 @@ from shm.ring import NORMAL, URGENT, Consumer, Producer, heap_consumer, heap_pro
 from shm.seqlock import RowsReader, RowsWriter, heap_rows
 
 PASS_PERIOD_NS: Final = 20 * MS  # A shard's is 5 ms; roles say by deadline_ns when they need one sooner, and shall mean it.
+HEARTBEAT_NS: Final = MS  # A row of metrics is published that often at most, as a shard does.
 TIMER_NS: Final = 20 * MS  # How fine the timers of this host are: nobody is woken for a deadline earlier than this.
 FINE_TIMER_NS: Final = 5 * MS  # A shard's own period; some seeds have it, so that both are tried.
 CAPACITY_MAX: Final = 256  # Slots per lane: enough for a thin market, little enough to be full in a bad moment.
@@ -184,14 +185,17 @@ class Shard:
         self.name = plan.name
         self.role: Role | None = None
         self.metrics = Metrics()
-        self.network = WorldNetwork(house.cloud, plan.name, self.request_pass)
+        self.network = WorldNetwork(house.cloud, plan.name, self.on_activity)
         self.outputs = [link for link in house.links.values() if link.writer == plan.name]
         self.inputs = [link for link in house.links.values() if link.reader == plan.name]
         self.readers: list[tuple[Link, Shard]] = []  # whom a pass of ours may have given something to read
         self.incarnation = 0
         self.passes = 0
-        self._next_ns = 0
+        self._next_ns = 0  # when the next pass is wanted
+        self._timer_ns = 0  # when the timer that is set goes off; 0: none is
         self._paused_until_ns = 0
+        self._is_starting = False
+        self._heartbeat_due_ns = 0  # when its row is published next
 
     # -- life
 
@@ -201,7 +205,7 @@ class Shard:
         house = self.house
         self.incarnation += 1
         house.story.tell(self.name, f"starts ({self.incarnation})")
-        self.network = WorldNetwork(house.cloud, self.name, self.request_pass)
+        self.network = WorldNetwork(house.cloud, self.name, self.on_activity)
         self.metrics = Metrics(house.rows[f"metrics.{self.name}"].open_writer())
         for link in self.outputs:
             link.open_producer()
@@ -233,7 +237,8 @@ class Shard:
         view.life_state = LifeState.STARTING
         view.started_ns = view.heartbeat_ns = now_ns
         self.metrics.publish()
-        self._next_ns = 0
+        self._next_ns = self._timer_ns = self._heartbeat_due_ns = 0
+        self._is_starting = True
         try:
             self.role = BUILDERS[self.plan.kind](self)
             self.role.on_start(now_ns)
@@ -277,13 +282,35 @@ class Shard:
         """Something has come in."""
         self.want(self.house.time.now_ns)
 
+    def on_activity(self) -> None:
+        """A socket callback of ours is over: the pass after it, as in a shard."""
+        now_ns = self.house.time.now_ns
+        if now_ns < self._paused_until_ns:
+            self.want(now_ns)
+        else:
+            self._pass(now_ns)
+
     def want(self, at_ns: int) -> None:
         """A pass at that time, if none comes before."""
         at_ns = max(at_ns, self._paused_until_ns)
         now_ns = self.house.time.now_ns
-        if self._next_ns <= now_ns - 1 or at_ns < self._next_ns or self._next_ns == 0:
+        if self._next_ns < now_ns or at_ns < self._next_ns:
             self._next_ns = max(at_ns, now_ns)
-            self.house.time.at(self._next_ns, self._fire, self._next_ns, self.incarnation)
+            if not now_ns <= self._timer_ns <= self._next_ns:  # A timer that goes off too early is set again.
+                self._set_timer()
+
+    def _set_timer(self) -> None:
+        self._timer_ns = self._next_ns
+        self.house.time.at(self._timer_ns, self._on_timer, self._timer_ns, self.incarnation)
+
+    def _on_timer(self, timer_ns: int, incarnation: int) -> None:
+        if timer_ns != self._timer_ns or incarnation != self.incarnation or self.role is None:
+            return
+        self._timer_ns = 0
+        if timer_ns < self._next_ns:
+            self._set_timer()
+        else:
+            self._pass(timer_ns)
 
     @property
     def is_paused(self) -> bool:
@@ -296,12 +323,10 @@ class Shard:
         self._next_ns = 0
         self.want(self._paused_until_ns)
 
-    def _fire(self, due_ns: int, incarnation: int) -> None:
-        role = self.role
-        if role is None or due_ns != self._next_ns or incarnation != self.incarnation:
+    def _pass(self, now_ns: int) -> None:
+        role, house = self.role, self.house
+        if role is None:
             return
-        house = self.house
-        now_ns = house.time.now_ns
         self._next_ns = 0
         self.passes += 1
         for link in self.inputs:
@@ -311,10 +336,13 @@ class Shard:
         view = self.metrics.view
         view.heartbeat_ns = now_ns
         view.passes += 1
-        if view.life_state == LifeState.STARTING and role.is_ready():
+        if self._is_starting and view.life_state == LifeState.STARTING and role.is_ready():
+            self._is_starting = False
             view.life_state = LifeState.READY
             house.story.tell(self.name, "ready")
-        self.metrics.publish()
+        if now_ns >= self._heartbeat_due_ns:
+            self._heartbeat_due_ns = now_ns + HEARTBEAT_NS
+            self.metrics.publish()
         for link, reader in self.readers:
             if reader.role is not None and link.has_news():
                 reader.want(now_ns + house.wake_ns())

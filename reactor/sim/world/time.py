@@ -20,26 +20,27 @@ class VirtualTime:
         self.now_ns = BOOT_NS
         self._due: list[tuple[int, int, Callable[..., None], tuple[Any, ...]]] = []
         self._count = 0
+        self.steps = 0  # how much was done
 
     def at(self, due_ns: int, do: Callable[..., None], *arguments: Any) -> None:
         """Calls `do` at that time; a time that is over means as soon as possible."""
         self._count += 1
-        heappush(self._due, (max(due_ns, self.now_ns), self._count, do, arguments))
+        now_ns = self.now_ns
+        heappush(self._due, (due_ns if due_ns > now_ns else now_ns, self._count, do, arguments))
 
     def after(self, delay_ns: int, do: Callable[..., None], *arguments: Any) -> None:
         """Calls `do` in that time."""
         self._count += 1
         heappush(self._due, (self.now_ns + delay_ns, self._count, do, arguments))
 
-    def step(self, until_ns: int) -> bool:
-        """Does the next thing. False: nothing is due before `until_ns`, and it is that time now."""
+    def run(self, until_ns: int) -> None:
+        """Does everything that is due until then; and it is that time."""
         due = self._due
-        if not due or due[0][0] > until_ns:
-            self.now_ns = max(self.now_ns, until_ns)
-            return False
-        self.now_ns, _, do, arguments = heappop(due)
-        do(*arguments)
-        return True
+        while due and due[0][0] <= until_ns:
+            self.now_ns, _, do, arguments = heappop(due)
+            self.steps += 1
+            do(*arguments)
+        self.now_ns = max(self.now_ns, until_ns)
 
     @property
     def pending(self) -> int:

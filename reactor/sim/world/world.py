@@ -114,7 +114,6 @@ class World:
         self.faults = Faults(self, Random(f"{seed}:faults"), parameters.faults)
         self.operator_halted = False  # at any time of this run
         self.operator_restricted = False
-        self.steps = 0
         self._pairs_opened = 0
         self._calm_ns = 0  # since when nothing goes wrong any more: agreement means one that was asked for after it
 
@@ -134,9 +133,7 @@ class World:
 
     def run_until(self, until_ns: int) -> None:
         """Lets the world go on until that time."""
-        step = self.time.step
-        while step(until_ns):
-            self.steps += 1
+        self.time.run(until_ns)
 
     def run_while(self, condition: Any, limit_ns: int) -> bool:
         """Lets it go on while the condition holds. True: it has ceased to hold."""
@@ -176,7 +173,7 @@ class World:
             tuple(sorted(self.cloud.tally.items())),
             self.faults.names,
             self.checks.naked_ns_max,
-            self.steps,
+            self.time.steps,
             (self.time.now_ns - BOOT_NS) / 1e9,
             time.perf_counter() - started,
         )
