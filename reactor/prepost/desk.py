@@ -179,6 +179,7 @@ class Desk:
             Pair(pair_id, pair, self.terms[pair.open_instrument_index], self.terms[pair.hedge_instrument_index])
             for pair_id, pair in enumerate(parameters.pairs)
         ]
+        self._pair_count = len(self.pairs)
         self.pair_of: list[Pair | None] = [None] * count
         for pair in self.pairs:
             self.pair_of[pair.open.index] = self.pair_of[pair.hedge.index] = pair
@@ -224,7 +225,8 @@ class Desk:
             self.parameters = before
             raise
         self.rules = rules
-        self._pre, self._pre_fast, self._post = before_order, before_fast_order, after_report
+        self._pre, self._pre_fast = before_order, before_fast_order
+        self._post_steps, self._post_ends, self._post_fills = after_report
         clip_e8, margin_e8 = e8_of(parameters.risk.clip_usdt), e8_of(parameters.risk.clip_notional_margin)
         self.clips = [Clip(clip_e8, (terms,), margin_e8) for terms in self.terms]
         self.place_deadline_ns = parameters.construction.place_deadline_ms * MS
@@ -391,17 +393,18 @@ class Desk:
 
     def on_order_event(self, order: Order, event: int, outcome: Outcome) -> None:
         """The venue (or the engine) has said something about an order. `outcome` carries the fill, if there is one."""
+        state = order.state
         outcome.order = order
-        outcome.state_from = order.state
+        outcome.state_from = state
         outcome.event = event
         order.updated_ns = self.now_ns
         self.activity[order.venue] += 1
-        if NEXT_STATE[order.state * _EVENTS + event] < 0:
+        if NEXT_STATE[state * _EVENTS + event] < 0:
             self.orders.illegal += 1
             self.metrics.count(Counter.ILLEGAL_TRANSITIONS)
             self.inquiry.doubt(order)  # Whoever is right, the venue knows.
         else:
-            if outcome.fill_lots and order.state in BELIEVED_DEAD:
+            if outcome.fill_lots and state in BELIEVED_DEAD:
                 self._contradict(order)
             order.apply_event(event)
         self._conclude(outcome)
@@ -429,7 +432,7 @@ class Desk:
                 outcome.pair = self._pair_for(order, index)
                 if order is not None:
                     outcome.state_from = order.state
-                self._run_post(outcome)
+                self._book(outcome)
                 return True
             self.metrics.count(Counter.FILLS_SEEN_AGAIN)
             return False
@@ -439,7 +442,7 @@ class Desk:
             outcome.state_from = 0
             self.activity[outcome.terms.venue] += 1
             outcome.pair = self._pair_for(None, index)
-            self._run_post(outcome)
+            self._book(outcome)
             return True
         if order.filled_lots == 0:
             self.trades_today += 1
@@ -501,7 +504,7 @@ class Desk:
     def book_foreign(self, outcome: Outcome) -> None:
         """Somebody else's fill: wallets and the journal, nothing else."""
         self.activity[outcome.terms.venue] += 1
-        self._run_post(outcome)
+        self._book(outcome)
 
     def _pair_for(self, order: Order | None, index: int) -> Pair | None:
         """An order's own pair. A fill without an order belongs to the pair whose leg the instrument is."""
@@ -513,27 +516,34 @@ class Desk:
         """After every change of an order: settle it if it is over, then the post pipeline."""
         order = outcome.order
         assert order is not None, "only orders conclude"
-        pair = outcome.pair = self._pair_for(order, order.instrument_index)
+        pair_id = order.pair_id
+        pair = outcome.pair = self.pairs[pair_id] if pair_id < self._pair_count else None
+        stages = self._post_fills if outcome.fill_lots else self._post_steps
         if IS_TERMINAL[order.state]:
             if not order.closed_ns:
                 order.closed_ns = self.now_ns
             if order.venue_filled_lots <= order.filled_lots:
-                outcome.is_settled = order.order_id in self.orders.unsettled
                 order.next_ask_ns = 0
-                if outcome.is_settled:
-                    self.orders.settle(order)
+                outcome.is_settled = is_settled = self.orders.settle(order)
+                if is_settled:
                     if pair is not None:
                         pair.orders.pop(order.order_id, None)
+                    if not outcome.fill_lots:
+                        stages = self._post_ends
             else:
                 self.orders.reopen(order)
                 if pair is not None:
                     pair.orders[order.order_id] = order
                 self.inquiry.miss(order)
         self.dirty.add(order.instrument_index)
-        self._run_post(outcome)
+        for stage in stages:
+            if stage(outcome):
+                self.metrics.count(Counter.POST_STOPPED)
+                return
 
-    def _run_post(self, outcome: Outcome) -> None:
-        for stage in self._post:
+    def _book(self, outcome: Outcome) -> None:
+        """The post pipeline for a fill, or its fee, that moves no order."""
+        for stage in self._post_fills:
             if stage(outcome):
                 self.metrics.count(Counter.POST_STOPPED)
                 return

@@ -338,7 +338,7 @@ class Orders:
         self.by_id: dict[int, Order] = {}
         self.unsettled: dict[int, Order] = {}
         self.unsettled_of: list[dict[int, Order]] = [{} for _ in range(instrument_count)]
-        self._by_venue_id: dict[tuple[int, int], Order] = {}
+        self._by_venue_id: list[dict[int, Order]] = [{} for _ in range(instrument_count)]
         self.illegal = 0
 
     def try_take(self, order_id: int, instrument_index: int) -> Order | None:
@@ -361,29 +361,34 @@ class Orders:
 
     def by_venue_id(self, instrument_index: int, venue_order_id: int) -> Order | None:
         """The order that the venue calls so."""
-        return self._by_venue_id.get((instrument_index, venue_order_id))
+        return self._by_venue_id[instrument_index].get(venue_order_id) if instrument_index < len(self._by_venue_id) else None
 
     def learn_venue_id(self, order: Order, venue_order_id: int) -> None:
         """The venue's number for an order, from whatever report brought it first."""
         if venue_order_id and not order.venue_order_id:
             order.venue_order_id = venue_order_id
-            self._by_venue_id[(order.instrument_index, venue_order_id)] = order
+            self._by_venue_id[order.instrument_index][venue_order_id] = order
 
-    def settle(self, order: Order) -> None:
-        """The order is over: only late reports will look it up. Forgets the oldest settled one beyond the limit."""
-        assert order.is_settled, "only a settled order may be put away"
-        if self.unsettled.pop(order.order_id, None) is None:
-            return
-        del self.unsettled_of[order.instrument_index][order.order_id]
-        self._closed.append(order)
-        while len(self._closed) > self._closed_kept_max:
-            oldest = self._closed.popleft()
-            if not oldest.is_settled:
+    def settle(self, order: Order) -> bool:
+        """The order is over: only late reports will look it up. Forgets the oldest settled one beyond the limit. False: it had
+        been settled before."""
+        assert IS_TERMINAL[order.state], "only a closed order may be put away"
+        assert order.venue_filled_lots <= order.filled_lots, "only an order whose fills are booked may be put away"
+        order_id = order.order_id
+        if self.unsettled.pop(order_id, None) is None:
+            return False
+        del self.unsettled_of[order.instrument_index][order_id]
+        closed = self._closed
+        closed.append(order)
+        while len(closed) > self._closed_kept_max:
+            oldest = closed.popleft()
+            if not IS_TERMINAL[oldest.state] or oldest.venue_filled_lots > oldest.filled_lots:
                 continue  # It came back to life meanwhile (reopen); it will be settled again.
             self.by_id.pop(oldest.order_id, None)
-            self._by_venue_id.pop((oldest.instrument_index, oldest.venue_order_id), None)
+            self._by_venue_id[oldest.instrument_index].pop(oldest.venue_order_id, None)
             oldest.is_taken = False
             self._free.append(oldest.index)
+        return True
 
     def reopen(self, order: Order) -> None:
         """A settled order of which the venue counts more than we have booked: unsettled again."""

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from reactor.prepost.terms import Terms
 
 PASS: Final = int(Reason.NONE)
+STEPS: Final = 1  # An order has moved on, and nothing else has happened.
+ENDS: Final = 2  # An order is settled, without a fill.
+FILLS: Final = 4  # A fill was booked, or its fee.
+EVERYTHING: Final = STEPS | ENDS | FILLS
 
 
 class Decision:
@@ -128,10 +132,8 @@ class Outcome:
         "price_ticks",
         "realised_e8",
         "reason",
-        "receive_ns",
         "side",
         "signal_id",
-        "stages",
         "state_from",
         "terms",
         "trade_id",
@@ -173,9 +175,12 @@ class Outcome:
         self.flags = 0
         self.exchange_ns = 0
         self.signal_id = 0
-        self.receive_ns = 0  # when the report left the socket
-        self.stages: Any = None
-        self.way = b""  # the stamps of the report, as the bytes that they are; empty: it was no report
+        self.way = b""  # the stamps of the report (messages.WAY), as the bytes that they are; empty: it was no report
+
+    @property
+    def receive_ns(self) -> int:
+        """When the report left the socket; 0: it was no report."""
+        return int.from_bytes(self.way[-8:], "little")
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -198,6 +203,7 @@ class PostStage(ABC):
     """One station after the venue has spoken."""
 
     name: ClassVar[str]
+    hears: ClassVar[int] = EVERYTHING  # which outcomes it is called for
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
@@ -208,6 +214,7 @@ class PostStage(ABC):
 
 
 RunPre = Callable[[Decision], int]
+RunPost = Callable[[Outcome], int]
 PRE_STAGES: dict[str, type[PreStage]] = {}
 POST_STAGES: dict[str, type[PostStage]] = {}
 PreClass = TypeVar("PreClass", bound=type[PreStage])
@@ -251,13 +258,15 @@ def compose_pre(names: Sequence[str], desk: Desk) -> tuple[tuple[RunPre, ...], t
     return tuple(stage.run for stage in stages), tuple(stage.run for stage in stages if stage.runs_on_fast_path)
 
 
-def compose_post(names: Sequence[str], desk: Desk) -> tuple[Callable[[Outcome], int], ...]:
-    """The post stages as functions.
+def compose_post(names: Sequence[str], desk: Desk) -> tuple[tuple[RunPost, ...], tuple[RunPost, ...], tuple[RunPost, ...]]:
+    """The post stages as functions: (those that hear of steps, of ends, of fills).
 
     Raises:
         ConfigError: a name is not registered.
     """
-    return tuple(_find(POST_STAGES, name, "post")(desk).run for name in names)
+    stages = [_find(POST_STAGES, name, "post")(desk) for name in names]
+    steps, ends, fills = (tuple(stage.run for stage in stages if stage.hears & kind) for kind in (STEPS, ENDS, FILLS))
+    return steps, ends, fills
 
 
 Registered = TypeVar("Registered")

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from reactor.domain.messages import Reason
-from reactor.prepost.pipeline import PostStage, post_stage
+from reactor.prepost.pipeline import ENDS, FILLS, PostStage, post_stage
 
 if TYPE_CHECKING:
     from reactor.prepost.pipeline import Outcome
@@ -18,11 +18,10 @@ class PositionUpdate(PostStage):
     """Position, the pair's legs, expected balances."""
 
     name = "position_update"
+    hears = FILLS
 
     def run(self, outcome: Outcome) -> int:
         lots = outcome.fill_lots
-        if lots == 0 and not outcome.is_fee_only:
-            return NONE
         desk, terms = self.desk, outcome.terms
         index = terms.index
         balances = desk.balances
@@ -74,6 +73,7 @@ class RiskQuotaUpdate(PostStage):
     """Filled quota becomes position; a settled order gives the rest back, once."""
 
     name = "risk_quota_update"
+    hears = ENDS | FILLS
 
     def run(self, outcome: Outcome) -> int:
         order = outcome.order
@@ -94,10 +94,11 @@ class HedgeTriggerCheck(PostStage):
     """Asks the pair's ledger what is to hedge now, and lets hedging.py say so or do so."""
 
     name = "hedge_trigger_check"
+    hears = ENDS | FILLS
 
     def run(self, outcome: Outcome) -> int:
         pair = outcome.pair
-        if pair is not None and (outcome.fill_lots or outcome.is_settled or outcome.is_fee_only):
+        if pair is not None:
             self.desk.hedging.on_outcome(pair, outcome)
         return NONE
 
@@ -106,9 +107,10 @@ class PnLCalculation(PostStage):
     """Totals of the portfolio that a fill has moved."""
 
     name = "pnl_calculation"
+    hears = FILLS
 
     def run(self, outcome: Outcome) -> int:
-        if (outcome.fill_lots or outcome.is_fee_only) and not outcome.is_foreign:
+        if not outcome.is_foreign:
             self.desk.money.revalue(outcome.terms.index)
         return NONE
 

@@ -125,8 +125,7 @@ class Publisher(Recorder):
         self._blank_response = new("response")
         self._command_bytes: dict[Any, Any] = {}  # slot → its bytes
         self._response_bytes: dict[Any, Any] = {}
-        self._response: Any = None  # the one begun last
-        self._response_sequence = 0  # likewise; 0: it is held
+        self._response_sequence = 0  # of the one begun last; 0: it is held
         self._commands_counted = 0
         for blank in (self._blank_command, self._blank_response):
             blank_header(blank.header, source)
@@ -344,8 +343,8 @@ class Publisher(Recorder):
                 outcome.price_ticks, outcome.fill_lots, order.filled_lots, position.lots, outcome.trade_id, order.order_id,
                 outcome.reason, outcome.side, order.strategy_index, order.state, position.fills,
             )  # fmt: skip
-        if outcome.stages is not None:
-            self._response.header.stage_ns = outcome.stages
+        if outcome.way:
+            room[WAY] = outcome.way
 
     def respond_refused(self, decision: Decision, reason: int) -> None:
         """See desk.Outbox."""
@@ -416,7 +415,6 @@ class Publisher(Recorder):
         slot = None if self._held_responses else ring.try_claim(NORMAL)
         if slot is None:
             return self._hold_response(ring)
-        self._response = slot
         self._response_sequence = ring.sequence(NORMAL)
         if ring not in self._answered:
             self._answered.append(ring)
@@ -426,7 +424,7 @@ class Publisher(Recorder):
         return room
 
     def _hold_response(self, ring: Ring) -> Any:
-        self._response = message = new("response")
+        message = new("response")
         self._response_sequence = 0  # It is given when the response goes out.
         if len(self._held_responses) >= RESPONSES_HELD_MAX:
             self._metrics.count(Counter.RESPONSES_DROPPED)

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any, Final
 from reactor.domain.messages import (
     FLAG_FOREIGN,
     FLAG_LIQUIDATION,
-    WAY,
     CommandKind,
     OrderStatus,
     Reason,
     ReportKind,
     ResponseKind,
-    Stage,
     bytes_of,
     text_of,
+    unpacker,
 )
 from reactor.prepost.counters import Counter
 from reactor.prepost.desk import Desk
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
 Report = Any  # a report_message_t view, made by cffi
 E = OrderEvent
-STAGE_ACK: Final = int(Stage.ACK)
+MS: Final = 1_000_000
 KIND_MASK: Final = 0xFF  # publish.REQUEST_KIND_BITS
 CANCEL: Final = int(CommandKind.CANCEL)
 QUERY: Final = int(CommandKind.QUERY)
@@ -55,6 +54,27 @@ R_FILL: Final = int(ResponseKind.FILL)
 R_CLOSED: Final = int(ResponseKind.CLOSED)
 R_REJECTED: Final = int(ResponseKind.REJECTED)
 QUANTITY_UNKNOWN: Final = 2**40  # of an adopted order, until the venue has told it
+
+NO_EVENT: Final = -1
+ACK: Final = int(E.ACK)
+_PROGRESS: Final = {
+    int(ReportKind.ACK): ACK, int(ReportKind.CANCELLED): int(E.CANCELLED), int(ReportKind.EXPIRED): int(E.EXPIRE)
+}  # fmt: skip
+KINDS: Final = len(ReportKind)
+EVENTS: Final = tuple(_PROGRESS.get(kind, NO_EVENT) for kind in range(KINDS))
+"""By report kind: what it means for the machine where that is all it means."""
+
+READ: Final = unpacker(
+    "report",
+    (
+        "header.order_id", "header.exchange_ns", "header.stage_ns[0:6]", "header.kind", "header.instrument_index",
+        "header.flags", "request_id", "venue_order_id", "cumulative_lots", "venue_time_ms", "reason",
+    ),
+)  # fmt: skip
+READ_FILL: Final = unpacker(
+    "report", ("asset", "trade_id", "price_ticks", "quantity_lots", "cumulative_lots", "fee_e8", "amount_e8", "side")
+)
+ROOMS_MAX: Final = 1 << 16  # More slots than any ring has; those of a dead engine's ring are forgotten.
 
 STATUS_EVENTS: Final = {
     int(OrderStatus.NEW): int(E.ACK),
@@ -84,12 +104,9 @@ class Reports:
         self._outcome = desk.outcome
         kinds = ReportKind
         handlers: dict[int, Callable[[Report], None]] = {
-            int(kinds.ACK): self._on_ack,
             int(kinds.REJECT): self._on_reject,
             int(kinds.FILL): self._on_fill,
             int(kinds.ACK_LITE): self._on_fill,
-            int(kinds.CANCELLED): self._on_cancelled,
-            int(kinds.EXPIRED): self._on_expired,
             int(kinds.CANCEL_REJECT): self._on_cancel_reject,
             int(kinds.NOT_SENT): self._on_not_sent,
             int(kinds.OUTCOME_UNKNOWN): self._on_outcome_unknown,
@@ -104,35 +121,74 @@ class Reports:
             int(kinds.SESSION_DOWN): settlement.on_session,
         }
         self._lite = int(kinds.ACK_LITE)
-        self._handlers = tuple(handlers.get(kind) for kind in range(max(handlers) + 1))
+        self._handlers = tuple(handlers.get(kind) for kind in range(KINDS))
+        self._rooms: dict[Any, Any] = {}  # slot of the ring → its bytes
+        self._by_id = desk.orders.by_id
+        self._step = Outcome()  # of an order that moves on or ends without a fill: whatever is about fills stays as it was made
 
     def on_report(self, report: Report) -> None:
-        """One report. What makes no sense is counted and dropped."""
-        kind = report.header.kind
-        handler = self._handlers[kind] if kind < len(self._handlers) else None
-        if handler is None:
-            self._desk.metrics.count(Counter.REPORTS_UNKNOWN)
+        """One report. What makes no sense is counted and dropped.
+
+        What nearly every order hears, and nothing else, is told to the desk right here: it exists, it is over.
+        """
+        room = self._rooms.get(report)
+        if room is None:
+            room = self._room_of(report)
+        order_id, exchange_ns, way, kind, _, flags, request_id, venue_order_id, lots, venue_time_ms, reason = READ(room)
+        event = EVENTS[kind] if kind < KINDS else NO_EVENT
+        if event < 0:
+            handler = self._handlers[kind] if kind < KINDS else None
+            if handler is None:
+                self._desk.metrics.count(Counter.REPORTS_UNKNOWN)
+            else:
+                handler(report)
             return
-        handler(report)
-
-    # ---- the venue about an order
-
-    def _on_ack(self, report: Report) -> None:
-        order = self._find(report)
+        order = self._by_id.get(order_id) or self._find(report)
         if order is None:
             self._stranger(report)
             return
-        if report.request_id & KIND_MASK == CANCEL and report.request_id:
-            return  # "Cancel accepted": the end itself comes as CANCELLED.
-        if report.reason == DOUBLE_EXECUTION:
-            self._desk.duplicates_detected += 1
-            self._desk.log.error("one order exists twice at the venue: cancelling", order=order.client_order_id.decode())
-            order.contradicted = True
-            self._desk.cancel(order)
-            return
-        self._desk.orders.learn_venue_id(order, report.venue_order_id)
-        self._count_fills(order, report)  # An answer may say at once how much was taken; the fills themselves follow.
-        self._apply(order, int(E.ACK), report, R_ACKNOWLEDGED)
+        if event == ACK:
+            if request_id & KIND_MASK == CANCEL:
+                return  # "Cancel accepted": the end itself comes as CANCELLED.
+            if reason == DOUBLE_EXECUTION:
+                self._on_double(order)
+                return
+        desk = self._desk
+        if venue_order_id and not order.venue_order_id:
+            desk.orders.learn_venue_id(order, venue_order_id)
+        if lots > order.venue_filled_lots:  # The fills themselves may follow.
+            self._count_fills(order, lots)
+        if reason:
+            order.reason = reason
+        outcome = self._step
+        outcome.instrument_index = index = order.instrument_index
+        outcome.terms = desk.terms[index]
+        outcome.reason = reason
+        outcome.flags = flags
+        outcome.exchange_ns = exchange_ns or venue_time_ms * MS
+        outcome.signal_id = order.signal_id
+        outcome.venue_order_id = venue_order_id
+        outcome.way = way
+        outcome.is_settled = False
+        before = order.state
+        desk.on_order_event(order, event, outcome)
+        if order.state != before:
+            desk.out.respond(R_ACKNOWLEDGED if event == ACK else R_CLOSED, outcome)
+
+    def _room_of(self, report: Report) -> Any:
+        """The bytes of a slot of the ring, kept: it comes again."""
+        if len(self._rooms) >= ROOMS_MAX:
+            self._rooms.clear()
+        room = self._rooms[report] = bytes_of(report, "report")
+        return room
+
+    # ---- the venue about an order
+
+    def _on_double(self, order: Order) -> None:
+        self._desk.duplicates_detected += 1
+        self._desk.log.error("one order exists twice at the venue: cancelling", order=order.client_order_id.decode())
+        order.contradicted = True
+        self._desk.cancel(order)
 
     def _on_reject(self, report: Report) -> None:
         order = self._find(report)
@@ -158,21 +214,6 @@ class Reports:
                 code=report.error_code, words=text_of(report.text),
             )  # fmt: skip
         self._apply(order, int(E.REJECT), report, R_REJECTED)
-
-    def _on_cancelled(self, report: Report) -> None:
-        self._closed(report, int(E.CANCELLED))
-
-    def _on_expired(self, report: Report) -> None:
-        self._closed(report, int(E.EXPIRE))
-
-    def _closed(self, report: Report, event: int) -> None:
-        order = self._find(report)
-        if order is None:
-            self._stranger(report)
-            return
-        self._desk.orders.learn_venue_id(order, report.venue_order_id)
-        self._count_fills(order, report)
-        self._apply(order, event, report, R_CLOSED)
 
     def _on_cancel_reject(self, report: Report) -> None:
         """The cancel found no open order: the venue knows how it ended."""
@@ -233,7 +274,8 @@ class Reports:
             order.quantity_lots = report.quantity_lots
         desk.orders.learn_venue_id(order, report.venue_order_id)
         desk.inquiry.answered(order)
-        self._count_fills(order, report)
+        if report.cumulative_lots > order.venue_filled_lots:
+            self._count_fills(order, report.cumulative_lots)
         if event == E.FILL and order.venue_filled_lots < order.quantity_lots:
             order.venue_filled_lots = order.quantity_lots
         self._apply(order, event, report, STATUS_RESPONSES.get(event, -1))
@@ -279,24 +321,24 @@ class Reports:
                 self.book_foreign(report)
                 return
         outcome = self._begin(report, order)
-        outcome.fill_lots = report.quantity_lots
-        outcome.price_ticks = report.price_ticks
-        outcome.side = report.side
-        outcome.trade_id = report.trade_id
-        outcome.venue_order_id = report.venue_order_id
+        asset, trade_id, ticks, lots, cumulative_lots, fee_e8, amount_e8, side = READ_FILL(bytes_of(report, "report"))
+        outcome.fill_lots = lots
+        outcome.price_ticks = ticks
+        outcome.side = side
+        outcome.trade_id = trade_id
         if order is not None:
-            desk.orders.learn_venue_id(order, report.venue_order_id)
-            if report.cumulative_lots > order.venue_filled_lots:
-                order.venue_filled_lots = report.cumulative_lots
+            desk.orders.learn_venue_id(order, outcome.venue_order_id)
+            if cumulative_lots > order.venue_filled_lots:
+                order.venue_filled_lots = cumulative_lots
         outcome.is_lite = is_lite
         if not is_lite:
-            outcome.fee_e8 = report.fee_e8
+            outcome.fee_e8 = fee_e8
             # A fill that costs nothing names no asset ("N: will not push if no commission"); it is a whole report all the same.
-            outcome.asset = text_of(report.asset) or outcome.terms.quote_asset
-            outcome.venue_realised_e8 = report.amount_e8
+            outcome.asset = asset.rstrip(b"\0").decode("ascii", "replace") or outcome.terms.quote_asset
+            outcome.venue_realised_e8 = amount_e8
         if desk.book_fill(outcome):
             if is_lite:
-                desk.fills.expect_fee(index, outcome.trade_id, outcome.side)
+                desk.fills.expect_fee(index, trade_id, side)
             elif not outcome.is_fee_only:
                 desk.out.respond(R_FILL, outcome)
 
@@ -387,26 +429,26 @@ class Reports:
             return
         desk.metrics.count(Counter.REPORTS_FOREIGN)
 
-    def _count_fills(self, order: Order, report: Report) -> None:
-        if report.cumulative_lots > order.venue_filled_lots:
-            order.venue_filled_lots = report.cumulative_lots
-            if order.venue_filled_lots > order.filled_lots:
-                self._desk.inquiry.miss(order)
+    def _count_fills(self, order: Order, cumulative_lots: int) -> None:
+        """The venue counts more than it did."""
+        order.venue_filled_lots = cumulative_lots
+        if cumulative_lots > order.filled_lots:
+            self._desk.inquiry.miss(order)
 
     def _begin(self, report: Report, order: Order | None) -> Outcome:
-        outcome, header = self._outcome, report.header
+        """What a report is about, for a change that may have every form; `on_report` does the frequent ones itself."""
+        outcome = self._outcome
         outcome.clear()
-        index = order.instrument_index if order is not None else header.instrument_index
+        _, exchange_ns, way, _, index, flags, _, venue_order_id, _, venue_time_ms, reason = READ(bytes_of(report, "report"))
         outcome.order = order
+        outcome.instrument_index = index = index if order is None else order.instrument_index
         outcome.terms = self._desk.terms[index]
-        outcome.instrument_index = index
-        outcome.reason = report.reason
-        outcome.flags = header.flags
-        outcome.exchange_ns = header.exchange_ns or report.venue_time_ms * 1_000_000
-        outcome.signal_id = order.signal_id if order is not None else header.signal_id
-        outcome.stages = stages = header.stage_ns
-        outcome.receive_ns = stages[STAGE_ACK]
-        outcome.way = bytes_of(report, "report")[WAY]
+        outcome.reason = reason
+        outcome.flags = flags
+        outcome.exchange_ns = exchange_ns or venue_time_ms * MS
+        outcome.signal_id = report.header.signal_id if order is None else order.signal_id
+        outcome.venue_order_id = venue_order_id
+        outcome.way = way
         return outcome
 
     def _apply(self, order: Order, event: int, report: Report, response: int) -> None:

@@ -1,6 +1,6 @@
 """The door of the Pre/Post Processor: reads its rings, keeps its deadlines, writes through publish.py.
 
-A pass:  held commands ─▶ control ─▶ reports ─▶ urgent events ─▶ events ─▶ if nothing came: deadlines ─▶ rows
+A pass:  held commands ─▶ control ─▶ reports ─▶ urgent events ─▶ events ─▶ now and then: deadlines ─▶ rows
 
 Before every message it is certain that what the message may cause can be written (publish.has_room); otherwise nothing
 more is read, which is what the producers feel as backpressure.
@@ -60,7 +60,8 @@ NORMAL, URGENT = 0, 1
 MS: Final = 1_000_000
 REPORTS_PER_PASS_MAX: Final = 128  # About 1 ms of work, so that timers and the other lanes never wait longer.
 EVENTS_PER_PASS_MAX: Final = 64
-TIDY_PERIOD_MAX_NS: Final = 2_000_000  # Deadlines and rows wait for no more than this while messages come in.
+TIDY_PERIOD_NS: Final = 2_000_000  # Deadlines and rows follow what has happened after this, or twice this under load.
+BUSY_PERIOD_NS: Final = 5_000_000  # A pair on its way is looked at this often: prices and silence send no message.
 RISK_PERIOD_NS: Final = 20_000_000  # The portfolio's row; position rows go out with every pass that changed them.
 CANCEL_ALL_OURS: Final = int(CommandKind.CANCEL_ALL_OURS)
 STAGE_REPORT: Final = int(Stage.REPORT)
@@ -140,10 +141,8 @@ class PrepostRole:
         self.stop = StopSequence(self.desk, self.settlement)
         self._was_alive: dict[int, bool] = {}  # by strategy index
         self._risk_ns = 0
-        self._has_news = True  # something has happened that rows and deadlines do not show yet
         self._tidied_ns = 0
-        self._deadline_ns = 0  # of everything that waits
-        self._due_ns = 0  # when the next pass tidies even if nothing happens
+        self._due_ns = 0  # when the next pass tidies
         self._monotonic_ns = ports.clock.monotonic_ns
         self._realtime_ns = ports.clock.realtime_ns
         self._peek_control = None if ports.control is None else ports.control.try_peek
@@ -180,19 +179,18 @@ class PrepostRole:
         done += self._read_reports()
         done += self._read_events(URGENT)
         done += self._read_events(NORMAL)
-        if done:
-            # What follows waits for a moment in which nothing comes in, but not for longer than this. An engine in the same
-            # shard sends first.
-            self._has_news = True
-            if now_ns - self._tidied_ns < TIDY_PERIOD_MAX_NS:
+        if done:  # What follows waits for a pass in which nothing has come: an engine in the same shard sends first.
+            due_ns = self._tidied_ns + TIDY_PERIOD_NS
+            self._due_ns = min(self._due_ns, due_ns)
+            if now_ns < due_ns + TIDY_PERIOD_NS:
                 return done
-        elif now_ns < self._due_ns and not self._has_news:
+        elif now_ns < self._due_ns:
             return 0
         return done + self._tidy(now_ns)
 
     def deadline_ns(self, now_ns: int) -> int:
-        """The nearest of all deadlines."""
-        return now_ns if self._has_news else max(self._deadline_ns, now_ns)
+        """When a pass is wanted although no message has come."""
+        return max(self._due_ns, now_ns)
 
     def on_stop(self, now_ns: int) -> None:
         """The stop sequence has run before (CONTROL_STOP); this only publishes the last state."""
@@ -220,6 +218,7 @@ class PrepostRole:
             count += 1
             self._on_control(message)
             message = peek(NORMAL)
+        self.out.commit()
         control = self._ports.control
         if control is not None:
             control.release(NORMAL)
@@ -284,19 +283,19 @@ class PrepostRole:
         desk, out = self.desk, self.out
         self._tell_time(now_ns)
         self._tidied_ns = now_ns
-        self._has_news = False
         done = self._work_deadlines(now_ns) if out.has_room() else 0
         desk.money.mark(now_ns)
         out.commit()
         self._publish(now_ns)
-        due_ns = min(desk.inquiry.deadline_ns(), self.settlement.deadline_ns(), self.stop.deadline_ns())
+        due_ns = min(
+            self._risk_ns + RISK_PERIOD_NS, desk.inquiry.deadline_ns(), self.settlement.deadline_ns(), self.stop.deadline_ns()
+        )
         is_busy = self.stop.is_walking
         for pair in desk.pairs:
             if pair.state:
                 due_ns = min(due_ns, desk.hedging.deadline_ns(pair))
                 is_busy = is_busy or self._is_busy(pair)
-        self._deadline_ns = due_ns
-        self._due_ns = min(due_ns, now_ns + TIDY_PERIOD_MAX_NS if is_busy else self._risk_ns + RISK_PERIOD_NS)
+        self._due_ns = min(due_ns, now_ns + BUSY_PERIOD_NS) if is_busy else due_ns
         return done
 
     def _work_deadlines(self, now_ns: int) -> int:
