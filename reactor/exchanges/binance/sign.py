@@ -8,15 +8,14 @@ HMAC-SHA256 answers hex; Ed25519 answers base64 of the raw 64 bytes, which a URL
 import base64
 import hashlib
 from collections.abc import Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
-
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from reactor.domain.errors import ConfigError
 from reactor.exchanges.venue import Credentials, KeyKind
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 _BLOCK_BYTES = 64  # SHA-256's block: a shorter HMAC key is padded to it, a longer one is hashed first.
 
@@ -64,7 +63,7 @@ class Ed25519Signer:
 
     has_logon = True
 
-    def __init__(self, private_key: Ed25519PrivateKey) -> None:
+    def __init__(self, private_key: "Ed25519PrivateKey") -> None:
         self._private_key = private_key
 
     def sign(self, payload: bytes | memoryview) -> bytes:
@@ -87,6 +86,11 @@ def signer_of(credentials: Credentials) -> Signer:
     """
     if credentials.kind is KeyKind.HMAC:
         return HmacSigner(credentials.secret.encode())
+    # Here, because it is 7 MB that nobody needs for an HMAC key.
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
     try:
         key = load_pem_private_key(credentials.secret.encode(), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
