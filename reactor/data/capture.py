@@ -22,6 +22,7 @@ from reactor.domain.errors import DataError
 
 BLOCK_BYTES: Final = 1 << 20  # Large enough that a hand-over is nothing, small enough for the third-level cache.
 BUFFERS: Final = 5  # One is read, one is filled, the others lie between so that neither side waits for the other's hiccups.
+SPARES_MAX: Final = 4 * BUFFERS  # Of four files that are read at the same time.
 HEADROOM_BYTES: Final = 64 << 10  # In front of a block: the line that the block before it left unfinished.
 PACKED_BYTES: Final = 128 << 10  # Compressed bytes read at once.
 SMALL_FILE_BYTES: Final = 64 << 10  # Below, a thread costs more than it gains.
@@ -32,6 +33,9 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _reader: Any = igzip._IGzipReader  # What igzip.open wraps: it fills the caller's buffer without the interpreter's lock.
 
 _Buffer = bytearray
+_spares: list[_Buffer] = []
+"""Buffers that no file uses at the moment: each page touched for the first time costs as much as inflating it."""
+
 _Filled = tuple[_Buffer, int, Exception | None]
 """(buffer, bytes behind its headroom, what went wrong behind them)"""
 
@@ -166,6 +170,17 @@ def _inline(stream: _Stream, block_bytes: int) -> Generator[_Filled, None, None]
             return
 
 
+def _take_buffer(block_bytes: int) -> _Buffer:
+    if block_bytes == BLOCK_BYTES and _spares:
+        return _spares.pop()
+    return bytearray(HEADROOM_BYTES + block_bytes)
+
+
+def _give_buffer(buffer: _Buffer) -> None:
+    if len(buffer) == HEADROOM_BYTES + BLOCK_BYTES and len(_spares) < SPARES_MAX:
+        _spares.append(buffer)
+
+
 def _ahead(stream: _Stream, block_bytes: int) -> Generator[_Filled, None, None]:
     """The same, filled by a thread while the caller works on the block before."""
     empty: queue.SimpleQueue[_Buffer | None] = queue.SimpleQueue()
@@ -178,8 +193,9 @@ def _ahead(stream: _Stream, block_bytes: int) -> Generator[_Filled, None, None]:
             if not size or error is not None:
                 return
 
-    for _ in range(BUFFERS):
-        empty.put(bytearray(HEADROOM_BYTES + block_bytes))
+    buffers = [_take_buffer(block_bytes) for _ in range(BUFFERS)]
+    for each in buffers:
+        empty.put(each)
     thread = threading.Thread(target=work, name="inflate", daemon=True)
     thread.start()
     try:
@@ -193,6 +209,8 @@ def _ahead(stream: _Stream, block_bytes: int) -> Generator[_Filled, None, None]:
     finally:
         empty.put(None)
         thread.join()
+        for each in buffers:
+            _give_buffer(each)
 
 
 def first_line(path: str | Path) -> bytes:

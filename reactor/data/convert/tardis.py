@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from reactor._native import ffi, lib
-from reactor.data.capture import LineBlocks, first_line
+from reactor.data.capture import FIRST_LINE_BYTES, LineBlocks, first_line
 from reactor.data.convert.finish import Compat, ConversionStatistics, local_shift, ordered
 from reactor.data.events import EventArray, Rows
 from reactor.data.fuse import Fuse
@@ -195,7 +195,7 @@ def read_csv_parts(
     blocks = LineBlocks(path)
     is_first = True
     for block in blocks:
-        _scan_block(path, scan, block, bytes(block).index(b"\n") + 1 if is_first else 0, rows, bids, asks)
+        _scan_block(path, scan, block, _header_size(block) if is_first else 0, rows, bids, asks)
         if is_first and scan.symbol_length:
             _check_symbol(path, scan, statistics)
         is_first = False
@@ -205,6 +205,11 @@ def read_csv_parts(
     if blocks.damage:
         statistics.damages.append(f"{path}:{scan.line}: {blocks.damage}")
     _count(statistics, scan, path)
+
+
+def _header_size(block: memoryview) -> int:
+    """With its newline. It is one of those that csv_kind() knows."""
+    return bytes(block[:FIRST_LINE_BYTES]).index(b"\n") + 1
 
 
 def _check_symbol(path: str | Path, scan: Any, statistics: ConversionStatistics) -> None:
