@@ -58,13 +58,17 @@ TEN_STAGES_REGISTERED_BY: Final = (pre, post)
 VENUES: Final = len(VENUE_NAMES)
 _EVENTS: Final = len(OrderEvent)
 
+VALIDATE: Final = int(OrderEvent.VALIDATE)
 SUBMIT: Final = int(OrderEvent.SUBMIT)
 COMMIT: Final = int(OrderEvent.COMMIT)
 ACK: Final = int(OrderEvent.ACK)
 PARTIAL_FILL: Final = int(OrderEvent.PARTIAL_FILL)
 FILL: Final = int(OrderEvent.FILL)
 CREATED: Final = int(OrderState.CREATED)
-SUBMITTING: Final = int(OrderState.SUBMITTING)
+# The way of every order that is accepted, read from the table once.
+VALIDATED: Final = NEXT_STATE[CREATED * _EVENTS + VALIDATE]
+SUBMITTING: Final = NEXT_STATE[VALIDATED * _EVENTS + SUBMIT]
+SUBMITTED: Final = NEXT_STATE[SUBMITTING * _EVENTS + COMMIT]
 R_CLOSED: Final = int(ResponseKind.CLOSED)
 BELIEVED_DEAD: Final = frozenset({int(OrderState.REJECTED), int(OrderState.NOT_SENT)})
 
@@ -166,7 +170,7 @@ class Desk:
         self.epoch = history.epoch
         self.ids = ClientIds(parameters.order_id_prefix)
         self._mint = Mint(self.ids)
-        self._order_number = 0
+        self._order_id = order_id_of(self.epoch, 1) - 1  # minted last
         # -- state
         self.orders = Orders(self.ids, count, parameters.orders_max, parameters.closed_orders_kept_max)
         self.fills = FillMemory(count)
@@ -275,14 +279,16 @@ class Desk:
         return int(reason)
 
     def new_order(self, decision: Decision) -> Order | None:
-        """Mints an order from a decision that has its price. None: too many live orders."""
+        """Mints an order from a decision that has its price: VALIDATED, as its price and quantity are checked before.
+
+        None: too many live orders.
+        """
         terms = decision.terms
-        number = self._order_number + 1
-        order_id = order_id_of(self.epoch, number)
+        order_id = self._order_id + 1
         order = self.orders.try_take(order_id, terms.index)
         if order is None:
             return None
-        self._order_number = number
+        self._order_id = order_id
         order.client_order_id = self._mint.client_order_id(order_id)
         order.venue = terms.venue
         order.side = decision.side
@@ -299,6 +305,7 @@ class Desk:
         order.strategy_index = decision.strategy_index
         order.attempt = decision.attempt
         order.created_ns = self.now_ns
+        order.state = VALIDATED
         return order
 
     def _accept(self, decision: Decision) -> None:
@@ -307,10 +314,9 @@ class Desk:
         order = decision.order
         assert order is not None, "the pipeline has no order_construction stage"
         now_ns, index, venue = self.now_ns, order.instrument_index, order.venue
-        order.apply_event(SUBMIT)
+        assert order.state == VALIDATED, "an order is validated by the stage that makes it"
         order.sent_ns = order.updated_ns = now_ns
-        if self.out.place(order, decision):
-            order.apply_event(COMMIT)
+        order.state = SUBMITTED if self.out.place(order, decision) else SUBMITTING
         self.quota.reserve(order, decision.notional_e8 if decision.is_opening else 0, decision.notional_e8)
         pair = decision.pair
         if pair is not None:

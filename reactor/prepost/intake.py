@@ -329,7 +329,6 @@ class Intake:
     def _begin(self, event: Event, index: int) -> Decision:
         decision = self._decision
         decision.clear()
-        decision.now_ns = self._desk.now_ns
         decision.terms = self._desk.terms[index]
         decision.event = event.kind
         decision.signal_id = event.signal_id

@@ -333,7 +333,7 @@ class Orders:
             order.index = index
         self._free = list(range(len(self._pool) - 1, -1, -1))
         self._closed: deque[Order] = deque()
-        self._closed_kept_max = closed_kept_max
+        self._closed_kept_max = max(1, closed_kept_max)  # The one that has just settled is still being looked at.
         self.orders_max = orders_max
         self.by_id: dict[int, Order] = {}
         self.unsettled: dict[int, Order] = {}
@@ -346,7 +346,6 @@ class Orders:
         if not self._free or len(self.unsettled) >= self.orders_max:
             return None
         order = self._pool[self._free.pop()]
-        order.reset()
         order.is_taken = True
         order.order_id = order_id
         order.instrument_index = instrument_index
@@ -387,6 +386,7 @@ class Orders:
             self.by_id.pop(oldest.order_id, None)
             self._by_venue_id[oldest.instrument_index].pop(oldest.venue_order_id, None)
             oldest.is_taken = False
+            oldest.reset()  # Here, so that nobody has to wait for it when the next order is wanted.
             self._free.append(oldest.index)
         return True
 

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from reactor.domain.messages import FLAG_HEDGE, FLAG_REDUCE_ONLY, FLAG_URGENT, OrderType, Reason, TimeInForce
+from reactor.domain.messages import (
+    FLAG_HEDGE,
+    FLAG_REDUCE_ONLY,
+    FLAG_URGENT,
+    OrderType,
+    Reason,
+    TimeInForce,
+    bytes_of,
+    unpacker,
+)
 from reactor.domain.units import E8
-from reactor.prepost.orders import OrderEvent
 from reactor.prepost.pipeline import PreStage, pre_stage
 from reactor.prepost.risk import MS, e8_of
 
@@ -25,7 +33,7 @@ BACKPRESSURE: Final = int(Reason.BACKPRESSURE)
 MARKET_CLOSED: Final = int(Reason.MARKET_CLOSED)
 ORDER_TYPE_MARKET: Final = int(OrderType.MARKET)
 TIF_POST_ONLY: Final = int(TimeInForce.POST_ONLY)
-VALIDATE: Final = int(OrderEvent.VALIDATE)
+UNPACK_TOP: Final = unpacker("book_top", ("bid_ticks", "ask_ticks", "receive_ns", "is_synchronised"))
 NORMAL, URGENT = 0, 1
 
 
@@ -112,16 +120,28 @@ class OrderConstruction(PreStage):
         self._collar_e8 = e8_of(desk.parameters.risk.price_collar_ratio)
         self._age_ns = desk.parameters.construction.book_age_ms_max * MS
         self._hedge_age_ns = desk.parameters.construction.hedge_book_age_ms_max * MS
+        self._bytes: dict[Any, Any] = {}  # book top → its bytes
 
     def run(self, decision: Decision) -> int:
         desk, terms, is_fast = self.desk, decision.terms, decision.is_fast
         if not terms.is_trading and not is_fast:
             return MARKET_CLOSED
-        if not self._read_top(decision, self._hedge_age_ns if is_fast else self._age_ns):
-            reference = decision.reference_ticks
-            if not (is_fast and reference > 0):
-                return NO_BOOK
-            decision.bid_ticks = decision.ask_ticks = reference  # A stale feed must not keep a leg naked.
+        bid = ask = age_ns = is_synchronised = 0
+        top = desk.tops(terms.index)
+        if top is not None:
+            room = self._bytes.get(top)
+            if room is None:
+                room = self._bytes[top] = bytes_of(top, "book_top")
+            bid, ask, receive_ns, is_synchronised = UNPACK_TOP(room)
+            age_ns = decision.now_ns - receive_ns
+        if bid > 0 and ask > 0 and is_synchronised and age_ns <= (self._hedge_age_ns if is_fast else self._age_ns):
+            decision.bid_ticks = bid
+            decision.ask_ticks = ask
+            desk.money.marks[terms.index] = (bid + ask) // 2
+        elif is_fast and decision.reference_ticks > 0:  # A stale feed must not keep a leg naked.
+            decision.bid_ticks = decision.ask_ticks = decision.reference_ticks
+        else:
+            return NO_BOOK
         price = decision.price_ticks
         if decision.order_type == ORDER_TYPE_MARKET:
             priced_at = decision.ask_ticks if decision.side > 0 else decision.bid_ticks
@@ -148,23 +168,8 @@ class OrderConstruction(PreStage):
         order = desk.new_order(decision)
         if order is None:
             return BACKPRESSURE
-        order.apply_event(VALIDATE)
         decision.order = order
         return NONE
-
-    def _read_top(self, decision: Decision, age_ns_max: int) -> bool:
-        """Puts the current book top into the decision. False: none, one-sided, or too old."""
-        desk, index = self.desk, decision.terms.index
-        top = desk.tops(index)
-        if top is None:
-            return False
-        bid, ask = top.bid_ticks, top.ask_ticks
-        if bid <= 0 or ask <= 0 or decision.now_ns - top.receive_ns > age_ns_max or not top.is_synchronised:
-            return False
-        decision.bid_ticks = bid
-        decision.ask_ticks = ask
-        desk.money.marks[index] = (bid + ask) // 2
-        return True
 
     def _price(self, decision: Decision) -> int:
         """Taker: through the opposite touch, but not beyond the collar. Maker: our own touch."""

@@ -441,10 +441,10 @@ class Cover:
         money, notional_e8, side = desk.money, decision.notional_e8, decision.side
         if money.daily_pnl_e8 <= -self._loss_e8_max or desk.trades_today >= self._daily_trades_max:
             return False
-        position = desk.positions[index]
+        value = desk.positions[index].value
         used_e8 = quota.capital_e8 + notional_e8
-        if position.value:
-            used_e8 += position.capital_e8
+        if value:
+            used_e8 += abs(value * terms.tick_numerator // terms.tick_denominator)
         if used_e8 > self._capital_e8_max:
             return False
         if abs(money.net_exposure_e8 + side * notional_e8) * E8 > money.equity_e8 * self._exposure_ratio_e8_max:
