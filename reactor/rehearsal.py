@@ -6,8 +6,8 @@ nothing with the real role but the code: not a ring, not a counter, not a connec
 
     signal ─▶ [collector]      event, reports ─▶ [prepost]      command, answers ─▶ [engine ─ stage]
 
-Each plays before the session starts (warm-up) and then whenever its shard has nothing else to do (loop/shard.py says how
-often). One play costs about 100 µs of an idle core.
+Each plays before the session starts (warm-up) and then whenever its shard has done what came in and has decided nothing for a
+while (loop/shard.py says how long, and how much of the core at most): under load there is none. One play costs about 100 µs.
 """
 
 from collections.abc import Callable, Mapping
@@ -70,7 +70,7 @@ def _ticks(instrument: Instrument) -> int:
 
 
 class CollectorRehearsal:
-    """A calm spread, then a wide one: MTTrigger fires. Without pairs there is nothing to play."""
+    """A calm spread, then a wide one: MTTrigger fires. Without pairs an order that a strategy wants."""
 
     def __init__(self, parameters: Any, instruments: Instruments) -> None:
         from reactor.collector.role import CollectorPorts, CollectorRole
@@ -88,27 +88,30 @@ class CollectorRehearsal:
     def play(self) -> None:
         """One decision."""
         if self._pair is None:
-            return
-        for is_wide in (False, True):
-            self._clock.advance(2_000 * MS)  # Beyond the trigger's re-arm time.
-            height = 1.0 if is_wide else 0.0
-            self._signal(SignalType.FUNDING_RATE_DIRECTION, (0.01, -1.0, 0.01, 3600.0))
-            self._signal(SignalType.ADAPTIVE_SPREAD_DEVIATION, (height, height, -height, 1.0 - height))
+            self._clock.advance(2_000 * MS)
+            self._signal(SignalType.STRATEGY_ORDER, ())
             self._role.do_work(self._clock.monotonic_ns())
+        else:
+            for is_wide in (False, True):
+                self._clock.advance(2_000 * MS)  # Beyond the trigger's re-arm time.
+                height = 1.0 if is_wide else 0.0
+                self._signal(SignalType.FUNDING_RATE_DIRECTION, (0.01, -1.0, 0.01, 3600.0))
+                self._signal(SignalType.ADAPTIVE_SPREAD_DEVIATION, (height, height, -height, 1.0 - height))
+                self._role.do_work(self._clock.monotonic_ns())
         _drain(self._events)
 
     def _signal(self, kind: int, values: tuple[float, ...]) -> None:
-        assert self._pair is not None, "asked only with a pair"
+        legs = self._pair or (0, NO_INSTRUMENT)
         signal = self._signals.try_claim(NORMAL)
         if signal is None:
             return
         clear(signal, "signal")
         header = signal.header
         header.kind = kind
-        header.instrument_index, header.hedge_instrument_index = self._pair
+        header.instrument_index, header.hedge_instrument_index = legs
         header.pair_id = NO_PAIR
         header.stage_ns[Stage.RECEIVE] = header.stage_ns[Stage.SIGNAL] = self._clock.monotonic_ns()
-        signal.signal_index = signal_index(kind, self._pair[0])
+        signal.signal_index = signal_index(kind, legs[0])
         signal.value_count = len(values)
         for at, value in enumerate(values):
             signal.values[at] = value

@@ -35,6 +35,7 @@ from shm.wake import Bell
 HEARTBEAT_AGE_NS_MAX = 1_000_000_000  # Neighbours of a role count it as dead after a second without a pass.
 WARM_UP_PLAYS = 100  # Beyond a few dozen the interpreter has specialised everything; 30 ms.
 FLOW = ("collector", "prepost", "engine", "feed", "journal")  # Of a pass: a feed speaks from its sockets, not in its pass.
+DECIDERS = ("prepost", "engine", "collector")  # The first of them that a shard has knows when something was decided.
 HOT_KINDS = ("feed", "collector", "prepost", "engine")
 PRODUCER_KINDS = ("feed", "live_bot")  # They write signals.
 CONNECT_WAIT_NS = 200_000_000  # The supervisor looks every 20 ms.
@@ -415,6 +416,8 @@ def build(plan: Plan, shard_plan: ShardPlan, shard: Shard, secrets: Secrets) -> 
     clock = SystemClock()
     instruments = Instruments(plan.instruments)
     cells: list[Cell] = []
+    here = {plan.role(name).kind for name in shard_plan.roles}
+    decider = next((kind for kind in DECIDERS if kind in here), "")
     for name in shard_plan.roles:
         role_plan = plan.role(name)
         histograms = open_histograms_writer(memory, f"histograms.{name}", len(Span))
@@ -430,7 +433,8 @@ def build(plan: Plan, shard_plan: ShardPlan, shard: Shard, secrets: Secrets) -> 
         wires.read.clear()
         role = BUILDERS[role_plan.kind](bench)
         # The journal writer has its own rhythm: it gathers.
-        cells.append(Cell(role, metrics, log, None if role_plan.kind == "journal" else Watch(wires.read).unread))
+        unread = None if role_plan.kind == "journal" else Watch(wires.read).unread
+        cells.append(Cell(role, metrics, log, unread, decides=role_plan.kind == decider))
     flow = {kind: place for place, kind in enumerate(FLOW)}
     cells.sort(key=lambda cell: flow[plan.role(cell.role.name).kind])  # Built in order of start, worked in order of the flow.
     kinds = {plan.role(cell.role.name).kind: cell.role for cell in cells}

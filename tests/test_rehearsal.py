@@ -2,6 +2,7 @@
 
 import gc
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,11 @@ def play(rehearsal: Any) -> Any:
 
 def test_the_collector_fires_once_per_play(rooms: dict[str, Any]) -> None:
     metrics = play(CollectorRehearsal(rooms["collector"], rooms["instruments"]))
+    assert metrics.get(CollectorCounter.EVENTS) == PLAYS
+
+
+def test_the_collector_without_pairs_fires_for_a_strategy(rooms: dict[str, Any]) -> None:
+    metrics = play(CollectorRehearsal(replace(rooms["collector"], pairs=()), rooms["instruments"]))
     assert metrics.get(CollectorCounter.EVENTS) == PLAYS
 
 

@@ -44,7 +44,10 @@ PASSES_TIME_MAX_NS = 200_000  # Passes follow each other without asking the loop
 PASS_PERIOD_MAX_NS = 5_000_000  # Heartbeats, deadlines and late subscribers are looked after at least this often.
 HEARTBEAT_NS = 4_000_000  # A published row is 1 kB of each role: of 6 µs a thousand per second would be felt.
 REFRESH_NS = 10_000_000  # update_connections of every link; contract of shm/ring.py.
+REHEARSAL_PAUSE = 7  # After a rehearsal at least so many times its length without one: an eighth of a core, and a tick that
+# comes in its middle (one in eight) waits for half of it.
 ORPHAN_TIME_MAX_NS = 4_500_000_000  # The promise is 5 s from the supervisor's death to "none of ours is open".
+NEVER_NS = 1 << 61
 GC_FREEZE_AFTER_NS = 3_000_000_000  # After the first sessions are up and the caches are filled.
 EXIT_CONFIG = 2  # what no restart cures
 EXIT_FAILED = 3
@@ -80,7 +83,7 @@ class ShardParameters:
     core: int | None = None  # None: not pinned
     wait_policy: WaitPolicy = WaitPolicy.BLOCK
     hybrid_spin_us: int = 50
-    rehearsal_ns: int = 0  # how often each rehearsal plays while there is nothing to do (reactor/rehearsal.py); 0: never
+    rehearsal_ns: int = 0  # how often each rehearsal plays while nothing is decided (reactor/rehearsal.py); 0: never
     freeze_garbage: bool = True  # Off where the process makes cycles by design (aiohttp server).
     is_hot: bool = True  # It stands between a tick and an order. Others never push a hot one off its core (`give_way`).
 
@@ -93,18 +96,20 @@ class Cell:
     metrics: Metrics
     log: Log
     unread: Callable[[], int] | None = None  # not 0: its rings hold something (shm/ring.py's Watch); None: enter it always
+    decides: bool = False  # What it does is a decision, and warms what a rehearsal would.
 
 
 class Duty:
     """One role's reasons to be entered."""
 
-    __slots__ = ("deadline_ns", "do_work", "done", "due_ns", "is_awake", "unread", "view")
+    __slots__ = ("deadline_ns", "decides", "do_work", "done", "due_ns", "is_awake", "unread", "view")
 
     def __init__(self) -> None:
         self.do_work: Callable[[int], int] = _no_time
         self.deadline_ns: Callable[[int], int] = _no_time
         self.unread: Callable[[], int] = _always
         self.view: Any = None  # its metrics
+        self.decides = False
         self.is_awake = True  # A socket of its own was heard, or it had work last time: there may be more.
         self.due_ns = 0  # its deadline, at most PASS_PERIOD_MAX_NS away
         self.done = 0  # not yet in the metrics
@@ -113,6 +118,7 @@ class Duty:
         """The role is built."""
         self.do_work, self.deadline_ns = cell.role.do_work, cell.role.deadline_ns
         self.view = cell.metrics.view
+        self.decides = cell.decides
         if cell.unread is not None:
             self.unread = cell.unread
 
@@ -308,16 +314,10 @@ class Shard:
             for each in self._inputs:
                 each.cancel_sleep()
         first_ns = now_ns = self._monotonic_ns()
-        is_idle = bool(self._rehearsals)
         while True:
             work = self._work(now_ns)
-            if is_idle:
-                if work:
-                    is_idle = False
-                elif now_ns >= self._rehearsal_due_ns:
-                    is_idle = False
-                    self._rehearse(now_ns)
-                    work = 1  # Something may have come in meanwhile.
+            if not work and now_ns >= self._rehearsal_due_ns:
+                work = self._rehearse(now_ns)
             if now_ns >= self._heartbeat_due_ns:
                 self._heartbeat(now_ns)
             if self._has_ended or self._is_leaving or (self._orphaned_ns and self._has_left_orphaned(now_ns)):
@@ -333,17 +333,25 @@ class Shard:
                 break
         self.request_pass()
 
-    def _rehearse(self, now_ns: int) -> None:
-        """Plays one of the rehearsals, each in its turn. One that fails is not played again: nothing depends on it."""
+    def _rehearse(self, now_ns: int) -> int:
+        """Plays one of the rehearsals, each in its turn, after what came in is done: behind a tick that decided nothing, too.
+        One that fails is not played again: nothing depends on it. 1: something may have come in meanwhile."""
         rehearsals = self._rehearsals
+        if not rehearsals:
+            self._rehearsal_due_ns = now_ns + NEVER_NS
+            return 0
         self._next_rehearsal = number = (self._next_rehearsal + 1) % len(rehearsals)
-        self._rehearsal_due_ns = now_ns + self.parameters.rehearsal_ns // len(rehearsals)
         try:
             rehearsals[number]()
         except Exception as error:
             self._rehearsals = ()
             for cell in self._cells:
                 cell.log.warning("a rehearsal failed; the code will be cold", error=f"{type(error).__name__}: {error}")
+        end_ns = self._monotonic_ns()
+        self._rehearsal_due_ns = max(
+            now_ns + self.parameters.rehearsal_ns // len(rehearsals), end_ns + REHEARSAL_PAUSE * (end_ns - now_ns)
+        )
+        return 1
 
     def _work(self, now_ns: int) -> int:
         work = 0
@@ -356,6 +364,8 @@ class Shard:
                         duty.is_awake = True
                         duty.done += done
                         work += done
+                        if duty.decides:  # The real thing warms better than any rehearsal.
+                            self._rehearsal_due_ns = max(self._rehearsal_due_ns, now_ns + self.parameters.rehearsal_ns)
                     else:
                         duty.is_awake = False
                         duty.due_ns = min(duty.deadline_ns(now_ns), now_ns + PASS_PERIOD_MAX_NS)
@@ -381,7 +391,9 @@ class Shard:
             return
         self._sleeps += 1
         self._is_asleep = True
-        deadline_ns = min(duty.due_ns for duty in self._duties) if self._duties else 0
+        deadline_ns = NEVER_NS
+        for duty in self._duties:
+            deadline_ns = min(deadline_ns, 0 if duty.is_awake else duty.due_ns)
         if self._timer is not None:
             if self._timer_ns <= deadline_ns:
                 return  # It fires early enough; an empty pass costs less than arming a timer at every wake-up.

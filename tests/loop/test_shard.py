@@ -143,6 +143,29 @@ def test_a_role_is_entered_for_what_is_unread_for_its_sockets_and_for_its_deadli
     assert (busy.passes, idle.passes) == (6, 3), "nobody waits longer than a period, whatever its deadline"
 
 
+def test_a_rehearsal_plays_behind_what_came_in_unless_something_was_decided_lately():
+    clock = ManualClock()
+    shard = Shard(ShardParameters("test", wait_policy=WaitPolicy.SPIN, rehearsal_ns=2_000, freeze_garbage=False), clock)
+    role, played = QuietRole("decider"), []
+    cell = Cell(role, Metrics(), ListLog(), role.unread, decides=True)
+    shard.plug([cell], [], [], rehearsals=[lambda: played.append(clock.advance(100))])
+    shard._pass()
+    assert len(played) == 1
+    clock.advance(500)
+    shard._pass()
+    assert len(played) == 1, "an eighth of the core at most"
+    role.waiting = 1
+    clock.advance(1_400)
+    shard._pass()
+    assert len(played) == 1, "the real decision was warmer"
+    clock.advance(1_999)
+    shard._pass()
+    assert len(played) == 1
+    clock.advance(1)
+    shard._pass()
+    assert len(played) == 2
+
+
 def test_a_shard_leaves_when_its_parent_has_died():
     """A parent starts a shard and dies at once; the shard's pipe must reach its end."""
     program = textwrap.dedent("""
