@@ -58,6 +58,7 @@ class StreamConnection(asyncio.BufferedProtocol):
         self._is_held = False
         self._needed = 0  # bytes from the start on that a frame which has begun will have
         self._outbox = Outbox()
+        self._put = self._outbox.put
         self._fd = -1  # of the socket, where it may be written to directly
         self._transport: asyncio.Transport | None = None
         self._key = base64.b64encode(os.urandom(16))
@@ -72,19 +73,25 @@ class StreamConnection(asyncio.BufferedProtocol):
 
     def send(self, payload: bytes) -> Sent:
         """Sends one text frame. NOT_SENT only when the socket was already closing: then no byte can have left."""
-        return self._send(TEXT, payload)
+        transport = self._transport
+        if not self._is_open or self._is_closing or transport is None or transport.is_closing():
+            return Sent.NOT_SENT
+        self._write(self._put(TEXT, payload))
+        return _HANDED_OVER
 
     def put(self, payload: bytes) -> Sent:
         """As `send`, but it waits for `flush`, or for the next frame that is sent."""
-        if not self._is_writable():
+        transport = self._transport
+        if not self._is_open or self._is_closing or transport is None or transport.is_closing():
             return Sent.NOT_SENT
-        self._outbox.put(TEXT, payload)
+        self._put(TEXT, payload)
         return _HANDED_OVER
 
     def flush(self) -> None:
         """Writes what waits."""
-        if self._outbox.waiting:
-            self._write()
+        transport = self._transport
+        if self._outbox.waiting and transport is not None and not transport.is_closing():
+            self._write(self._outbox.waiting)
 
     def ping(self, payload: bytes = b"") -> None:
         """Sends a ping frame; nothing happens on a closed connection."""
@@ -103,34 +110,30 @@ class StreamConnection(asyncio.BufferedProtocol):
             transport.abort()
         self._is_closing = True
 
-    def _send(self, opcode: int, payload: bytes) -> Sent:
-        if not self._is_writable():
-            return Sent.NOT_SENT
-        self._outbox.put(opcode, payload)
-        self._write()
-        return _HANDED_OVER
-
-    def _is_writable(self) -> bool:
+    def _send(self, opcode: int, payload: bytes) -> None:
+        """A control frame; nothing happens on a closed connection."""
         transport = self._transport
-        return self._is_open and not self._is_closing and transport is not None and not transport.is_closing()
+        if self._is_open and not self._is_closing and transport is not None and not transport.is_closing():
+            self._write(self._put(opcode, payload))
 
-    def _write(self) -> None:
-        """Everything in the outbox, in one go."""
+    def _write(self, waiting: int) -> None:
+        """Everything in the outbox, in one go: straight to the kernel where nothing of ours stands before it."""
         outbox, transport = self._outbox, self._transport
         assert transport is not None, "asked only of a connection that is open"
-        frames, done = outbox.room[: outbox.waiting], 0
+        frames, done = outbox.room[:waiting], 0
         outbox.clear()
-        if self._fd >= 0 and not transport.is_closing() and not transport.get_write_buffer_size():
+        if self._fd >= 0 and not transport.get_write_buffer_size():
             try:
                 done = os.write(self._fd, frames)
+                if done == waiting:
+                    return
             except (BlockingIOError, InterruptedError):
                 pass  # The loop writes it when there is room.
             except OSError as error:  # Part of a frame may be out: not proof of anything.
                 self._close_reason = self._close_reason or f"write failed: {error}"
                 transport.abort()
                 return
-        if done < len(frames):
-            transport.write(bytes(frames[done:]))
+        transport.write(bytes(frames[done:]))
 
     # -- the loop's calls
 
@@ -153,6 +156,8 @@ class StreamConnection(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where the next read goes."""
+        if not self._end and not self._needed:
+            return self._view
         if len(self._buffer) - self._end < READ_SIZE or self._needed:
             self._make_room()
         return self._view[self._end :]

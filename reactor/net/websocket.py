@@ -27,13 +27,14 @@ class Outbox:
         self.waiting = 0  # bytes
         self._grow(ROOM_SIZE)
 
-    def put(self, opcode: int, payload: bytes) -> None:
-        """Puts one frame behind what waits."""
-        waiting = self._put(self._native, opcode, payload, len(payload))
+    def put(self, opcode: int, payload: bytes) -> int:
+        """Puts one frame behind what waits. Returns how many bytes wait now."""
+        waiting: int = self._put(self._native, opcode, payload, len(payload))
         if not waiting:
             self._grow(2 * (self.waiting + len(payload) + HEAD_SIZE_MAX))
             waiting = self._put(self._native, opcode, payload, len(payload))
         self.waiting = waiting
+        return waiting
 
     def clear(self) -> None:
         """It is written."""
