@@ -51,7 +51,7 @@ def facts() -> list[Fact]:
     """Everything that `check` prints about the host."""
     host = this_host()
     found = [_cores(host), _isolation(host), _governor(), _pinning(host), _memory_lock(), _clock(), _shared_memory()]
-    found += [_tracing(), _files(), _smt(), _hot_code()]
+    found += [_tracing(), _files(), _smt(), _sleep(), _hot_code()]
     return found
 
 
@@ -175,6 +175,18 @@ def _smt() -> Fact:
         "on",
         Judgement.NOTE,
         "a sibling disturbs its core: echo off | sudo tee /sys/devices/system/cpu/smt/control",
+    )
+
+
+def _sleep() -> Fact:
+    file = "/dev/cpu_dma_latency"
+    if os.access(file, os.W_OK):
+        return Fact("sleeping cores", "kept awake while a session runs", Judgement.GOOD)
+    return Fact(
+        "sleeping cores",
+        f"{file} is not ours to write" if Path(file).exists() else f"the kernel has no {file}",
+        Judgement.NOTE,
+        f"a core that slept is slow at first: sudo chgrp $(id -gn) {file} && sudo chmod g+w {file} (until the next boot)",
     )
 
 

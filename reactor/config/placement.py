@@ -38,6 +38,9 @@ class PlacementParameters:
     wait: str = "auto"  # auto, block, hybrid, spin
     hybrid_spin_us: int = 50
     rehearsal_us: int = 5_000  # how often an idle role plays an invented decision to keep its code warm; 0: never
+    keep_awake: bool = (
+        True  # idle cores poll while a session runs if the kernel lets us ask (supervisor/awake.py): power for latency
+    )
     pin: bool = True  # False: never pin, whatever the host offers
     cores: dict[str, int] = field(default_factory=dict)  # shard or role name → core
 

@@ -34,6 +34,7 @@ from reactor.loop.clock import SystemClock
 from reactor.loop.log import Level
 from reactor.monitor.reader import Picture, Reader
 from reactor.monitor.report import Report
+from reactor.supervisor.awake import cores_awake
 from reactor.supervisor.cancel_all import Confirmation, cancel_ours, confirm
 from reactor.supervisor.control import ControlServer
 from reactor.supervisor.crew import Crew, CrewPorts
@@ -145,10 +146,12 @@ class Session:
         try:
             async with aiohttp.ClientSession() as http:
                 await self._prepare_or_stop(http)
-                try:
-                    await self._watch()
-                finally:
-                    await self._stop()
+                with cores_awake(system.placement.keep_awake) as how:
+                    self._log.info("idle cores", how=how)
+                    try:
+                        await self._watch()
+                    finally:
+                        await self._stop()
                 self.report.duration_s = time.monotonic() - started
                 await self._close()
         finally:
