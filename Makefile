@@ -1,8 +1,9 @@
 # make run    a paper session of one minute on the simulated exchange, from nothing to a report
 # make test   everything that is tested without waiting: unit, property, process tests
 # make backtest   the market maker on a market of its own, with a report; ARGS="--data day.npz" for yours
-# make build  the environment and our C;  make hot  the hot Python too, through mypyc (again after every edit of it)
-# make lint   ruff and mypy;  make test-long  the long hauls;  make clean
+# make build  the environment and our C;  make hot  the hot Python too, through mypyc (`make run` does it by itself)
+# make lint   ruff and mypy;  make test-hot  the rooms once more, compiled;  make test-long  the long hauls;  make clean
+# make kills  200 random kill -9 of real processes that trade, and whether the books were right;  KILLS=20 SEED=7
 #
 # Every target makes what it needs first. A second run finds the stamp and starts at once.
 
@@ -16,19 +17,28 @@ C_SOURCES := $(wildcard cffi_build/include/*.h cffi_build/src/*.c) cffi_build/bu
 
 BACKTEST_STAMP := $(VENV)/.installed-backtest
 
-.PHONY: run backtest test build lint test-long clean check-tools
+.PHONY: run backtest test test-hot build lint test-long kills hot clean
 
 run: build
+	@$(MAKE) -s hot || echo "the hot Python could not be compiled: it is interpreted, and a decision takes longer"
 	@$(BIN)/crypto-trade run $(ARGS)
 
 backtest: build $(BACKTEST_STAMP)
 	@$(BIN)/crypto-trade backtest $(or $(STRATEGY),obi-mm) $(ARGS)
 
+# Tests plant bugs and watch from inside: they look at the files themselves.
 test: build
-	@$(BIN)/python -m pytest $(ARGS)
+	@CRYPTO_TRADE_INTERPRETED=1 $(BIN)/python -m pytest $(ARGS)
+
+HOT_TESTS := tests/prepost tests/engine tests/collector tests/exchanges tests/loop tests/simulation tests/processes
+test-hot: hot
+	@$(BIN)/python -m pytest $(or $(ARGS),$(HOT_TESTS))
 
 test-long: build
 	@$(BIN)/python -m pytest -m long $(ARGS)
+
+kills: build
+	@KILLS=$(or $(KILLS),200) SEED=$(SEED) $(BIN)/python -m pytest -m long tests/processes/test_kill_campaign.py $(ARGS)
 
 lint: build
 	@$(BIN)/ruff check .
@@ -57,7 +67,7 @@ $(C_STAMP): $(C_SOURCES) | $(STAMP)
 	@$(BIN)/python cffi_build/build.py
 	@touch $(C_STAMP)
 
-# What stands between a tick and an order, compiled: a minute. Without it, or after an edit, the same files are interpreted.
+# What stands between a tick and an order, compiled: a minute, again after an edit. Without it the same files are interpreted.
 hot: build
 	@$(BIN)/python cffi_build/hot.py
 

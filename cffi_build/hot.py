@@ -9,7 +9,9 @@ room's parameters.py: mypyc keeps no annotations for pydantic). A class that use
 `@mypyc_attr(allow_interpreted_subclasses=True)`.
 """
 
+import contextlib
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -62,10 +64,16 @@ def compile_hot(out: Path) -> None:
     with tempfile.TemporaryDirectory(prefix=".build-hot-", dir=ROOT) as scratch:
         config = Path(scratch, "mypy.ini")
         config.write_text(CONFIG)
-        extensions: list[Any] = mypycify(
-            [f"--config-file={config}", f"--cache-dir={scratch}/cache", *files],
-            opt_level="2", debug_level="0", multi_file=True, group_name="crypto_trade", target_dir=scratch,
-        )  # fmt: skip
+        words = io.StringIO()  # Advice about speed that is of no use to who only wants to trade.
+        try:
+            with contextlib.redirect_stdout(words):
+                extensions: list[Any] = mypycify(
+                    [f"--config-file={config}", f"--cache-dir={scratch}/cache", *files],
+                    opt_level="1", debug_level="0", multi_file=True, group_name="crypto_trade", target_dir=scratch,
+                )  # fmt: skip
+        except SystemExit:
+            print(words.getvalue(), file=sys.stderr)
+            raise
         for extension in extensions:  # Somebody else's warnings are no errors of ours.
             extension.extra_compile_args = [each for each in extension.extra_compile_args if each != "-Werror"] + ["-w"]
         made = Path(scratch, "made")
@@ -95,4 +103,5 @@ def is_compiled() -> bool:
 
 
 if __name__ == "__main__" and not is_compiled():
+    print("compiling the Python between tick and order (mypyc; a minute, once)", flush=True)
     compile_hot(OUT)
