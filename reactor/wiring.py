@@ -422,7 +422,7 @@ def build(plan: Plan, shard_plan: ShardPlan, shard: Shard, secrets: Secrets) -> 
         role_plan = plan.role(name)
         histograms = open_histograms_writer(memory, f"histograms.{name}", len(Span))
         wires.links.append(histograms)
-        metrics = Metrics(wires.rows_writer(f"metrics.{name}"), list(histograms))
+        metrics = Metrics(wires.rows_writer(f"metrics.{name}"), histograms)
         log_ring = wires.producer(f"log.{name}")
         wait_until_connected(log_ring)
         log = RingLog(log_ring, clock, role_plan.index, plan.log_level)

@@ -7,7 +7,8 @@
 A histogram grows until it is cleared. For "the last second", take the difference of two `buckets()` to `percentile_of`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -21,6 +22,7 @@ BUCKET_UPPER_NS: Final[npt.NDArray[np.int64]] = np.array(
     [lib.histogram_bucket_upper(i) for i in range(BUCKETS)], dtype=np.int64
 )
 PERCENTILES: Final = (50.0, 99.0, 99.9)
+NOW: Final[int] = lib.HISTOGRAM_NOW
 
 _COMPLAINTS = {
     lib.HISTOGRAM_BAD_MAGIC: "is not a histogram segment of this system",
@@ -119,6 +121,18 @@ class HistogramsWriter(Sequence[Histogram]):
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    def spans_recorder(self, spans: Sequence[tuple[int, int, int]]) -> Callable[[bytes, int], None]:
+        """A function of (stamps, now_ns): counts each span (which histogram, from which stamp, to which) in one crossing.
+
+        The stamps come as the bytes of int64 behind one another, 0: not set. A span that lacks one, or in which time ran
+        backwards, is not counted. NOW as the last stamp is now_ns.
+        """
+        plan = ffi.new("uint8_t[]", [part for span in spans for part in span])
+        record: Callable[[bytes, int], None] = partial(
+            lib.histogram_record_spans, ffi.cast("void *", self._own.address), plan, len(spans)
+        )
+        return record
 
     def refresh(self, now_ns: int) -> None:
         """Lets late readers find them. Cheap; call it about every 10 ms."""

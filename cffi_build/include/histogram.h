@@ -15,6 +15,7 @@
 /* cffi: begin */
 #define HISTOGRAM_BUCKETS 3840
 #define HISTOGRAM_SIZE 30784
+#define HISTOGRAM_NOW 255
 
 typedef enum histogram_result {
     HISTOGRAM_OK = 0,
@@ -35,6 +36,10 @@ histogram_t *histogram_at(const void *segment, uint64_t index);
 
 /* Counts one value in ns. Negative ones count as 0. */
 void histogram_record(histogram_t *histogram, int64_t value_ns);
+/* Counts what passed between pairs of stamps, which are int64 behind one another (0: not set). Of the `count` spans, three bytes
+ * each, one says which histogram of the segment, from which stamp, to which; HISTOGRAM_NOW as the latter is now_ns. A span that
+ * lacks a stamp, or in which time ran backwards, is not counted. */
+void histogram_record_spans(const void *segment, const uint8_t *spans, uint64_t count, const void *stamps, int64_t now_ns);
 /* Forgets everything. */
 void histogram_clear(histogram_t *histogram);
 /* Adds `source` to `target`, which is ours. */

@@ -116,6 +116,23 @@ void histogram_record(histogram_t *histogram, int64_t value_ns)
     store(&histogram->count, load(&histogram->count) + 1);
 }
 
+static int64_t stamp_at(const void *stamps, uint8_t index)
+{
+    int64_t stamp;
+    memcpy(&stamp, (const uint8_t *)stamps + index * sizeof stamp, sizeof stamp);
+    return stamp;
+}
+
+void histogram_record_spans(const void *segment, const uint8_t *spans, uint64_t count, const void *stamps, int64_t now_ns)
+{
+    for (const uint8_t *span = spans, *end = spans + 3 * count; span < end; span += 3) {
+        const int64_t first = stamp_at(stamps, span[1]);
+        const int64_t last = span[2] == HISTOGRAM_NOW ? now_ns : stamp_at(stamps, span[2]);
+        if (first && last >= first)
+            histogram_record(histogram_at(segment, span[0]), last - first);
+    }
+}
+
 void histogram_clear(histogram_t *histogram)
 {
     for (uint64_t i = 0; i < HISTOGRAM_BUCKETS; i++)

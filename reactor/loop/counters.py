@@ -4,11 +4,12 @@ Counting touches private memory only; `publish` copies the whole row into the se
 so that watching costs the hot path nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 from typing import Any, Protocol
 
 from reactor.domain.messages import COUNTERS_MAX, LifeState, Stage, copy, new, put_text
+from shm.histogram import NOW, HistogramsWriter
 
 
 class Span(IntEnum):
@@ -62,6 +63,7 @@ class Metrics:
     def __init__(self, row: RowWriter | None = None, histograms: Sequence[Histogram] = ()) -> None:
         self.view = new("metrics")
         self.histograms = tuple(histograms)
+        self._writer = histograms if isinstance(histograms, HistogramsWriter) else None
         self._counters = self.view.counters
         self._row = row
 
@@ -82,13 +84,15 @@ class Metrics:
         if ns >= 0 and span < len(self.histograms):
             self.histograms[span].record(ns)
 
-    def record_stages(self, stage_ns: Sequence[int], spans: Sequence[int]) -> None:
-        """Counts every span of `spans` whose two stamps are set in `stage_ns` (message_header_t.stage_ns)."""
-        for span in spans:
-            first, last = SPAN_STAGES[span]
-            start, end = stage_ns[first], stage_ns[last]
-            if start and end:
-                self.record(span, end - start)
+    def spans_recorder(self, spans: Sequence[int]) -> Callable[[bytes, int], None] | None:
+        """A function of (stamps RECEIVE … ACK, when the report was applied): counts every span of `spans` whose two stamps are
+        set, in one crossing. The stamps come as they stand in a message: `bytes_of(view, name)[WAY]`. None: nobody counts here.
+        """
+        if self._writer is None:
+            return None
+        return self._writer.spans_recorder(
+            [(span, first, NOW if last == Stage.REPORT else last) for span in spans for first, last in [SPAN_STAGES[span]]]
+        )
 
     def fail(self, sentence: str) -> None:
         """The role cannot go on: the sentence is for the user. The supervisor decides about a restart."""

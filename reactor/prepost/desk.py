@@ -405,14 +405,15 @@ class Desk:
         outcome.event = event
         order.updated_ns = self.now_ns
         self.activity[order.venue] += 1
-        if NEXT_STATE[state * _EVENTS + event] < 0:
+        next_state = NEXT_STATE[state * _EVENTS + event]
+        if next_state < 0:
             self.orders.illegal += 1
             self.metrics.count(Counter.ILLEGAL_TRANSITIONS)
             self.inquiry.doubt(order)  # Whoever is right, the venue knows.
         else:
             if outcome.fill_lots and state in BELIEVED_DEAD:
                 self._contradict(order)
-            order.apply_event(event)
+            order.state = next_state
         self._conclude(outcome)
 
     def _contradict(self, order: Order) -> None:

@@ -98,8 +98,10 @@ STATUS_RESPONSES: Final = {
 class Reports:
     """Reads reports for one desk."""
 
-    def __init__(self, desk: Desk, settlement: Settlement) -> None:
+    def __init__(self, desk: Desk, settlement: Settlement, record_way: Callable[[bytes, int], None] | None = None) -> None:
+        """`record_way` (stamps of an answered order, now_ns): into the histograms of whoever watches."""
         self._desk = desk
+        self._record_way = record_way
         self._settlement = settlement
         self._outcome = desk.outcome
         kinds = ReportKind
@@ -153,6 +155,8 @@ class Reports:
             if reason == DOUBLE_EXECUTION:
                 self._on_double(order)
                 return
+            if self._record_way is not None:
+                self._record_way(way, self._desk.now_ns)
         desk = self._desk
         if venue_order_id and not order.venue_order_id:
             desk.orders.learn_venue_id(order, venue_order_id)

@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 
 from reactor.domain.errors import ConfigError
 from reactor.domain.instrument import Instruments
-from reactor.domain.messages import CommandKind, ControlKind, ReportKind, Stage, text_of
+from reactor.domain.messages import CommandKind, ControlKind, text_of
 from reactor.journal.memory import History
 from reactor.loop.clock import Clock
 from reactor.loop.counters import Metrics, Span
@@ -64,8 +64,6 @@ TIDY_PERIOD_NS: Final = 2_000_000  # Deadlines and rows follow what has happened
 BUSY_PERIOD_NS: Final = 5_000_000  # A pair on its way is looked at this often: prices and silence send no message.
 RISK_PERIOD_NS: Final = 20_000_000  # The portfolio's row; position rows go out with every pass that changed them.
 CANCEL_ALL_OURS: Final = int(CommandKind.CANCEL_ALL_OURS)
-STAGE_REPORT: Final = int(Stage.REPORT)
-REPORT_ACK: Final = int(ReportKind.ACK)
 OPEN: Final = int(PairState.OPEN)
 EVENTS: Final = int(Counter.EVENTS)
 REPORTS: Final = int(Counter.REPORTS)
@@ -135,7 +133,7 @@ class PrepostRole:
         )
         self.out.desk = self.desk
         self.settlement = Settlement(self.desk)
-        self.reports = Reports(self.desk, self.settlement)
+        self.reports = Reports(self.desk, self.settlement, ports.metrics.spans_recorder(ACK_SPANS))
         self.settlement.reports = self.reports
         self.intake = Intake(self.desk)
         self.stop = StopSequence(self.desk, self.settlement)
@@ -241,20 +239,11 @@ class PrepostRole:
             count += 1
             desk.now_ns = monotonic_ns()
             on_report(report)
-            self._stamp(report)
         if count:
             out.commit()
             self._ports.reports.release(lane)
             self._metrics.count(REPORTS, count)
         return count
-
-    def _stamp(self, report: Any) -> None:
-        """Every stage that the answered order has passed, into the histograms (the first answer of an order only)."""
-        header = report.header
-        if header.kind == REPORT_ACK and self._metrics.histograms:
-            stages = list(header.stage_ns)
-            stages[STAGE_REPORT] = self.desk.now_ns
-            self._metrics.record_stages(stages, ACK_SPANS)
 
     def _read_events(self, lane: int) -> int:
         """What an event causes is published before the next one: its order may be with the venue already."""

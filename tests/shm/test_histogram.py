@@ -1,5 +1,7 @@
 """Histograms against sorted lists: every percentile within one bucket's width."""
 
+import struct
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from shm.histogram import (
     BUCKET_UPPER_NS,
     BUCKETS,
+    NOW,
     Histogram,
     heap_histograms,
     open_histograms_reader,
@@ -123,3 +126,13 @@ def test_another_process_reads_while_the_owner_records(memory: Memory, instance:
         wrong.close()
         reader.close()
         writer.close()
+
+
+def test_spans_between_stamps_are_counted_in_one_crossing() -> None:
+    histograms = heap_histograms(3)
+    record = histograms.spans_recorder([(0, 0, 1), (2, 1, NOW)])
+    record(struct.pack("<2q", 1_000, 1_040), 1_240)
+    record(struct.pack("<2q", 0, 1_040), 1_041)
+    record(struct.pack("<2q", 1_000, 999), 998)
+    assert [each.count for each in histograms] == [1, 0, 2]
+    assert (histograms[0].max, histograms[2].min, histograms[2].max) == (40, 1, 200)
