@@ -15,12 +15,14 @@
  *         [--interval-us 2000 --every 5 --samples 2500 --warmup 300]      latency: an order on each `every`-th tick
  *         [--rates 1000,2000,… --step-seconds 2]                          throughput: an order on every tick
  *
- * Spins on its core unless --block is given. The result is one JSON object.
+ * Spins on its core unless --block is given. It says "ready" when it listens and "begin" before its first tick. The result is
+ * one JSON object. A tick waits for room in its socket: what the system cannot take in time is not offered (`sent` tells).
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -41,7 +43,9 @@ enum {
     CANCEL_QUEUE_SIZE = 1 << 16,
     PRICE_CENTS_FIRST = 2000000,
     CANCEL_AFTER_NS = 300000,     /* like a quote that is replaced at once */
-    STEP_PAUSE_NS = 1000000000,   /* lets a backlog drain, so that one step does not spoil the next */
+    STEP_PAUSE_NS = 500000000,    /* after the last answer of a step, so that one step does not spoil the next … */
+    DRAIN_NS = 20000000000,       /* … or after this time, answered or not */
+    SEND_BUFFER = 1 << 16,        /* some hundred ticks: a backlog stands where the system sees it, or is not offered */
 };
 
 typedef struct connection {
@@ -447,7 +451,9 @@ static void on_connect(int listener)
     int one = 1, fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
     if (fd < 0)
         return;
+    int send_buffer = SEND_BUFFER;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_buffer, sizeof send_buffer);
     for (int i = 0; i < CONNECTIONS_MAX; i++) {
         if (connections[i].fd >= 0)
             continue;
@@ -557,12 +563,20 @@ static void serve_until(int listener, int64_t until_ns)
         serve(listener);
 }
 
+static int has_room(void)
+{
+    struct pollfd ask = {.fd = market->fd, .events = POLLOUT};
+    return poll(&ask, 1, 0) == 1;
+}
+
 /* Sends ticks [first, …) until `count` triggers are out or `until_ns`; returns the next tick. */
 static int64_t stream(int listener, int64_t tick, int64_t last, double interval_ns, int every, int64_t until_ns)
 {
     double due_ns = (double)clock_ns(CLOCK_MONOTONIC);
     for (int64_t sent = 0; tick < last && market != NULL; sent++) {
         serve_until(listener, (int64_t)due_ns);
+        while (market != NULL && !has_room() && (!until_ns || clock_ns(CLOCK_MONOTONIC) < until_ns))
+            serve(listener);
         if (market == NULL || (until_ns && clock_ns(CLOCK_MONOTONIC) >= until_ns))
             break;
         int is_trigger = sent % every == 0;
@@ -583,7 +597,9 @@ static int64_t run_steps(int listener)
         tick = stream(listener, tick, TICKS_MAX, 1e9 / step->rate, 1, step->begin_ns + (int64_t)(options.step_seconds * 1e9));
         step->last = tick;
         step->end_ns = clock_ns(CLOCK_MONOTONIC);
-        serve_until(listener, step->end_ns + STEP_PAUSE_NS);
+        while (placed < tick && clock_ns(CLOCK_MONOTONIC) < step->end_ns + DRAIN_NS)
+            serve(listener);
+        serve_until(listener, clock_ns(CLOCK_MONOTONIC) + STEP_PAUSE_NS);
     }
     return tick;
 }
@@ -672,6 +688,8 @@ int main(int count, char **words)
         return 3;
     }
     serve_until(listener, clock_ns(CLOCK_MONOTONIC) + 3000000000); /* The client's other sessions come up meanwhile. */
+    printf("begin\n");
+    fflush(stdout);
     int64_t ticks = options.step_count ? run_steps(listener)
                                        : stream(listener, 0, options.samples + options.warmup, options.interval_us * 1e3, options.every, 0);
     serve_until(listener, clock_ns(CLOCK_MONOTONIC) + 500000000);
