@@ -20,11 +20,11 @@ from isal import igzip
 from reactor.data.capture_file import gzip_pieces
 from reactor.domain.errors import DataError
 
-BLOCK_BYTES: Final = 1 << 20  # Large enough that a hand-over is nothing, small enough for the third-level cache.
-BUFFERS: Final = 5  # One is read, one is filled, the others lie between so that neither side waits for the other's hiccups.
+BLOCK_BYTES: Final = 2 << 20  # Large enough that a hand-over is nothing, small enough for the third-level cache.
+BUFFERS: Final = 4  # One is read, one is filled, the others lie between so that neither side waits for the other's hiccups.
 SPARES_MAX: Final = 4 * BUFFERS  # Of four files that are read at the same time.
 HEADROOM_BYTES: Final = 64 << 10  # In front of a block: the line that the block before it left unfinished.
-PACKED_BYTES: Final = 128 << 10  # Compressed bytes read at once.
+PACKED_BYTES: Final = 256 << 10  # Compressed bytes read at once: about a block, since each read asks for the interpreter's lock.
 SMALL_FILE_BYTES: Final = 64 << 10  # Below, a thread costs more than it gains.
 FIRST_LINE_BYTES: Final = 4 << 10
 LINE_BYTES_MAX: Final = 64 << 20  # A longer line is damage, not data: no venue sends such a frame.
