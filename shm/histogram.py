@@ -7,20 +7,21 @@
 A histogram grows until it is cleared. For "the last second", take the difference of two `buckets()` to `percentile_of`.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Final
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any, Final
 
 from shm._native import ffi, lib
 from shm.segment import FollowedSegments, HeapSegment, MappedSegment, Memory, OwnSegment, SegmentError, next_epoch
 
+if TYPE_CHECKING:  # Who records does without numpy; who takes whole histograms apart imports it.
+    import numpy as np
+    import numpy.typing as npt
+
 BUCKETS: Final[int] = lib.HISTOGRAM_BUCKETS
-BUCKET_UPPER_NS: Final[npt.NDArray[np.int64]] = np.array(
-    [lib.histogram_bucket_upper(i) for i in range(BUCKETS)], dtype=np.int64
-)
+BUCKET_UPPER_NS: Final[tuple[int, ...]] = tuple(lib.histogram_bucket_upper(i) for i in range(BUCKETS))
 PERCENTILES: Final = (50.0, 99.0, 99.9)
 NOW: Final[int] = lib.HISTOGRAM_NOW
 
@@ -51,7 +52,7 @@ class Histogram:
         """Forgets everything. For the writer only."""
         lib.histogram_clear(self._histogram)
 
-    def merge(self, source: "Histogram") -> None:
+    def merge(self, source: Histogram) -> None:
         """Adds what `source` counted. For the writer of this one only."""
         lib.histogram_merge(self._histogram, source._histogram)
 
@@ -91,6 +92,8 @@ class Histogram:
 
     def buckets(self) -> npt.NDArray[np.uint64]:
         """The counts of all buckets; bucket i holds values up to BUCKET_UPPER_NS[i]."""
+        import numpy as np
+
         counts = np.empty(BUCKETS, dtype=np.uint64)
         lib.histogram_buckets(self._histogram, ffi.from_buffer("uint64_t[]", counts, require_writable=True))
         return counts
@@ -98,6 +101,8 @@ class Histogram:
 
 def percentile_of(buckets: npt.NDArray[np.uint64], percent: float) -> int:
     """The same percentile from bucket counts, such as the difference of two readings: upper edge of the bucket in ns."""
+    import numpy as np
+
     total = int(buckets.sum())
     if total == 0:
         return 0

@@ -17,8 +17,11 @@ owner is dead. One name has one living owner: a second one is refused.
 import ctypes
 import os
 import resource
+import sys
 import time
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final, Self
 
 from shm._native import ffi
@@ -175,6 +178,29 @@ class FollowedSegments:
             self._newest = self._subscriber = self._service = None
 
 
+class _Flatbuffers(ModuleType):
+    """What iceoryx2 finds as `flatbuffers`: the real ones, once they are used; with them comes numpy, 13 MB a process."""
+
+    @staticmethod
+    def Builder(*arguments: Any) -> Any:
+        """The name that iceoryx2's annotations look up."""
+        return import_module("flatbuffers").Builder(*arguments)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(import_module("flatbuffers"), name)
+
+
+def _import_iceoryx2() -> Any:
+    """iceoryx2. Its messages may be flatbuffers; ours are slots and bytes."""
+    mine = _Flatbuffers("flatbuffers")
+    is_first = sys.modules.setdefault("flatbuffers", mine) is mine
+    try:
+        return import_module("iceoryx2")
+    finally:
+        if is_first:
+            del sys.modules["flatbuffers"]  # Who imports them by himself gets them.
+
+
 class Memory:
     """Shared memory of one process: names carry the instance, so that two instances on a host never meet.
 
@@ -186,8 +212,7 @@ class Memory:
         Raises:
             SegmentError: the host does not let us; the sentence says what to do.
         """
-        import iceoryx2  # Here, because it costs 18 MB and 0.1 s, and a simulation in one process needs none of it.
-
+        iceoryx2 = _import_iceoryx2()  # Here, because it takes its time, and a simulation in one process needs none of it.
         iceoryx2.set_log_level(iceoryx2.LogLevel.Fatal)  # Its errors come back to us as exceptions.
         self.instance = instance
         self.role = role

@@ -72,9 +72,18 @@ SEGMENT_STRUCTS = {
 }
 _STRUCTS = MESSAGE_STRUCTS | SEGMENT_STRUCTS
 
+
+class Dtypes(dict[str, Any]):
+    """The numpy dtype of each layout, made when it is first asked for: hot roles ask for none, and numpy is 12 MB."""
+
+    def __missing__(self, name: str) -> Any:
+        made = self[name] = dtype_of(ffi, _STRUCTS[name])
+        return made
+
+
 VIEW = {name: view_maker(ffi, struct) for name, struct in _STRUCTS.items()}
 SIZE = {name: size_of(ffi, struct) for name, struct in _STRUCTS.items()}
-DTYPE = {name: dtype_of(ffi, struct) for name, struct in _STRUCTS.items()}
+DTYPE = Dtypes()
 HEADER_SIZE = size_of(ffi, "message_header_t")  # every message begins with it
 _STAGES_AT = ffi.offsetof("message_header_t", "stage_ns")
 WAY = slice(_STAGES_AT, _STAGES_AT + 8 * Stage.REPORT)
@@ -118,6 +127,11 @@ def room_for(count: int, name: str) -> tuple[bytearray, Any]:
     return room, ffi.from_buffer(room)
 
 
+def struct_format(name: str, fields: tuple[str, ...], is_signed: bool = False) -> tuple[str, tuple[str, ...]]:
+    """The `struct` format of some fields of a layout: shm/layout.py, format_of."""
+    return format_of(ffi, _STRUCTS[name], fields, is_signed)
+
+
 def packer(name: str, fields: tuple[str, ...]) -> Callable[..., None]:
     """A function that writes a whole message in one crossing: `pack(room, at, *values)`, `room`: `bytes_of(view, name)` and 0,
     or that of `room_for` and where the message begins in it.
@@ -125,14 +139,14 @@ def packer(name: str, fields: tuple[str, ...]) -> Callable[..., None]:
     The values are those of `fields`, which are listed as they lie in memory; everything else becomes 0. Five times as fast as
     field by field. A value that does not fit its field raises struct.error.
     """
-    text, ordered = format_of(DTYPE[name], fields)
+    text, ordered = struct_format(name, fields)
     assert ordered == fields, f"{name}: list the fields as they lie in memory: {ordered}"
     return struct.Struct(text).pack_into
 
 
 def unpacker(name: str, fields: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
     """A function that reads some fields in one crossing: `read(bytes_of(view, name))`. List them as they lie in memory."""
-    text, ordered = format_of(DTYPE[name], fields)
+    text, ordered = struct_format(name, fields)
     assert ordered == fields, f"{name}: list the fields as they lie in memory: {ordered}"
     assert len(fields) != 20, "CPython 3.11 never gives a freed tuple of twenty out again: read one field more or less"
     return struct.Struct(text).unpack_from

@@ -4,13 +4,16 @@ A state is an array of doubles (`state(size)`). Plain Python calls the functions
 the same C directly, once reactor/factors/compiled.py is imported. Nothing here knows which of the two it serves.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from reactor._native import ffi, lib
+
+if TYPE_CHECKING:  # Who calls the kernels one by one does without numpy.
+    import numpy as np
+    from numpy.typing import NDArray
 
 State = Any
 """double[]: of cffi, or a float64 array's pointer."""
@@ -39,6 +42,8 @@ def integer_rows(rows: int, columns: int) -> State:
 
 def array_of(owned: State) -> NDArray[Any]:
     """The same memory as a numpy array: for compiled code and for looking at it. It lives as long as `owned`."""
+    import numpy as np
+
     what = ffi.typeof(owned)
     shape: Sequence[int] = (len(owned),) if what.item.kind != "array" else (len(owned), what.item.length)
     item = what.item if what.item.kind != "array" else what.item.item
@@ -48,14 +53,14 @@ def array_of(owned: State) -> NDArray[Any]:
 
 def doubles_of(array: NDArray[np.float64]) -> State:
     """The C view of a contiguous float64 array. Keep the array alive while it is used."""
-    assert array.dtype == np.float64, "a state is made of doubles"
+    assert array.dtype == "f8", "a state is made of doubles"
     assert array.flags.c_contiguous, "a state lies in one piece"
     return ffi.cast("double *", array.ctypes.data)
 
 
 def times_of(array: NDArray[np.int64]) -> State:
     """The C view of a contiguous int64 array of times. Keep the array alive while it is used."""
-    assert array.dtype == np.int64, "times are whole nanoseconds"
+    assert array.dtype == "i8", "times are whole nanoseconds"
     assert array.flags.c_contiguous, "an array lies in one piece"
     return ffi.cast("int64_t *", array.ctypes.data)
 

@@ -14,8 +14,6 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
 
-import numpy as np
-
 from reactor.domain.instrument import VENUE_NAMES, Instrument, Instruments
 from reactor.domain.messages import (
     DTYPE,
@@ -30,12 +28,12 @@ from reactor.domain.messages import (
     Reason,
     TimeInForce,
     raw_bytes,
+    struct_format,
     text_of,
     view_in,
 )
 from reactor.domain.units import format_e8
 from reactor.journal.schema import NO_STATE, UNKNOWN_INSTRUMENT, Words, names_of
-from shm.layout import format_of
 
 SECOND_NS = 1_000_000_000
 INTEGER_MAX = 2**63 - 1
@@ -125,7 +123,7 @@ class _Picker:
 
     def __init__(self, table: str) -> None:
         columns = {field: column for column, field in _PICKED[table].items()}
-        text, fields = format_of(DTYPE["journal"], tuple(columns), is_signed=True)
+        text, fields = struct_format("journal", tuple(columns), is_signed=True)
         self.unpack_from: Callable[[Batch, int], tuple[Value, ...]] = struct.Struct(text).unpack_from
         self.columns = tuple(columns[field] for field in fields)
         self.instrument_place = self.columns.index("instrument")
@@ -185,10 +183,13 @@ class RowMaker:
     """
 
     def __init__(self, instruments: Instruments, words: Words, numbers: Sequence[int] | None = None) -> None:
+        import numpy as np  # Who only reads the journal (prepost, at its start) does without.
+
         self._known: Sequence[Leg] = tuple((VENUE_NAMES[row.venue], row.symbol, row) for row in instruments)
         self._words = words
         self._numbers = np.arange(1 << 16, dtype=np.uint16) | np.uint16(UNKNOWN_INSTRUMENT)
         self._numbers[: len(self._known)] = range(len(self._known)) if numbers is None else numbers
+        self._messages_in, self._dtype = np.frombuffer, DTYPE["journal"]
         self._makers: dict[int, Callable[[Any, Any, tuple[Value, ...]], Row]] = {
             int(JournalKind.PAIR): self._pair,
             int(JournalKind.FUNDING): self._funding,
@@ -198,7 +199,7 @@ class RowMaker:
 
     def rows(self, batch: Batch) -> Rows:
         """The rows of a batch, in order, by table."""
-        messages = np.frombuffer(batch, DTYPE["journal"])
+        messages = self._messages_in(batch, self._dtype)
         header = messages["header"]
         kinds: list[int] = header["kind"].tolist()
         numbers: list[int] = self._numbers[header["instrument_index"]].tolist()

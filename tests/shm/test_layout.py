@@ -31,16 +31,16 @@ def test_numpy_and_the_view_see_the_same_bytes() -> None:
 
 def test_a_format_reads_and_writes_the_named_fields_in_the_order_of_memory() -> None:
     memory = ffi.new("outer_t *")
-    text, fields = format_of(dtype_of(ffi, "outer_t"), ("last", "counts[2]", "inner.ratio", "name"))
+    text, fields = format_of(ffi, "outer_t", ("last", "counts[2]", "inner.ratio", "name"))
     assert fields == ("name", "counts[2]", "inner.ratio", "last")
     memory.counts[0] = 5
     struct.pack_into(text, ffi.buffer(memory), 0, b"abc", 7, 0.5, 2**64 - 1)
     assert (ffi.string(memory.name), memory.counts[2], memory.inner.ratio, memory.last) == (b"abc", 7, 0.5, 2**64 - 1)
     assert memory.counts[0] == 0, "what is not named is zeroed"
     assert struct.unpack_from(text, ffi.buffer(memory)) == (b"abc\0\0", 7, 0.5, 2**64 - 1)
-    raw, _ = format_of(dtype_of(ffi, "outer_t"), ("counts[1:3]",))
+    raw, _ = format_of(ffi, "outer_t", ("counts[1:3]",))
     assert struct.unpack_from(raw, ffi.buffer(memory)) == (struct.pack("<II", 0, 7),), "some numbers as they are"
-    signed, _ = format_of(dtype_of(ffi, "outer_t"), ("last",), is_signed=True)
+    signed, _ = format_of(ffi, "outer_t", ("last",), is_signed=True)
     assert struct.unpack_from(signed, ffi.buffer(memory)) == (-1,)
 
 
