@@ -24,6 +24,8 @@ from reactor.supervisor.venue_desk import VenueDesk
 PYTHON = sys.executable
 PATIENCE_S = 60.0  # Generous: two cores may have other work.
 
+TRADE_PATHS = ("/api/v3/myTrades", "/fapi/v1/userTrades")
+
 # A lively session: orders that rest, all the time.
 LIVELY = """
 exchanges:
@@ -84,6 +86,23 @@ class Exchange:
     def open_orders(self, prefix: str) -> Confirmation:
         """What the exchange says, now."""
         return self._ask(confirm, prefix)
+
+    def trades(self, symbol: str, prefix: str) -> list[list[dict[str, object]]]:
+        """Every trade of the account in that symbol, by venue: the rows as the exchange answers them."""
+
+        async def ask(desks: list[VenueDesk]) -> list[list[dict[str, object]]]:
+            return [await everything(desk, path) for desk, path in zip(desks, TRADE_PATHS, strict=True)]
+
+        async def everything(desk: VenueDesk, path: str) -> list[dict[str, object]]:
+            rows: list[dict[str, object]] = []
+            while page := await desk._signed("GET", path, {"symbol": symbol, "limit": 1000, "fromId": next_id(rows)}):
+                rows += page
+            return rows
+
+        def next_id(rows: list[dict[str, object]]) -> int:
+            return int(str(rows[-1]["id"])) + 1 if rows else 0
+
+        return self._ask(ask, prefix)
 
     def place_foreign(self) -> None:
         """An order of somebody else on the same account, far from the market."""
