@@ -113,10 +113,10 @@ class InFlight:
         slot.sent_ns = now_ns
         slot.expires_ns = now_ns + timeout_ns
         self._slots[slot.number] = slot
-        queue = self._by_expiry.get(timeout_ns)
-        if queue is None:
-            queue = self._by_expiry[timeout_ns] = deque()
-        queue.append(slot.number)
+        try:
+            self._by_expiry[timeout_ns].append(slot.number)
+        except KeyError:
+            self._by_expiry[timeout_ns] = deque((slot.number,))
 
     def drop(self, slot: Slot) -> None:
         """Nothing of it was sent."""
@@ -130,6 +130,22 @@ class InFlight:
         if slot is None or not slot.open_copies >> copy & 1:
             return None, copy
         return slot, copy
+
+    def sole(self, wire_number: int) -> Slot | None:
+        """The slot of an answer if the usual is true: one copy went out, and nothing was heard of it yet. None: `find` it."""
+        slot = self._slots.get(wire_number // COPIES_MAX)
+        if slot is None or slot.open_copies != 1 << wire_number % COPIES_MAX or slot.successes or slot.is_late:
+            return None
+        return slot
+
+    def settle_sole(self, slot: Slot) -> None:
+        """`sole` was answered with yes, and that is told: `succeeded` and `settle` in one, without what it never needed."""
+        del self._slots[slot.number]
+        slot.client_order_id = ""
+        slot.entry = slot.refusal = None
+        slot.open_copies = slot.sent_ns = 0
+        slot.is_second_look = False
+        self._free.append(slot)
 
     def succeeded(self, slot: Slot, copy: int) -> bool:
         """A copy was answered with yes. True: the first yes, report it."""

@@ -71,9 +71,6 @@ class Entry:
 
     def __init__(self) -> None:
         self.report = new("report")
-        self._clear()
-
-    def _clear(self) -> None:
         self.client_order_id = ""
         self.order_id = 0
         self.venue = 0
@@ -108,6 +105,9 @@ class OrderMemory:
     def remember(self, command: Any, client_order_id: str, order_id: int, venue: int, symbol: str, source: int) -> Entry:
         """The entry of a place that is about to be sent, or has just been."""
         entry = self._free.pop() if self._free else Entry()
+        entry.is_acked = entry.is_closed = entry.has_cancel = False
+        entry.venue_order_id = 0
+        entry.connection = -1
         entry.client_order_id = client_order_id
         entry.order_id = order_id
         entry.symbol = symbol
@@ -137,7 +137,7 @@ class OrderMemory:
         if entry is not None:
             self._by_order_id.pop(entry.order_id, None)
             self._by_venue_id.pop((entry.venue, entry.venue_order_id), None)
-            entry._clear()
+            entry.client_order_id = ""  # Who still holds it sees that it is nobody's.
             self._free.append(entry)
 
 

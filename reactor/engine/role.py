@@ -459,12 +459,11 @@ class EngineRole:
         if copies == 1 and self._race_closes and flags & _WHOLE_CLOSE_FLAGS == _WHOLE_CLOSE_FLAGS:
             copies = self._race_copies
         key = place_key(index, side, order_type, time_in_force, flags)
-        place_frame = venue.codec.place_frame
         may_wait = self._has_sent and copies == 1 and not flags & _URGENT_FLAGS
         carrier: OrderSession | None = None
         sent = 0
         for session in connections.usable:
-            frame = place_frame(slot.number * COPIES_MAX + sent, command, raw_id, timestamp_ms, key)
+            frame = venue.codec.place_frame(slot.number * COPIES_MAX + sent, command, raw_id, timestamp_ms, key)
             if not frame:
                 in_flight.drop(slot)
                 self._refuse(command, R.BAD_PARAMETER, text="price or quantity")
@@ -635,10 +634,13 @@ class EngineRole:
         reader = session.pool.reader
         _, request_number, venue_order_id, _, order_status = reader.told()
         in_flight = self._in_flight
-        slot, number = in_flight.find(request_number)
-        if slot is None:
-            self._count(Counter.ANSWERS_UNASKED)
-            return True
+        slot = in_flight.sole(request_number)
+        number, is_sole = 0, slot is not None
+        if slot is None:  # Unasked, late, or of a race.
+            slot, number = in_flight.find(request_number)
+            if slot is None:
+                self._count(Counter.ANSWERS_UNASKED)
+                return True
         entry = slot.entry
         if entry is None or entry.client_order_id != slot.client_order_id:  # Forgotten meanwhile, or another order's.
             return False
@@ -646,14 +648,16 @@ class EngineRole:
         if slot.is_late:
             self._count(Counter.LATE_ANSWERS)
         asked = slot.asked
-        is_first = in_flight.succeeded(slot, number)
-        if is_first or asked == _PLACED:  # A second yes to a place may be a second order.
+        if is_sole or in_flight.succeeded(slot, number) or asked == _PLACED:  # A second yes to a place may be a second order.
             kind = _ACK if asked == _PLACED else _CANCELLED if asked == _CANCELLED_ASKED else _ORDER_STATE
-            flags = FLAG_REPLAYED if kind == _ORDER_STATE else 0
             self._writer.write_execution(
-                entry, reader.execution, kind, venue_order_id, order_status, receive_ns, slot.request_id, flags, session.index
-            )
-        in_flight.settle(slot)
+                entry, reader.execution, kind, venue_order_id, order_status, receive_ns, slot.request_id,
+                FLAG_REPLAYED if kind == _ORDER_STATE else 0, session.index,
+            )  # fmt: skip
+        if is_sole:
+            in_flight.settle_sole(slot)
+        else:
+            in_flight.settle(slot)
         return True
 
     def on_order_answer(self, session: OrderSession, answer: Answer, receive_ns: int) -> None:

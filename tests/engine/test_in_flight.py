@@ -140,3 +140,29 @@ class AnyOrderOfAnswers(RuleBasedStateMachine):
 
 TestAnyOrderOfAnswers = AnyOrderOfAnswers.TestCase
 TestAnyOrderOfAnswers.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+def test_the_only_copy_that_nothing_was_heard_of_is_found_and_settled_at_once() -> None:
+    in_flight = InFlight()
+    slot = in_flight.open(Asked.PLACE, 0, 7)
+    in_flight.sent(slot, 0, 3, 100, 1000)
+    wire_number = in_flight.wire_number(slot, 0)
+    assert in_flight.sole(wire_number + 1) is None  # Another copy of it never went out.
+    assert in_flight.sole(wire_number) is slot
+    in_flight.settle_sole(slot)
+    assert (len(in_flight), in_flight.sole(wire_number), in_flight.find(wire_number)[0]) == (0, None, None)
+    again = in_flight.open(Asked.QUERY, 1, 8)
+    assert (again.open_copies, again.successes, again.sent_ns, again.entry, again.client_order_id) == (0, 0, 0, None, "")
+
+
+def test_a_raced_a_late_and_a_refused_request_are_no_sole_copies() -> None:
+    in_flight = InFlight()
+    raced, late = in_flight.open(Asked.CANCEL, 0, 1), in_flight.open(Asked.PLACE, 0, 2)
+    for copy in (0, 1):
+        in_flight.sent(raced, copy, copy, 100, 1000)
+    in_flight.sent(late, 0, 3, 100, 1000)
+    assert in_flight.sole(in_flight.wire_number(raced, 0)) is None
+    in_flight.succeeded(raced, 0)
+    assert in_flight.sole(in_flight.wire_number(raced, 1)) is None
+    assert list(in_flight.expired(2000)) == [late]
+    assert in_flight.sole(in_flight.wire_number(late, 0)) is None
