@@ -1,9 +1,11 @@
-"""The drawing of the house, kept honest: who may import whom (read from the source, nothing is executed).
+"""The drawing of the house, kept honest: who may import whom (read from the source; only what a hot process loads is tried).
 
 An import points only to the left, or to an earlier name of the same group; names joined by `|` never meet.
 """
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +26,7 @@ CORE_FLOORS = {"domain", "market", "exchanges", "factors", "strategies"}
 ROOMS = {"feed", "collector", "prepost", "engine", "live_bot"}
 WORLD_MODULES = {"asyncio", "socket", "time", "random", "os", "zmq", "iceoryx2", "uvloop", "aiohttp", "websockets", "picows"}
 HEAVY_MODULES = {"pydantic", "pydantic_settings", "typer", "rich", "watchfiles", "prometheus_client"}
+HEAVY_PACKAGES = HEAVY_MODULES | {"numpy", "cryptography", "flatbuffers"}  # by way of others, too
 FORBIDDEN_STEMS = {"utils", "helpers", "common", "manager"}
 # The Python faces of our C: who else touches a _native module has bypassed its face.
 NATIVE_FACES = {
@@ -168,6 +171,22 @@ def test_a_hot_role_imports_nothing_heavy():
         if module.split(".")[0] in HEAVY_MODULES
     ]
     assert not heavy, "\n".join(heavy)
+
+
+@pytest.mark.parametrize(
+    "modules",
+    [
+        "reactor.feed.role, reactor.net.session, shm.topic",
+        "reactor.collector.role, reactor.collector.external, reactor.rehearsal",
+        "reactor.prepost.role, reactor.journal.history, reactor.rehearsal",
+        "reactor.engine.role, reactor.net.session, reactor.rehearsal",
+    ],
+)
+def test_a_hot_roles_process_is_not_made_heavy_by_what_it_never_uses(modules: str):
+    program = f"import sys, reactor.wiring, {modules}; from shm.segment import _import_iceoryx2; _import_iceoryx2()"
+    program += f"; print([name for name in {sorted(HEAVY_PACKAGES)} if name in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert found.stdout.strip() == "[]"
 
 
 def test_a_native_module_is_touched_only_by_its_faces():
