@@ -5,7 +5,7 @@
 
 A message is kept ready per signal; saying it means filling in time, ids and tops and copying it into the ring. State-like
 signals conflate: while the ring is full the newest of each waits (reactor/loop/link.py). Of a lossless signal every message
-waits, and while one does, `is_pressed` says to the sockets that they shall wait too.
+waits, and while one does, `sender.is_pressed()` says to the sockets that they shall wait too.
 """
 
 from collections.abc import Callable, Sequence
@@ -138,10 +138,6 @@ class Board:
         self._metrics.set(Counter.SIGNALS_SKIPPED, self.sender.skipped)
         self._metrics.set(Counter.SIGNALS_DELAYED, self.sender.delayed)
         return sent
-
-    def is_pressed(self) -> bool:
-        """The ring has no room for what may not be lost: leave frames where they are."""
-        return self.sender.is_pressed
 
     def hears_every(self, instrument_index: int) -> bool:
         """A signal wants each update of this top by itself."""

@@ -147,15 +147,16 @@ class FeedRole:
         self._wanted = 0
         self._is_stopping = False
         self._held: list[StreamSource] = []  # connections that are not read because the signal ring is full
+        self.board = Board(instruments, self._tops, ports.signals, ports.clock.monotonic_ns, self._rows.show, ports.metrics,
+                           ports.log, parameters.feed_index, ports.source_index)  # fmt: skip
+        self._on_board_top = self.board.on_top
+        self.is_pressed = self.board.sender.is_pressed  # Asked by the sockets: a signal that may not be lost waits for room.
         uniform = random.Random(parameters.seed).random
         self.venues: dict[int, VenueBooks] = {}
         for index in parameters.instruments:
             venue = instruments[index].venue
             if venue not in self.venues:
                 self.venues[venue] = self._open_venue(venue, uniform)
-        self.board = Board(instruments, self._tops, ports.signals, ports.clock.monotonic_ns, self._rows.show, ports.metrics,
-                           ports.log, parameters.feed_index, ports.source_index)  # fmt: skip
-        self._on_board_top = self.board.on_top
         self.host: StrategyHost | None = None
         self._bot_links: list[tuple[Producer, list[MarketLink]]] = [(producer, []) for producer, _ in ports.bots]
         self._bot_meetings = [0] * len(ports.bots)
@@ -201,7 +202,7 @@ class FeedRole:
             work += self.host.do_work(now_ns)
         if self.board.sender.waiting:
             work += self.board.flush()
-        if self._held and not self.board.is_pressed():
+        if self._held and not self.is_pressed():
             work += self._go_on()
         if now_ns >= self._rows_due_ns:
             self._rows_due_ns = now_ns + ROWS_NS
@@ -236,10 +237,6 @@ class FeedRole:
     def on_mark(self, instrument_index: int, receive_ns: int) -> None:
         """Mark price or funding rate came."""
         self.board.on_mark(instrument_index, receive_ns)
-
-    def is_pressed(self) -> bool:
-        """A signal that may not be lost waits for room."""
-        return self.board.is_pressed()
 
     def on_held(self, connection: StreamSource) -> None:
         """A connection is not read for that reason."""

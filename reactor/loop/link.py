@@ -7,7 +7,7 @@
                  no room: the message is parked, the next one of the same index overwrites it, and `flush()` sends what is
                  parked, oldest first, as soon as there is room. `skipped` counts what was overwritten.
                  A state of which each value counts is begun with `begin_each()`: it is parked too, but by itself. While
-                 such a one waits (`is_pressed`), the role leaves its input where it is. `delayed` counts them.
+                 such a one waits (`is_pressed()`), the role leaves its input where it is. `delayed` counts them.
 
 Both fill `header.sequence`; the writer fills everything else.
 """
@@ -106,7 +106,7 @@ class ConflatingSender:
 
     def begin_each(self) -> Any:
         """The message to fill: a slot, or, if the ring is full, one that waits behind the others. Then leave your input unread
-        as long as `is_pressed`."""
+        as long as `is_pressed()`."""
         assert self._open is None, "begin() twice without done()"
         if not self._waiting or self._flushed():
             view = self._producer.try_claim(self._lane)
@@ -162,7 +162,6 @@ class ConflatingSender:
         """How many signal indices wait for room."""
         return len(self._waiting)
 
-    @property
     def is_pressed(self) -> bool:
         """Something that may not be conflated waits: take no more input until it is gone."""
         return self._each_waiting > 0

@@ -65,12 +65,12 @@ def test_of_a_state_of_which_each_value_counts_none_is_skipped_and_who_waits_is_
         message.signal_index, message.values[0] = 5, value
         sender.done()
         send(sender, 6, value)
-    assert (sender.delayed, sender.waiting, sender.is_pressed) == (8, 9, True)
+    assert (sender.delayed, sender.waiting, sender.is_pressed()) == (8, 9, True)
     for _ in range(9):
         received += receive(consumer)
         sender.flush()
     assert [value for index, value in received if index == 5] == list(range(9))
-    assert not sender.is_pressed
+    assert not sender.is_pressed()
 
 
 def test_a_new_state_never_overtakes_one_that_waits() -> None:
