@@ -285,6 +285,7 @@ def wait_until_read(producer: Producer) -> None:
 
 
 def _prepost(bench: Bench) -> Role:
+    from reactor.collector.role import Counter as CollectorCounter
     from reactor.journal.checkpoint import FILLS_MIN, plan_text, write_checkpoint
     from reactor.journal.history import next_epoch, read_start
     from reactor.journal.role import state_of
@@ -315,6 +316,7 @@ def _prepost(bench: Bench) -> Role:
     bots = {len(strategy_responses) + number: bot.name for number, bot in enumerate(plan.of_kind("live_bot"))}
     strategy_responses += [wires.producer(f"responses.{name}") for name in bots.values()]
     journal_metrics = wires.rows_reader(f"metrics.{bench.one('journal')}")
+    collector_metrics = wires.rows_reader(f"metrics.{bench.one('collector')}")
     wait_until_connected(journal_metrics)
     ports = PrepostPorts(
         instruments=bench.instruments,
@@ -329,6 +331,7 @@ def _prepost(bench: Bench) -> Role:
         risk=wires.rows_writer("risk"),
         tops=wires.tops(),
         collector_alive=wires.is_alive(bench.one("collector")),
+        collector_hears=lambda: bool(collector_metrics.read(0).counters[CollectorCounter.RESPONSE_READERS]),
         journal_trouble=lambda now_ns: int(state_of(journal_metrics.read(0), now_ns)),
         control=bench.control(),
         responses=wires.producer("responses"),

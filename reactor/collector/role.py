@@ -67,6 +67,7 @@ class Counter(IntEnum):
     EXTERNAL_LOST = 13  # gaps in the producers' sequence numbers
     RELOADS = 14
     RELOADS_REFUSED = 15
+    RESPONSE_READERS = 16  # gauge: triggers of the user that look at what becomes of orders; prepost says it to them only
     FIRED_FIRST = 32
     EVALUATED_FIRST = 64
 
@@ -399,6 +400,7 @@ class CollectorRole:
         self._fan_urgent = table.fan(URGENT, is_response=False)
         self._fan_responses_normal = table.fan(NORMAL, is_response=True)
         self._fan_responses_urgent = table.fan(URGENT, is_response=True)
+        self._metrics.set(Counter.RESPONSE_READERS, table.response_readers)
 
     def _publish(self) -> None:
         """Brings the counters kept in plain attributes to the metrics."""

@@ -131,6 +131,14 @@ class SignalTable:
                 by_type[slot.signal_type] = by_type.get(slot.signal_type, 0) + _on_lane(slot, lane)
         return max(by_type.values(), default=0)
 
+    @property
+    def response_readers(self) -> int:
+        """How many triggers of the user look at what becomes of orders. The house's own needs only what it asks for: hedges."""
+        return sum(
+            each.is_user and any(binding.signal_type == ORDER_RESPONSE for binding in each.trigger.bindings())
+            for each in self.bound
+        )
+
     def switch_off(self, bound: Bound, sentence: str) -> None:
         """The trigger is evaluated no more; `sentence` says why."""
         bound.failure = sentence

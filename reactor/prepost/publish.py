@@ -119,6 +119,7 @@ class Publisher(Recorder):
         self.commands_sent = 0
         self.hand_over: Callable[[], object] | None = None  # an engine in the same shard: sends before we go on
         self._answered: list[Ring] = []  # response rings with something to publish
+        self.collector_hears = True  # what becomes of orders; of hedges and pairs it hears anyway
         self.held: deque[HeldCommand] = deque()
         self._held_responses: deque[tuple[Ring, int, Any]] = deque()
         self._blank_command = new("command")
@@ -316,7 +317,7 @@ class Publisher(Recorder):
         is_strategy = order is not None and order.leg in STRATEGY_LEGS and order.strategy_index < len(self._strategies)
         if kind == R_ACKNOWLEDGED and not is_strategy:
             return
-        if kind != R_ACKNOWLEDGED:
+        if self.collector_hears and kind != R_ACKNOWLEDGED:
             self._tell(self._responses, kind, outcome, order)
         if is_strategy and order is not None:
             self._tell(self._strategies[order.strategy_index], kind, outcome, order)
@@ -349,7 +350,8 @@ class Publisher(Recorder):
     def respond_refused(self, decision: Decision, reason: int) -> None:
         """See desk.Outbox."""
         is_strategy = decision.leg in STRATEGY_LEGS and decision.strategy_index < len(self._strategies)
-        for ring in (self._responses, self._strategies[decision.strategy_index] if is_strategy else None):
+        collector = self._responses if self.collector_hears else None
+        for ring in (collector, self._strategies[decision.strategy_index] if is_strategy else None):
             if ring is not None:
                 room = self._begin_response(ring)
                 PACK_RESPONSE(

@@ -104,6 +104,7 @@ class PrepostPorts:
     risk: Rows
     tops: Callable[[int], Any]  # instrument index → book_top view (None: no feed writes it)
     collector_alive: Callable[[int], bool]  # now_ns → its heartbeat is fresh
+    collector_hears: Callable[[], bool] = lambda: True  # a trigger wants to know what becomes of orders
     journal_trouble: Callable[[int], int] | None = None  # now_ns → the journal writer's alarm, 0: none
     control: Input | None = None
     responses: Ring | None = None
@@ -316,6 +317,7 @@ class PrepostRole:
                 self._watch_strategies(now_ns)
             if self._ports.journal_trouble is not None:
                 desk.hear_journal(self._ports.journal_trouble(now_ns))
+            out.collector_hears = self._ports.collector_hears()
             out.publish_risk(desk, self.stop.is_clean)
             self._metrics.set(Counter.OPEN_ORDERS, len(desk.orders.unsettled))
             unknown = sum(order.state == OrderState.UNKNOWN for order in desk.orders.unsettled.values())

@@ -382,6 +382,17 @@ def test_a_trigger_of_the_users_own_fires_from_its_file(tmp_path: Path) -> None:
     assert event.strategy_index == NO_STRATEGY, "no hosted strategy hears of what a trigger of the user's own has ordered"
 
 
+@pytest.mark.parametrize(("signal_type", "readers"), [("BOOK_TOP", 0), ("ORDER_RESPONSE", 1)])
+def test_it_says_whether_a_trigger_of_the_user_looks_at_what_becomes_of_orders(
+    tmp_path: Path, signal_type: str, readers: int
+) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(USER_FILE.replace("SignalType.BOOK_TOP, self.index", f"SignalType.{signal_type}, self.index"))
+    mine = UserTrigger(str(file), "WideSpread", {"instrument": "binance_spot:BTCUSDT", "spread_min": 2.0})
+    bench = make_bench(replace(CollectorParameters(pairs=PAIRS), triggers=TriggersParameters(users=(mine,))))
+    assert bench.metrics.get(Counter.RESPONSE_READERS) == readers
+
+
 @pytest.mark.parametrize("mistake", ["evaluate", "write", "leg", "quantity"])
 def test_a_users_trigger_that_errs_is_switched_off_and_the_others_go_on(tmp_path: Path, mistake: str) -> None:
     bench = user_bench(tmp_path, mistake)

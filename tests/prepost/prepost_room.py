@@ -530,6 +530,7 @@ class Room:
         self.risk_out, self.risk_row = heap_rows(1, SIZE["risk"], VIEW["risk"])
         self.tops = [new("book_top") for _ in INSTRUMENTS]
         self.collector_lives = True
+        self.collector_hears = True  # a trigger of the user looks at what becomes of orders
         self.collector_hedges = True  # the collector turns HEDGE_REQUIRED into EVENT_HEDGE
         self.responses: list[Any] = []
         self.strategy_responses: list[Any] = []
@@ -548,6 +549,7 @@ class Room:
             instruments=INSTRUMENTS, clock=self.clock, metrics=self.metrics, log=self.log, events=self.events,
             reports=self.reports, commands=self.commands_out, journal=self.journal_out, positions=self.rows_out,
             risk=self.risk_out, tops=lambda index: self.tops[index], collector_alive=lambda now_ns: self.collector_lives,
+            collector_hears=lambda: self.collector_hears,
             control=self.control_in, responses=self.responses_out, strategy_responses=[self.strategy_out],
             history=history or History(epoch=7), keep_checkpoint=self.checkpoints.append,
             load_parameters=lambda generation: self.loaded[generation](),

@@ -1031,3 +1031,18 @@ def test_the_risk_row_shows_equity_exposure_and_counts(room: Room):
     assert abs(row.net_exposure_e8) < E8
     assert (row.orders, row.fills, row.pairs_opened, row.is_reconciled) == (2, 2, 1, 1)
     assert row.kill_switch == RUNNING
+
+
+def test_a_collector_that_looks_at_no_orders_hears_of_hedges_and_pairs_only(room: Room) -> None:
+    room.collector_hears = False
+    room.run(50)
+    room.responses.clear()
+    room._seen = 0  # type: ignore[attr-defined]
+    room.open()
+    room.settle()
+    room.close()
+    room.settle()
+    assert {response.header.kind for response in room.responses} == {
+        ResponseKind.HEDGE_REQUIRED, ResponseKind.PAIR_OPENED, ResponseKind.PAIR_CLOSED
+    }  # fmt: skip
+    room.check_books()
