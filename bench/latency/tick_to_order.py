@@ -11,6 +11,7 @@ The whole system runs: risk chain, order state, journal. Cases, interleaved in o
 
     python bench/latency/tick_to_order.py [--repeat 3] [--rate 250] [--samples 1500] [--rates 1000,5000,10000] [--json FILE]
 
+wire/client.py is the system alone, to be one more case of another harness: any mock of USD-M on one port.
 With --rates it measures throughput instead: one order per tick at each rate, every order acknowledged and cancelled. No tick is
 conflated (wire/load.yaml): what the system cannot take waits in the sockets, and the venue offers no more than they hold.
 

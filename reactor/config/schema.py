@@ -275,6 +275,8 @@ def contradictions(config: Config) -> list[str]:
         problems.append("exchanges.binance.simulated.replay_paths: empty; name capture files (or run with --replay PATH)")
     if not simulated.speed > 0:
         problems.append("exchanges.binance.simulated.speed: must be greater than 0")
+    if not config.strategy.settlement.asks_funding and (binance.environment != "simulated" or config.strategy.pairs):
+        problems.append("strategy.settlement.asks_funding: funding must be booked where it is paid; leave it true")
     if config.system.log.level not in ("debug", "info", "warning", "error"):
         problems.append(f"system.log.level: {config.system.log.level!r}; use debug, info, warning or error")
     if config.system.placement.wait not in ("auto", "block", "hybrid", "spin"):

@@ -54,12 +54,14 @@ def test_contradictions_are_sentences_with_a_remedy():
         assignments=[
             "strategy.pairs=[{open: 'binance_spot:BTCUSDT', hedge: 'binance_spot:BTCUSDT'}, {open: 'kraken:X', hedge: BTC}]",
             "exchanges.binance.simulated.speed=0",
+            "strategy.settlement.asks_funding=false",
         ]
     )
     assert "strategy.pairs.0: a leg cannot hedge itself; give two instruments" in found
     assert any(problem.startswith("strategy.pairs.1.open: no venue is called 'kraken'") for problem in found)
     assert any(problem.startswith("strategy.pairs.1.hedge: 'BTC' is no instrument") for problem in found)
     assert "exchanges.binance.simulated.speed: must be greater than 0" in found
+    assert "strategy.settlement.asks_funding: funding must be booked where it is paid; leave it true" in found
 
 
 def test_values_that_are_refused_do_not_hide_contradictions(tmp_path: Path):
