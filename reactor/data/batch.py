@@ -7,16 +7,18 @@ it again: what is there is skipped.
 """
 
 import glob
+import multiprocessing
 import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
+from reactor.data.capture import tell_bytes_to
 from reactor.data.convert.collector import convert_collector
 from reactor.data.convert.finish import ConversionStatistics
 from reactor.data.convert.stream import stream_collector, stream_tardis
@@ -29,6 +31,7 @@ from reactor.domain.errors import DataError, TradeError
 
 T = TypeVar("T")
 Source = Literal["collector", "tardis"]
+PROGRESS_S: Final = 0.2  # So often other processes are asked how far they are.
 
 _DATE = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})(?!\d)")
 
@@ -55,18 +58,41 @@ class Result:
     error: str = ""
 
 
-def find_inputs(patterns: Sequence[str], first: date | None = None, last: date | None = None) -> list[str]:
+@dataclass(frozen=True)
+class Kind:
+    """Which files of a folder are meant when the folder is named."""
+
+    words: str
+    name: re.Pattern[str]
+
+
+CAPTURES: Final = Kind("captures (*.gz)", re.compile(r".*(?<!\.csv)\.gz"))
+TARDIS_CSVS: Final = Kind(
+    "Tardis CSVs (trades, incremental_book_L2 or book_ticker in the name, .csv or .csv.gz at its end)",
+    re.compile(r".*(trades|incremental_book_L2|book_ticker).*\.csv(\.gz)?"),
+)
+EVENT_FILES: Final = Kind("event files (*.npz, *.parquet)", re.compile(r".*\.(npz|parquet)"))
+
+
+def find_inputs(
+    patterns: Sequence[str], first: date | None = None, last: date | None = None, kind: Kind = EVENT_FILES
+) -> list[str]:
     """The files that the patterns name, within a range of dates (told from the names), by date and name.
+
+    A folder stands for the files of the `kind` in it.
 
     Raises:
         DataError: a pattern matches nothing, or a date range is given and a name has no date.
     """
     found: set[str] = set()
     for pattern in patterns:
-        matches = [path for path in glob.glob(pattern, recursive=True) if os.path.isfile(path)]
-        if not matches:
-            raise DataError(pattern, "there is no such file")
-        found.update(matches)
+        matches = glob.glob(pattern, recursive=True)
+        files = [path for path in matches if os.path.isfile(path)]
+        if not files:
+            files = [path for folder in matches for path in _files_in(folder, kind)]
+        if not files:
+            raise DataError(pattern, "there is no such file or folder")
+        found.update(files)
     dated = []
     for path in found:
         day = day_of(path)
@@ -77,6 +103,20 @@ def find_inputs(patterns: Sequence[str], first: date | None = None, last: date |
     if not dated:
         raise DataError(", ".join(patterns), f"no file lies within {first or '…'} to {last or '…'}")
     return [path for _, path in sorted(dated)]
+
+
+def _files_in(folder: str, kind: Kind) -> list[str]:
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        raise DataError(folder, f"cannot be read: {error.strerror}") from None
+    files = [entry.path for entry in entries if entry.is_file() and kind.name.fullmatch(entry.name)]
+    if files:
+        return files
+    below = [entry.path for entry in entries if entry.is_dir() and any(map(kind.name.fullmatch, os.listdir(entry)))]
+    if below:
+        raise DataError(folder, f"is a folder without {kind.words}; these below it have some: {', '.join(below)}")
+    raise DataError(folder, f"is a folder without {kind.words}")
 
 
 def day_of(path: str | Path) -> date | None:
@@ -181,9 +221,16 @@ def load_events(path: str) -> EventArray:
 
 
 def run_all(
-    work: Callable[..., T], items: Sequence[Any], scheduler: str | None = None, workers: int | None = None
+    work: Callable[..., T],
+    items: Sequence[Any],
+    scheduler: str | None = None,
+    workers: int | None = None,
+    on_bytes: Callable[[int], None] | None = None,
 ) -> Iterator[T]:
     """Runs `work(item)` for every item, on all cores of this host or on the cluster of a Dask scheduler; results as they come.
+
+    Args:
+        on_bytes: told now and then how many more bytes of the inputs were read (as they lie on the disk; not by a cluster).
 
     Raises:
         DataError: Dask is not installed or the scheduler does not answer.
@@ -192,11 +239,30 @@ def run_all(
         yield from _run_on_cluster(work, items, scheduler)
         return
     if len(items) == 1:
-        yield work(items[0])
+        tell_bytes_to(on_bytes)
+        try:
+            yield work(items[0])
+        finally:
+            tell_bytes_to(None)
         return
-    with ProcessPoolExecutor(workers or os.cpu_count() or 1) as pool:
-        for future in as_completed([pool.submit(work, item) for item in items]):
-            yield future.result()
+    read = multiprocessing.Value("q", 0)
+    with ProcessPoolExecutor(workers or os.cpu_count() or 1, initializer=_count_bytes_in, initargs=(read,)) as pool:
+        waiting, told = {pool.submit(work, item) for item in items}, 0
+        while waiting:
+            done, waiting = wait(waiting, PROGRESS_S, FIRST_COMPLETED)
+            if on_bytes is not None:
+                on_bytes(read.value - told)
+                told = read.value
+            for future in done:
+                yield future.result()
+
+
+def _count_bytes_in(read: Any) -> None:
+    def count(size: int) -> None:
+        with read.get_lock():
+            read.value += size
+
+    tell_bytes_to(count)
 
 
 def _run_on_cluster(work: Callable[..., T], items: Sequence[Any], scheduler: str) -> Iterator[T]:

@@ -24,7 +24,9 @@ BLOCK_BYTES: Final = 2 << 20  # Large enough that a hand-over is nothing, small 
 BUFFERS: Final = 4  # One is read, one is filled, the others lie between so that neither side waits for the other's hiccups.
 SPARES_MAX: Final = 4 * BUFFERS  # Of four files that are read at the same time.
 HEADROOM_BYTES: Final = 64 << 10  # In front of a block: the line that the block before it left unfinished.
-PACKED_BYTES: Final = 256 << 10  # Compressed bytes read at once: about a block, since each read asks for the interpreter's lock.
+PACKED_BYTES: Final = (
+    256 << 10
+)  # Compressed bytes read at once: about a block's, for each read asks for the interpreter's lock.
 SMALL_FILE_BYTES: Final = 64 << 10  # Below, a thread costs more than it gains.
 FIRST_LINE_BYTES: Final = 4 << 10
 LINE_BYTES_MAX: Final = 64 << 20  # A longer line is damage, not data: no venue sends such a frame.
@@ -38,6 +40,15 @@ _spares: list[_Buffer] = []
 
 _Filled = tuple[_Buffer, int, Exception | None]
 """(buffer, bytes behind its headroom, what went wrong behind them)"""
+
+
+_on_bytes: Callable[[int], None] | None = None
+
+
+def tell_bytes_to(listener: Callable[[int], None] | None) -> None:
+    """From now on `listener` is told, block by block, how many more bytes of a file (as it lies on the disk) were read."""
+    global _on_bytes
+    _on_bytes = listener
 
 
 class LineBlocks:
@@ -59,7 +70,7 @@ class LineBlocks:
         with closing(self._open()) as stream:
             is_small = self.path.stat().st_size <= SMALL_FILE_BYTES
             with closing(_inline(stream, self._block_bytes) if is_small else _ahead(stream, self._block_bytes)) as pieces:
-                yield from self._blocks(pieces)
+                yield from self._blocks(pieces if _on_bytes is None else _counted(pieces, stream, _on_bytes))
 
     def _blocks(self, pieces: Iterator[_Filled]) -> Iterator[memoryview]:
         tail = bytearray()  # the line that is not whole yet
@@ -155,9 +166,22 @@ class _Stream:
             return size, error
         return size, None
 
+    def position(self) -> int:
+        """Bytes of the file that were read."""
+        return self._plain.tell()
+
     def close(self) -> None:
         """Gives the file back."""
         self._plain.close()
+
+
+def _counted(pieces: Iterator[_Filled], stream: _Stream, on_bytes: Callable[[int], None]) -> Iterator[_Filled]:
+    told = 0
+    for piece in pieces:
+        position = stream.position()
+        on_bytes(position - told)
+        told = position
+        yield piece
 
 
 def _inline(stream: _Stream, block_bytes: int) -> Generator[_Filled, None, None]:

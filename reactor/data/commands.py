@@ -9,20 +9,16 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, ProgressColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from reactor.data import batch
 from reactor.data.convert.finish import ConversionStatistics
+from reactor.data.progress import ReadingProgress
 from reactor.data.validate import ValidationReport, plot_events, summary_lines, validate_events
 from reactor.domain.errors import DataError
 
 convert = typer.Typer(help="Recorded market data → hftbacktest event files.", no_args_is_help=True)
 
-_PROGRESS_COLUMNS: tuple[ProgressColumn, ...] = (
-    SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeElapsedColumn(),
-)  # fmt: skip
-
-Inputs = Annotated[list[str], typer.Argument(metavar="IN...", help="Files or globs; put globs into quotes.")]
+Inputs = Annotated[list[str], typer.Argument(metavar="IN...", help="Files, folders or globs; put globs into quotes.")]
 Output = Annotated[
     str, typer.Option("--output", "-o", help="An .npz or .parquet file, or a directory/ for one file per symbol and day.")
 ]
@@ -84,7 +80,9 @@ def convert_collector(
 
 @convert.command("tardis")
 def convert_tardis(
-    inputs: Annotated[list[str] | None, typer.Argument(metavar="IN...", help="Files or globs; put globs into quotes.")] = None,
+    inputs: Annotated[
+        list[str] | None, typer.Argument(metavar="IN...", help="Files, folders or globs; put globs into quotes.")
+    ] = None,
     output: Output = "",
     generate_sample: Annotated[
         Path | None, typer.Option("--generate-sample", metavar="DIR", help="Make a small set of files to try this on.")
@@ -163,7 +161,7 @@ def _to_tardis(inputs: list[str], directory: Path, first: date | None, last: dat
 
     console = Console(highlight=False)
     failures = 0
-    for job in batch.jobs_of("collector", batch.find_inputs(inputs, first, last), str(directory) + os.sep, {}):
+    for job in batch.jobs_of("collector", batch.find_inputs(inputs, first, last, batch.CAPTURES), str(directory) + os.sep, {}):
         try:
             written, statistics = write_tardis_csv(job.inputs, directory)
         except DataError as error:
@@ -196,15 +194,15 @@ def _run(
     is_streamed: bool,
 ) -> None:
     console = Console(highlight=False)
-    paths = batch.find_inputs(inputs, _day(first), _day(last))
+    kind = batch.TARDIS_CSVS if source == "tardis" else batch.CAPTURES
+    paths = batch.find_inputs(inputs, _day(first), _day(last), kind)
     jobs = [replace(job, is_streamed=is_streamed) for job in batch.jobs_of(source, paths, output, options)]
     failures = 0
     work = partial(batch.run_job, is_forced=is_forced, is_validated=is_validated)
-    sizes = {job.output: sum(os.path.getsize(path) for path in job.inputs) for job in jobs}
-    with Progress(*_PROGRESS_COLUMNS, console=console, transient=True) as progress:
-        task = progress.add_task(f"converting {len(paths)} files", total=sum(sizes.values()))
-        for result in batch.run_all(work, jobs, scheduler):
-            progress.advance(task, sizes[result.output])
+    sizes = {job.output: sum(os.path.getsize(path) for path in job.inputs) * (1 + is_streamed) for job in jobs}
+    with ReadingProgress(f"converting {len(paths)} file{'s' * (len(paths) > 1)}", sum(sizes.values())) as progress:
+        for result in batch.run_all(work, jobs, scheduler, on_bytes=progress.on_bytes):
+            progress.on_done(sizes[result.output])
             failures += bool(result.error or (result.statistics and result.statistics.damages))
             _print_result(console, result)
     if failures:

@@ -87,7 +87,7 @@ def collect(
     console = Console(highlight=False)
     report: RecorderReport | None = None
     if captures:
-        paths = batch.find_inputs(captures)
+        paths = batch.find_inputs(captures, kind=batch.CAPTURES)
     else:
         parameters = RecorderParameters(
             directory=out / "captures",

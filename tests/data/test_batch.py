@@ -70,6 +70,14 @@ def test_every_core_gives_what_one_process_gives(tmp_path: Path, days: list[list
     assert many["2.npz"] == one["0.npz"], "the last of the three days"
 
 
+@pytest.mark.parametrize("count", [1, 3], ids=["in this process", "in others"])
+def test_every_byte_of_the_inputs_is_told_while_they_are_read(tmp_path: Path, days: list[list[str]], count: int) -> None:
+    told: list[int] = []
+    done = list(batch.run_all(batch.run_job, jobs(days[:count], tmp_path / "events"), on_bytes=told.append))
+    assert not any(result.error for result in done)
+    assert sum(told) == sum(Path(path).stat().st_size for day in days[:count] for path in day)
+
+
 def test_a_cluster_gives_what_this_host_gives(tmp_path: Path, days: list[list[str]], scheduler: str) -> None:
     assert results(days, tmp_path / "cluster", scheduler=scheduler) == results(days, tmp_path / "host")
 

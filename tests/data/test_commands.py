@@ -54,6 +54,32 @@ def test_a_glob_and_a_range_of_days_choose_the_files(tmp_path: Path, captures: P
     assert "no file lies within 2025-01-01" in nothing.stderr
 
 
+def test_a_folder_stands_for_the_captures_in_it(tmp_path: Path, captures: Path) -> None:
+    (captures / "gaps.jsonl").write_text("{}\n")
+    done = run("convert", "collector", captures, "-o", tmp_path / "all.npz")
+    assert done.returncode == 0, done.stderr
+    assert len(load_npz(tmp_path / "all.npz")) == 500 * len(DAYS)
+
+
+def test_a_folder_without_captures_says_so_and_where_some_are(tmp_path: Path, captures: Path) -> None:
+    done = run("convert", "collector", tmp_path, "-o", tmp_path / "all.npz")
+    assert done.returncode != 0
+    assert "is a folder without captures (*.gz)" in done.stderr + done.stdout
+    assert str(captures) in done.stderr + done.stdout
+    nothing = run("convert", "tardis", captures, "-o", tmp_path / "all.npz")
+    assert nothing.returncode != 0
+    assert "is a folder without Tardis CSVs" in nothing.stderr + nothing.stdout
+
+
+def test_a_folder_of_tardis_files_is_converted_as_its_files_are(tmp_path: Path) -> None:
+    generate_sample(tmp_path / "day", 8000)
+    next((tmp_path / "day").glob("*book_ticker*")).unlink()
+    (tmp_path / "day" / "binance-futures_derivative_ticker_2024-08-08_BTCUSDT.csv.gz").write_bytes(b"not looked at")
+    assert run("convert", "tardis", tmp_path / "day", "-o", tmp_path / "folder.npz").returncode == 0
+    assert run("convert", "tardis", *(tmp_path / "day").glob("*_[ti][rn][ac]*"), "-o", tmp_path / "files.npz").returncode == 0
+    assert (tmp_path / "folder.npz").read_bytes() == (tmp_path / "files.npz").read_bytes()
+
+
 def test_what_is_there_is_not_converted_again_unless_it_is_asked_for(tmp_path: Path, captures: Path) -> None:
     words = ("convert", "collector", captures / "*.gz", "-o", f"{tmp_path}/events/")
     assert run(*words).returncode == 0
