@@ -416,7 +416,8 @@ class FillMemory:
     """
 
     def __init__(self, instrument_count: int, kept_max: int = FILLS_KEPT_MAX) -> None:
-        self._booked: list[dict[int, None]] = [{} for _ in range(instrument_count)]
+        self._booked: list[set[int]] = [set() for _ in range(instrument_count)]
+        self._in_order: list[deque[int]] = [deque() for _ in range(instrument_count)]  # Likewise, oldest first.
         self._fee_due: list[set[int]] = [set() for _ in range(instrument_count)]
         self._floor = [0] * instrument_count
         self._kept_max = kept_max
@@ -428,12 +429,14 @@ class FillMemory:
         key = trade_id * 2 + (side > 0)
         if key in booked or trade_id <= self._floor[instrument_index]:
             return False
-        booked[key] = None
+        booked.add(key)
+        in_order = self._in_order[instrument_index]
+        in_order.append(key)
         if trade_id > self.newest[instrument_index]:
             self.newest[instrument_index] = trade_id
-        if len(booked) > self._kept_max:
-            oldest = next(iter(booked))
-            del booked[oldest]
+        if len(in_order) > self._kept_max:
+            oldest = in_order.popleft()
+            booked.discard(oldest)
             self._fee_due[instrument_index].discard(oldest)
             self._floor[instrument_index] = max(self._floor[instrument_index], oldest // 2)
         return True
@@ -441,7 +444,10 @@ class FillMemory:
     def remember(self, rows: Iterable[tuple[int, int, int]], newest: Sequence[int], *, is_whole: bool) -> None:
         """(instrument, trade id, side) that are booked already, oldest first; `is_whole`: there are no others."""
         for index, trade_id, side in rows:
-            self._booked[index][trade_id * 2 + (side > 0)] = None
+            key = trade_id * 2 + (side > 0)
+            if key not in self._booked[index]:
+                self._booked[index].add(key)
+                self._in_order[index].append(key)
         self.newest[:] = newest
         if not is_whole:
             for index, booked in enumerate(self._booked):
