@@ -145,6 +145,9 @@ class Wires:
     def tops(self) -> Callable[[int], Any]:
         """Instrument index → its book top, whichever feed owns the book."""
         owner = {index: role.name for role in self.plan.of_kind("feed") for index in role.instruments}
+        if len(set(owner.values())) == 1 and len(owner) == len(self.plan.instruments):
+            read_top: Callable[[int], Any] = self.rows_reader(f"tops.{owner[0]}").read
+            return read_top  # One feed has all books: nothing to choose per order.
         readers = [self.rows_reader(f"tops.{owner[i]}").read if i in owner else None for i in range(len(self.plan.instruments))]
 
         def top(instrument_index: int) -> Any:

@@ -15,6 +15,7 @@ from reactor.domain.messages import (
     Reason,
     TimeInForce,
     bytes_of,
+    new,
     unpacker,
 )
 from reactor.prepost.counters import Counter
@@ -81,7 +82,7 @@ class Event:
     )
 
     def read(self, view: Any, room: Any) -> None:
-        """Takes the message of this view, whose bytes are `room`."""
+        """Takes the message of this view, of which `room` holds the bytes."""
         self.view = view
         (
             self.signal_id, self.exchange_ns, self.receive_ns, self.signal_ns, self.event_ns,
@@ -98,7 +99,8 @@ class Intake:
         self._desk = desk
         self._decision = Decision()
         self._event = Event()
-        self._bytes: dict[Any, Any] = {}  # view → its bytes
+        self._message = new("event")  # the event at hand, where the memory is warm
+        self._room = bytes_of(self._message, "event")
         self._grids: dict[tuple[int, int], list[tuple[int, int]]] = {}
         handlers: dict[int, Callable[[Event], None]] = {
             int(EventKind.OPEN): self._on_open,
@@ -113,11 +115,9 @@ class Intake:
 
     def on_event(self, view: Any) -> None:
         """One event, an event_message_t. Malformed ones are counted and dropped."""
-        room = self._bytes.get(view)
-        if room is None:
-            room = self._bytes[view] = bytes_of(view, "event")
+        self._message[0] = view[0]
         event = self._event
-        event.read(view, room)
+        event.read(view, self._room)
         kind = event.kind
         handler = self._handlers[kind] if kind < len(self._handlers) else None
         if handler is None:

@@ -124,9 +124,10 @@ class Publisher(Recorder):
         self._held_responses: deque[tuple[Ring, int, Any]] = deque()
         self._blank_command = new("command")
         self._blank_response = new("response")
-        self._command_bytes: dict[Any, Any] = {}  # slot → its bytes
-        self._response_bytes: dict[Any, Any] = {}
-        self._response_sequence = 0  # of the one begun last; 0: it is held
+        # What is written most is packed here, where the memory is warm, and copied into its slot.
+        place, response = new("command"), new("response")
+        self._place, self._place_bytes = place[0], bytes_of(place, "command")
+        self._response, self._response_bytes = response[0], bytes_of(response, "response")
         self._commands_counted = 0
         for blank in (self._blank_command, self._blank_response):
             blank_header(blank.header, source)
@@ -205,17 +206,10 @@ class Publisher(Recorder):
         desk, lane, commands = self.desk, decision.lane, self._commands
         assert desk is not None, "the publisher knows its desk before it is used"
         slot = None if self.held else commands.try_claim(lane)
-        if slot is None:
-            sequence = now_ns = 0  # They are given when the command goes out.
-            message = new("command")
-            room = bytes_of(message, "command")
-            self.held.append(HeldCommand(lane, message, order))
-            self.commands_left = 0
-        else:
+        sequence = now_ns = 0
+        if slot is not None:
             sequence, now_ns = commands.sequence(lane), self._monotonic_ns()
-            room = self._command_bytes.get(slot)
-            if room is None:
-                room = self._command_bytes[slot] = bytes_of(slot, "command")
+        room = self._place_bytes
         receive_ns, signal_ns, event_ns = decision.stages or (decision.origin_ns, 0, 0)
         self._requests += 1
         PACK_PLACE(
@@ -228,7 +222,13 @@ class Publisher(Recorder):
             desk.epoch << 40 | self._requests << REQUEST_KIND_BITS | PLACE,
         )  # fmt: skip
         if slot is not None:
+            slot[0] = self._place
             self._send(lane)
+        else:  # Its number and its stamp are given when it goes out.
+            message = new("command")
+            message[0] = self._place
+            self.held.append(HeldCommand(lane, message, order))
+            self.commands_left = 0
         self.way_out = room[WAY]
         return slot is not None
 
@@ -315,51 +315,45 @@ class Publisher(Recorder):
         """See desk.Outbox."""
         order = outcome.order
         is_strategy = order is not None and order.leg in STRATEGY_LEGS and order.strategy_index < len(self._strategies)
-        if kind == R_ACKNOWLEDGED and not is_strategy:
+        is_collector = self.collector_hears and kind != R_ACKNOWLEDGED
+        if not (is_collector or is_strategy):
             return
-        if self.collector_hears and kind != R_ACKNOWLEDGED:
-            self._tell(self._responses, kind, outcome, order)
-        if is_strategy and order is not None:
-            self._tell(self._strategies[order.strategy_index], kind, outcome, order)
-
-    def _tell(self, ring: Ring | None, kind: int, outcome: Outcome, order: Order | None) -> None:
-        if ring is None:
-            return
-        room = self._begin_response(ring)
         if order is None:
             PACK_RESPONSE(
-                room, 0,
-                self._response_sequence, 0, 0, 0, kind, self._source, outcome.instrument_index, NO_INSTRUMENT, outcome.flags,
-                NO_PAIR, 0, outcome.price_ticks, outcome.fill_lots, 0, 0, outcome.trade_id, 0, outcome.reason, outcome.side,
-                0, 0, 0,
+                self._response_bytes, 0,
+                0, 0, 0, 0, kind, self._source, outcome.instrument_index, NO_INSTRUMENT, outcome.flags, NO_PAIR, 0,
+                outcome.price_ticks, outcome.fill_lots, 0, 0, outcome.trade_id, 0, outcome.reason, outcome.side, 0, 0, 0,
             )  # fmt: skip
         else:
             desk = self.desk
             assert desk is not None, "the publisher knows its desk before it is used"
             position = desk.positions[outcome.instrument_index]
             PACK_RESPONSE(
-                room, 0,
-                self._response_sequence, order.signal_id, order.order_id, order.exchange_ns, kind, self._source,
+                self._response_bytes, 0,
+                0, order.signal_id, order.order_id, order.exchange_ns, kind, self._source,
                 outcome.instrument_index, NO_INSTRUMENT, outcome.flags, order.pair_id, order.pair_sequence,
                 outcome.price_ticks, outcome.fill_lots, order.filled_lots, position.lots, outcome.trade_id, order.order_id,
                 outcome.reason, outcome.side, order.strategy_index, order.state, position.fills,
             )  # fmt: skip
         if outcome.way:
-            room[WAY] = outcome.way
+            self._response_bytes[WAY] = outcome.way
+        if is_collector:
+            self._respond(self._responses)
+        if is_strategy and order is not None:
+            self._respond(self._strategies[order.strategy_index])
 
     def respond_refused(self, decision: Decision, reason: int) -> None:
         """See desk.Outbox."""
-        is_strategy = decision.leg in STRATEGY_LEGS and decision.strategy_index < len(self._strategies)
-        collector = self._responses if self.collector_hears else None
-        for ring in (collector, self._strategies[decision.strategy_index] if is_strategy else None):
-            if ring is not None:
-                room = self._begin_response(ring)
-                PACK_RESPONSE(
-                    room, 0,
-                    self._response_sequence, decision.signal_id, 0, 0, R_REFUSED, self._source, decision.terms.index,
-                    NO_INSTRUMENT, 0, decision.pair_id, decision.pair_sequence, decision.price_ticks, decision.quantity_lots,
-                    0, 0, 0, 0, reason, decision.side, decision.strategy_index, 0, 0,
-                )  # fmt: skip
+        PACK_RESPONSE(
+            self._response_bytes, 0,
+            0, decision.signal_id, 0, 0, R_REFUSED, self._source, decision.terms.index, NO_INSTRUMENT, 0,
+            decision.pair_id, decision.pair_sequence, decision.price_ticks, decision.quantity_lots, 0, 0, 0, 0,
+            reason, decision.side, decision.strategy_index, 0, 0,
+        )  # fmt: skip
+        if self.collector_hears:
+            self._respond(self._responses)
+        if decision.leg in STRATEGY_LEGS and decision.strategy_index < len(self._strategies):
+            self._respond(self._strategies[decision.strategy_index])
 
     def respond_accepted(self, order: Order) -> None:
         """To strategies only: the collector hears of fills, refusals and ends, not of what goes as it should."""
@@ -368,14 +362,14 @@ class Publisher(Recorder):
         desk = self.desk
         assert desk is not None, "the publisher knows its desk before it is used"
         position = desk.positions[order.instrument_index]
-        room = self._begin_response(self._strategies[order.strategy_index])
         PACK_RESPONSE(
-            room, 0,
-            self._response_sequence, order.signal_id, order.order_id, order.exchange_ns, R_ACCEPTED, self._source,
+            self._response_bytes, 0,
+            0, order.signal_id, order.order_id, order.exchange_ns, R_ACCEPTED, self._source,
             order.instrument_index, NO_INSTRUMENT, order.flags, order.pair_id, order.pair_sequence,
             order.price_ticks, order.quantity_lots, order.filled_lots, position.lots, 0, order.order_id,
             0, order.side, order.strategy_index, order.state, position.fills,
         )  # fmt: skip
+        self._respond(self._strategies[order.strategy_index])
 
     def respond_hedge_required(self, pair: Pair, lots: int, cause: Outcome | None) -> bool:
         """See desk.Outbox."""
@@ -404,36 +398,34 @@ class Publisher(Recorder):
 
     def respond_pair(self, kind: int, pair: Pair) -> None:
         """See desk.Outbox."""
-        if self._responses is not None:
-            room = self._begin_response(self._responses)
-            PACK_RESPONSE(
-                room, 0,
-                self._response_sequence, 0, 0, 0, kind, self._source, pair.open.index, pair.hedge.index, 0,
-                pair.pair_id, pair.sequence, 0, 0, 0, 0, 0, 0, pair.exit_reason, 0, 0, 0, 0,
-            )  # fmt: skip
+        PACK_RESPONSE(
+            self._response_bytes, 0,
+            0, 0, 0, 0, kind, self._source, pair.open.index, pair.hedge.index, 0, pair.pair_id, pair.sequence,
+            0, 0, 0, 0, 0, 0, pair.exit_reason, 0, 0, 0, 0,
+        )  # fmt: skip
+        self._respond(self._responses)
 
-    def _begin_response(self, ring: Ring) -> Any:
-        """The bytes of the next response to one reader: a slot of its ring, or, if it does not read, a message that is kept."""
+    def _respond(self, ring: Ring | None) -> None:
+        """The response under construction, to one reader; kept for it if it does not read."""
+        if ring is None:
+            return
         slot = None if self._held_responses else ring.try_claim(NORMAL)
         if slot is None:
-            return self._hold_response(ring)
-        self._response_sequence = ring.sequence(NORMAL)
+            self._hold_response(ring)
+            return
+        slot[0] = self._response
+        slot.header.sequence = ring.sequence(NORMAL)
         if ring not in self._answered:
             self._answered.append(ring)
-        room = self._response_bytes.get(slot)
-        if room is None:
-            room = self._response_bytes[slot] = bytes_of(slot, "response")
-        return room
 
-    def _hold_response(self, ring: Ring) -> Any:
-        message = new("response")
-        self._response_sequence = 0  # It is given when the response goes out.
+    def _hold_response(self, ring: Ring) -> None:
         if len(self._held_responses) >= RESPONSES_HELD_MAX:
             self._metrics.count(Counter.RESPONSES_DROPPED)
-        else:
-            self._held_responses.append((ring, NORMAL, message))
-            self._metrics.count(Counter.RESPONSES_HELD)
-        return bytes_of(message, "response")
+            return
+        kept = new("response")
+        kept[0] = self._response
+        self._held_responses.append((ring, NORMAL, kept))
+        self._metrics.count(Counter.RESPONSES_HELD)
 
     # ---- rows
 
