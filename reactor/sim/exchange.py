@@ -94,8 +94,10 @@ class SimulatedExchange:
             due_ns = source.next_due_ns()
             if due_ns > now_ns:
                 break
-            spot.advance(due_ns)
-            usdm.advance(due_ns)
+            if due_ns >= spot.next_close_ns:
+                spot.advance(due_ns)
+            if due_ns >= usdm.next_close_ns:
+                usdm.advance(due_ns)
             update = source.take()
             (usdm if update.product == "usdm" else spot).on_market(update, due_ns)
             taken += 1

@@ -25,7 +25,7 @@ class Texts(dict[int, str]):
     def __missing__(self, count: int) -> str:
         if len(self) >= TEXTS_MAX:
             self.clear()
-        text = self[count] = _text(count * self._unit_e8, self._places)
+        text = self[count] = _decimal(count * self._unit_e8, self._places)
         return text
 
 
@@ -90,10 +90,9 @@ class SymbolRules:
         return lots * self.lot_e8
 
 
-@lru_cache(maxsize=TEXTS_MAX)
-def _text(value_e8: int, places: int) -> str:
+def _decimal(value_e8: int, places: int) -> str:
     if value_e8 < 0:
-        return "-" + _text(-value_e8, places)
+        return "-" + _decimal(-value_e8, places)
     whole, fraction = divmod(value_e8, E8)
     if places == 8:
         return f"{whole}.{fraction:08d}"
@@ -102,9 +101,10 @@ def _text(value_e8: int, places: int) -> str:
     return f"{whole}.{fraction // 10 ** (8 - places):0{places}d}"
 
 
+@lru_cache(maxsize=TEXTS_MAX)
 def amount_text(value_e8: int, places: int = 8) -> str:
     """An amount of 1e-8 units as decimal text with `places` ≤ 8 digits (the rest is cut towards zero)."""
-    return _text(value_e8, places)
+    return _decimal(value_e8, places)
 
 
 def _spot(

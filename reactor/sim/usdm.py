@@ -200,7 +200,7 @@ class UsdmVenue(UsdmWallets):
 
     def countdown_cancel_all(self, account_id: int, symbol: str, countdown_ms: int, now_ns: int) -> Refusal | None:
         """Cancels all of the symbol unless called again in time; 0 disarms."""
-        self._next_close_ns = 0
+        self.next_close_ns = 0
         return super().countdown_cancel_all(account_id, symbol, countdown_ms, now_ns)
 
     def modify(self, account_id: int, fields: Fields, now_ns: int) -> Order | Refusal:

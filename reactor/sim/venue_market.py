@@ -54,7 +54,7 @@ class VenueMarket:
         self._markets: dict[str, SymbolMarket] = {}
         self._matchings: dict[str, SymbolMatching] = {}
         self._tops: dict[str, TopUpdate] = {}
-        self._next_close_ns = 0
+        self.next_close_ns = 0  # when `advance` has something to do, at the earliest
         shared_ids = UpdateIds(parameters.first_update_id, has_gaps=True)
         for rules in symbols:
             assert rules.product == self.product, f"{rules.symbol} of {rules.product} listed on {self.product}"
@@ -115,7 +115,7 @@ class VenueMarket:
     def want_depth(self, symbol: str, speed_ms: int, wanted: bool) -> None:
         """Switches one depth cadence on or off (all on at the start): saves work when nobody listens."""
         self._markets[symbol].want_depth(speed_ms, wanted, self._now_ns)
-        self._next_close_ns = 0
+        self.next_close_ns = 0
 
     def on_market(self, update: MarketUpdate, now_ns: int) -> None:
         """The source speaks: strangers' levels or a trade."""
@@ -186,7 +186,7 @@ class VenueMarket:
     def advance(self, now_ns: int) -> None:
         """Closes stream intervals, pays funding, expires, liquidates. Call every 10 ms at least and before answering."""
         self._now_ns = max(now_ns, self._now_ns)
-        if now_ns < self._next_close_ns:
+        if now_ns < self.next_close_ns:
             return
         next_close_ns = NEVER_NS
         for market in self._markets.values():
@@ -194,7 +194,7 @@ class VenueMarket:
                 market.close_buckets(now_ns)
             if market.next_close_ns < next_close_ns:
                 next_close_ns = market.next_close_ns
-        self._next_close_ns = min(next_close_ns, self._on_time(now_ns))
+        self.next_close_ns = min(next_close_ns, self._on_time(now_ns))
 
     def _on_time(self, now_ns: int) -> int:
         """The product's own clockwork; returns when it wants to be called again."""

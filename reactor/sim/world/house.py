@@ -334,14 +334,14 @@ class Shard:
                 link.try_meet()
         work = role.do_work(now_ns)
         view = self.metrics.view
-        view.heartbeat_ns = now_ns
-        view.passes += 1
         if self._is_starting and view.life_state == LifeState.STARTING and role.is_ready():
             self._is_starting = False
             view.life_state = LifeState.READY
             house.story.tell(self.name, "ready")
         if now_ns >= self._heartbeat_due_ns:
             self._heartbeat_due_ns = now_ns + HEARTBEAT_NS
+            view.heartbeat_ns = now_ns
+            view.passes = self.passes
             self.metrics.publish()
         for link, reader in self.readers:
             if reader.role is not None and link.has_news():
