@@ -113,6 +113,13 @@ static inline int take_key(scan_t *scan, bool *is_first, text_t *key)
         return SCAN_MALFORMED;
     *is_first = false;
     scan_space(scan);
+    const char *at = scan->at;
+    if (scan->end - at > 4 && at[0] == '"' && at[2] == '"' && at[3] == ':' && at[1] > ' ' && at[1] < 0x7f && at[1] != '\\' &&
+        at[1] != '"') {  /* Nearly all keys of events are one letter. */
+        *key = (text_t){.at = at + 1, .size = 1, .kind = TEXT_STRING};
+        scan->at = at + 4;
+        return SCAN_KEY;
+    }
     return take_plain_string(scan, key) && scan_take(scan, ':') ? SCAN_KEY : SCAN_MALFORMED;
 }
 

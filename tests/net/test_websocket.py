@@ -1,6 +1,6 @@
 """Frames of a client, against RFC 6455 read naively."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reactor.net.websocket import PING, ROOM_SIZE, TEXT, Outbox
@@ -18,6 +18,7 @@ def read_frame(data: bytes) -> tuple[int, bytes, int]:
     return data[0], bytes(byte ^ mask[index % 4] for index, byte in enumerate(masked)), head + 4 + size
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=300), min_size=1, max_size=5))
 def test_frames_stand_one_behind_another_and_masked(payloads: list[bytes]) -> None:
     outbox = Outbox()

@@ -61,16 +61,17 @@ class ExecutionReader:
 
     def read_event(self, payload: bytes | memoryview) -> int:
         """The order id of an event about an order of ours; 0: not read here."""
-        return int(lib.execution_read_event(self.native, ffi.from_buffer(payload), len(payload)))
+        order_id: int = lib.execution_read_event(self.native, ffi.from_buffer(payload), len(payload))
+        return order_id
 
     def read_answer(self, payload: bytes | memoryview) -> int:
         """The request number of a good answer; 0: not read here."""
-        return int(lib.execution_read_answer(self.native, ffi.from_buffer(payload), len(payload)))
+        number: int = lib.execution_read_answer(self.native, ffi.from_buffer(payload), len(payload))
+        return number
 
     def told(self) -> tuple[int, int, int, int, int]:
         """(order id, request number, venue order id, report kind, order status) of what was read last."""
-        told: Any = _TOLD.unpack_from(self._told_room)
-        return told  # type: ignore[no-any-return]
+        return _TOLD.unpack_from(self._told_room)
 
 
 class PrivateBytes:

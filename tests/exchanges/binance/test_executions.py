@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reactor.domain.ids import ClientIds, order_id_of
@@ -303,6 +303,7 @@ def test_a_usual_answer_is_read_and_says_what_the_python_codec_says(name: str) -
     assert reports == answer_in_python(venue, asked, payload)
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(USUAL_EVENTS)), st.randoms(use_true_random=False), st.booleans())
 def test_the_order_of_an_events_fields_does_not_matter(name: str, rng: random.Random, is_spaced: bool) -> None:
     venue, message = USUAL_EVENTS[name]
@@ -312,6 +313,7 @@ def test_the_order_of_an_events_fields_does_not_matter(name: str, rng: random.Ra
     assert reports == event_in_python(venue, payload)
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(USUAL_ANSWERS)), st.randoms(use_true_random=False), st.booleans())
 def test_the_order_of_an_answers_fields_does_not_matter(name: str, rng: random.Random, is_spaced: bool) -> None:
     venue, asked, result = USUAL_ANSWERS[name]
@@ -337,6 +339,7 @@ def test_an_unusual_answer_is_left_to_the_python_codec(name: str) -> None:
 BITES = [bytes([each]) for each in b'"{}[],:\\9-.0e \x01\xff'] + [b"null", "é".encode()]
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(USUAL_EVENTS)), st.data())
 def test_a_damaged_event_is_read_as_in_python_or_not_at_all(name: str, data: st.DataObject) -> None:
     venue, message = USUAL_EVENTS[name]
@@ -345,6 +348,7 @@ def test_a_damaged_event_is_read_as_in_python_or_not_at_all(name: str, data: st.
     assert reports is None or reports == event_in_python(venue, payload)
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(USUAL_ANSWERS)), st.data())
 def test_a_damaged_answer_is_read_as_in_python_or_not_at_all(name: str, data: st.DataObject) -> None:
     venue, asked, result = USUAL_ANSWERS[name]
