@@ -70,6 +70,7 @@ VALIDATED: Final = NEXT_STATE[CREATED * _EVENTS + VALIDATE]
 SUBMITTING: Final = NEXT_STATE[VALIDATED * _EVENTS + SUBMIT]
 SUBMITTED: Final = NEXT_STATE[SUBMITTING * _EVENTS + COMMIT]
 R_CLOSED: Final = int(ResponseKind.CLOSED)
+FILLS: Final = int(Counter.FILLS)
 BELIEVED_DEAD: Final = frozenset({int(OrderState.REJECTED), int(OrderState.NOT_SENT)})
 
 
@@ -444,7 +445,7 @@ class Desk:
             self.metrics.count(Counter.FILLS_SEEN_AGAIN)
             return False
         self.fills_booked += 1
-        self.metrics.count(Counter.FILLS)
+        self.metrics.count(FILLS)
         if order is None:  # Forced by the venue, or of an order that nobody remembers.
             outcome.state_from = 0
             self.activity[outcome.terms.venue] += 1

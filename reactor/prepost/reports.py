@@ -72,8 +72,13 @@ READ: Final = unpacker(
     ),
 )  # fmt: skip
 READ_FILL: Final = unpacker(
-    "report", ("asset", "trade_id", "price_ticks", "quantity_lots", "cumulative_lots", "fee_e8", "amount_e8", "side")
-)
+    "report",
+    (
+        "header.order_id", "header.exchange_ns", "header.stage_ns[0:6]", "header.kind", "header.instrument_index",
+        "header.flags", "asset", "request_id", "venue_order_id", "trade_id", "price_ticks", "quantity_lots",
+        "cumulative_lots", "fee_e8", "amount_e8", "venue_time_ms", "reason", "side",
+    ),
+)  # fmt: skip
 ROOMS_MAX: Final = 1 << 16  # More slots than any ring has; those of a dead engine's ring are forgotten.
 
 STATUS_EVENTS: Final = {
@@ -305,33 +310,45 @@ class Reports:
     # ---- fills
 
     def _on_fill(self, report: Report) -> None:
-        desk, header = self._desk, report.header
-        index = header.instrument_index
-        if index >= len(desk.terms) or report.quantity_lots <= 0:
+        desk = self._desk
+        (
+            order_id, exchange_ns, way, kind, index, flags, asset, request_id, venue_order_id, trade_id, ticks, lots,
+            cumulative_lots, fee_e8, amount_e8, venue_time_ms, reason, side,
+        ) = READ_FILL(self._rooms[report])  # fmt: skip
+        if index >= len(desk.terms) or lots <= 0:
             desk.metrics.count(Counter.REPORTS_UNKNOWN)
             return
-        if report.request_id:
+        if request_id:
             self._settlement.note_fill_row(report)
-        order = self._find(report)
-        is_lite = header.kind == self._lite
+        order = self._by_id.get(order_id) or self._find(report)
+        is_lite = kind == self._lite
         if order is None:
             if is_lite:
                 return  # The whole report follows, and says whose it is.
-            if not header.flags & FLAG_LIQUIDATION:
+            if not flags & FLAG_LIQUIDATION:
                 order = self._settlement.owner_of_fill(report)
                 if order is None:
                     return
             elif self._is_of_others(report):
                 self.book_foreign(report)
                 return
-        outcome = self._begin(report, order)
-        asset, trade_id, ticks, lots, cumulative_lots, fee_e8, amount_e8, side = READ_FILL(bytes_of(report, "report"))
+        outcome = self._outcome
+        outcome.clear()
+        outcome.order = order
+        outcome.instrument_index = at = index if order is None else order.instrument_index
+        outcome.terms = desk.terms[at]
+        outcome.reason = reason
+        outcome.flags = flags
+        outcome.exchange_ns = exchange_ns or venue_time_ms * MS
+        outcome.signal_id = report.header.signal_id if order is None else order.signal_id
+        outcome.venue_order_id = venue_order_id
+        outcome.way = way
         outcome.fill_lots = lots
         outcome.price_ticks = ticks
         outcome.side = side
         outcome.trade_id = trade_id
         if order is not None:
-            desk.orders.learn_venue_id(order, outcome.venue_order_id)
+            desk.orders.learn_venue_id(order, venue_order_id)
             if cumulative_lots > order.venue_filled_lots:
                 order.venue_filled_lots = cumulative_lots
         outcome.is_lite = is_lite
