@@ -160,20 +160,21 @@ def _cpu_s(pid: int) -> dict[str, float]:
     client = psutil.Process(pid)
     for process in (client, *client.children(recursive=True)):
         with contextlib.suppress(psutil.Error):
-            words, times = process.cmdline(), process.cpu_times()
-            is_shard = "reactor.wiring" in words
-            spent[words[words.index("reactor.wiring") + 2] if is_shard else process.name()] = times.user + times.system
+            times = process.cpu_times()
+            spent[_roles_of(process)] = times.user + times.system
     return spent
+
+
+def _roles_of(process: Any) -> str:
+    words: list[str] = process.cmdline()
+    return words[words.index("reactor.wiring") + 2] if "reactor.wiring" in words else str(process.name())
 
 
 def _memory_mb(pid: int) -> dict[str, float]:
     import psutil
 
-    sizes = {}
-    for child in psutil.Process(pid).children(recursive=True):
-        words = child.cmdline()
-        sizes[words[-1] if words else str(child.pid)] = round(child.memory_info().rss / 1e6, 1)
-    return sizes
+    children = psutil.Process(pid).children(recursive=True)
+    return {_roles_of(child): round(child.memory_info().rss / 1e6, 1) for child in children}
 
 
 def _end(client: subprocess.Popen[bytes]) -> None:
