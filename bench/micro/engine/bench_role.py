@@ -71,7 +71,7 @@ class Bench:
         events = [memoryview(orjson.dumps({"event": FILL | {"c": name, "i": number, "t": number}})) for name, number in ids]
         answer_ns = time.thread_time_ns()
         for session, answer in answers:
-            session.on_frame(session.connection, answer, now_ns)  # type: ignore[arg-type]
+            session.on_frame(session.connection, answer, now_ns)
         answered_ns = time.thread_time_ns()
         for event in events:
             self.stream.on_frame(self.sessions[0][1], event, now_ns)
