@@ -21,7 +21,7 @@ from reactor.data.capture_file import gzip_pieces
 from reactor.domain.errors import DataError
 
 BLOCK_BYTES: Final = 2 << 20  # Large enough that a hand-over is nothing, small enough for the third-level cache.
-BUFFERS: Final = 4  # One is read, one is filled, the others lie between so that neither side waits for the other's hiccups.
+BUFFERS: Final = 3  # One is read, one is filled, one lies between so that neither side waits for the other's hiccups.
 SPARES_MAX: Final = 4 * BUFFERS  # Of four files that are read at the same time.
 HEADROOM_BYTES: Final = 64 << 10  # In front of a block: the line that the block before it left unfinished.
 PACKED_BYTES: Final = (
