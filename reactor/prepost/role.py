@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from reactor.domain.errors import ConfigError
 from reactor.domain.instrument import Instruments
@@ -42,6 +42,7 @@ from reactor.prepost.reports import Reports
 from reactor.prepost.restore import restore
 from reactor.prepost.settle import Settlement
 from reactor.prepost.stop import StopSequence
+from shm.ring import Consumer, Watch
 
 __all__ = [
     "ConstructionParameters",
@@ -57,6 +58,7 @@ __all__ = [
 ]
 
 NORMAL, URGENT = 0, 1
+REPORTS_BIT, URGENT_EVENTS_BIT, EVENTS_BIT, CONTROL_BIT = 1, 2, 4, 8  # of what is unread, by place in the watch's list
 MS: Final = 1_000_000
 REPORTS_PER_PASS_MAX: Final = 128  # About 1 ms of work, so that timers and the other lanes never wait longer.
 EVENTS_PER_PASS_MAX: Final = 64
@@ -81,13 +83,6 @@ ACK_SPANS: Final = tuple(
 )
 
 
-class Input(Protocol):
-    """The part of shm/ring.py's Consumer that is used here."""
-
-    def try_peek(self, lane: int = 0) -> Any: ...
-    def release(self, lane: int = 0) -> None: ...
-
-
 @dataclass
 class PrepostPorts:
     """What this room is plugged into."""
@@ -96,8 +91,8 @@ class PrepostPorts:
     clock: Clock
     metrics: Metrics
     log: Log
-    events: Input
-    reports: Input
+    events: Consumer
+    reports: Consumer
     commands: Ring
     journal: Ring
     positions: Rows
@@ -106,7 +101,7 @@ class PrepostPorts:
     collector_alive: Callable[[int], bool]  # now_ns → its heartbeat is fresh
     collector_hears: Callable[[], bool] = lambda: True  # a trigger wants to know what becomes of orders
     journal_trouble: Callable[[int], int] | None = None  # now_ns → the journal writer's alarm, 0: none
-    control: Input | None = None
+    control: Consumer | None = None
     responses: Ring | None = None
     strategy_responses: Sequence[Ring] = ()
     strategies_alive: Mapping[int, Callable[[int], bool]] = field(default_factory=dict)  # those of a process of their own
@@ -144,6 +139,9 @@ class PrepostRole:
         self._due_ns = 0  # when the next pass tidies
         self._monotonic_ns = ports.clock.monotonic_ns
         self._realtime_ns = ports.clock.realtime_ns
+        lanes = [(ports.reports, NORMAL), (ports.events, URGENT), (ports.events, NORMAL)]
+        self._unread = Watch(lanes if ports.control is None else [*lanes, (ports.control, NORMAL)]).unread
+        self._again = 0  # lanes that were left in the middle
         self._peek_control = None if ports.control is None else ports.control.try_peek
         self._peek_report = ports.reports.try_peek
         self._peek_event = ports.events.try_peek
@@ -173,11 +171,17 @@ class PrepostRole:
         out = self.out
         self.desk.now_ns = now_ns
         done = out.flush() if out.is_holding else 0
-        if self._peek_control is not None:
-            done += self._read_control()
-        done += self._read_reports()
-        done += self._read_events(URGENT)
-        done += self._read_events(NORMAL)
+        unread = self._unread() | self._again
+        if unread:
+            self._again = 0
+            if unread & CONTROL_BIT:
+                done += self._read_control()
+            if unread & REPORTS_BIT:
+                done += self._read_reports()
+            if unread & URGENT_EVENTS_BIT:
+                done += self._read_events(URGENT)
+            if unread & EVENTS_BIT:
+                done += self._read_events(NORMAL)
         if done:  # What follows waits for a pass in which nothing has come: an engine in the same shard sends first.
             due_ns = self._tidied_ns + TIDY_PERIOD_NS
             self._due_ns = min(self._due_ns, due_ns)
@@ -240,6 +244,8 @@ class PrepostRole:
             count += 1
             desk.now_ns = monotonic_ns()
             on_report(report)
+        else:
+            self._again |= REPORTS_BIT
         if count:
             out.commit()
             self._ports.reports.release(lane)
@@ -263,6 +269,8 @@ class PrepostRole:
             desk.now_ns = monotonic_ns()
             on_event(event)
             out.commit()
+        else:
+            self._again |= EVENTS_BIT if lane == NORMAL else URGENT_EVENTS_BIT
         if count:
             self._ports.events.release(lane)
             self._metrics.count(EVENTS, count)
