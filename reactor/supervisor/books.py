@@ -10,7 +10,7 @@ from typing import Any, cast
 from reactor.config.plan import Plan
 from reactor.domain.instrument import Instruments
 from reactor.domain.messages import SIZE, VIEW, new
-from reactor.journal.history import read_history
+from reactor.journal.history import Reader, read_history
 from reactor.loop.clock import SystemClock
 from reactor.loop.counters import Metrics
 from reactor.loop.log import NullLog
@@ -29,6 +29,17 @@ class OurBooks:
 
     balances: dict[int, dict[str, int]]  # venue → asset → amount
     position_lots: tuple[int, ...]  # by instrument index
+
+
+def booked_funding(plan: Plan) -> list[tuple[str, str, int]]:
+    """Venue, symbol and exchange's time in ms of every funding payment in the journal.
+
+    Raises:
+        ConfigError, DataError: the journal cannot be read.
+    """
+    with Reader(Path(plan.home) / "journal.sqlite") as reader:
+        rows = reader.rows("SELECT venue, symbol, exchange_ns FROM funding")
+        return [(row["venue"], row["symbol"], row["exchange_ns"] // 1_000_000) for row in rows]
 
 
 def read_books(plan: Plan) -> OurBooks:

@@ -11,10 +11,11 @@ from reactor.domain.instrument import VENUE_NAMES, Instruments
 from reactor.loop.log import Log
 from reactor.monitor.reader import Picture, duplicates_of
 from reactor.monitor.report import Comparison, Report
-from reactor.supervisor.books import read_books
+from reactor.supervisor.books import booked_funding, read_books
 from reactor.supervisor.cancel_all import Confirmation
-from reactor.supervisor.venue_desk import VenueDesk
+from reactor.supervisor.venue_desk import ListedFunding, VenueDesk
 
+FUNDING_SAME_MS = 5_000  # Two payments of one instrument within that are one: they come every hour at most.
 EXIT_OK = 0
 EXIT_NOT_CLEAN = 1  # something of ours may be open
 EXIT_FAILED = 3  # a role gave up, but nothing of ours is open
@@ -45,10 +46,16 @@ def fill_confirmation(report: Report, confirmation: Confirmation) -> None:
         )
 
 
-async def fill_comparison(report: Report, plan: Plan, instruments: Instruments, desks: Sequence[VenueDesk], log: Log) -> None:
-    """Positions and balances as our journal has them beside what the exchange reports, to the last unit."""
+async def fill_comparison(
+    report: Report, plan: Plan, instruments: Instruments, desks: Sequence[VenueDesk], drained_ms: int, log: Log
+) -> None:
+    """Positions and balances as our journal has them beside what the exchange reports, to the last unit.
+
+    `drained_ms`: when prepost had its last word from the venues (wall clock). Funding that is paid on a pair that stays after
+    that stands in no journal; the next start books it.
+    """
     try:
-        await _compare(report, plan, instruments, desks)
+        await _compare(report, plan, instruments, desks, drained_ms)
     except TradeError as error:
         report.problems.append(f"our books could not be compared with the exchange's: {error}")
     except Exception as error:  # The comparison is a service; the way out does not depend on it.
@@ -56,14 +63,19 @@ async def fill_comparison(report: Report, plan: Plan, instruments: Instruments, 
         report.problems.append(f"our books could not be compared with the exchange's ({type(error).__name__}); see the log")
 
 
-async def _compare(report: Report, plan: Plan, instruments: Instruments, desks: Sequence[VenueDesk]) -> None:
+async def _compare(report: Report, plan: Plan, instruments: Instruments, desks: Sequence[VenueDesk], drained_ms: int) -> None:
     ours = read_books(plan)
+    booked = booked_funding(plan)
     for desk in desks:
         venue = desk.line.venue
         balances = {each.asset: each.free_e8 + each.locked_e8 for each in await desk.balances()}
         report.balances[desk.name] = {asset: f"{amount / 1e8:.8f}" for asset, amount in balances.items() if amount}
-        for asset, expected_e8 in sorted(ours.balances[venue].items()):
-            report.comparisons.append(Comparison(f"{desk.name} {asset}", expected_e8, balances.get(asset, 0)))
+        times = [(symbol, time_ms) for name, symbol, time_ms in booked if name == desk.name]
+        later = [each for each in await desk.funding_since(drained_ms) if not _is_among(times, each)]
+        for asset, booked_e8 in sorted(ours.balances[venue].items()):
+            later_e8 = sum(each.amount_e8 for each in later if each.asset == asset)
+            what = f"{desk.name} {asset}" + (f" (with {later_e8 / 1e8:.8f} of funding after our end)" if later_e8 else "")
+            report.comparisons.append(Comparison(what, booked_e8 + later_e8, balances.get(asset, 0)))
         positions = {each.symbol: each for each in await desk.positions()}
         for symbol, position in positions.items():
             report.positions[f"{desk.name}:{symbol}"] = f"{position.quantity_e8 / 1e8:.8f}"
@@ -72,6 +84,11 @@ async def _compare(report: Report, plan: Plan, instruments: Instruments, desks: 
                 ours_e8 = instrument.base_e8(ours.position_lots[instrument.instrument_index])
                 theirs_e8 = positions[instrument.symbol].quantity_e8 if instrument.symbol in positions else 0
                 report.comparisons.append(Comparison(f"position {instrument.name}", ours_e8, theirs_e8))
+
+
+def _is_among(times: Sequence[tuple[str, int]], payment: ListedFunding) -> bool:
+    """Told by symbol and time, as prepost tells them apart: what a stream says of a payment has no number."""
+    return any(symbol == payment.symbol and abs(time_ms - payment.time_ms) < FUNDING_SAME_MS for symbol, time_ms in times)
 
 
 def exit_code(confirmation: Confirmation, failure: str) -> int:

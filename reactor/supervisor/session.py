@@ -108,6 +108,7 @@ class Session:
         self._exchange: ExchangeProcess | None = None
         self._picture = Picture()
         self._stopped_by = ""
+        self._drained_ms = 0  # wall clock: when the roles had their last word from the venues
         self._notifier = for_this_process()
         self.report = Report(instance=config.system.instance, profile=config.profile)
 
@@ -430,6 +431,7 @@ class Session:
         except Exception as error:  # Whatever is broken in here, the next step cancels what is ours.
             self._log.error("draining failed", error=repr(error))
             sequence.step = StopStep.CONFIRMING
+        self._drained_ms = time.time_ns() // 1_000_000
         self._log.info("drained" if sequence.is_drained else "could not drain in order; cancelling over REST")
         confirmation = await cancel_ours(self.desks)
         sequence.done(StopStep.CONFIRMING)
@@ -469,7 +471,7 @@ class Session:
         report.restarts = self._crew.deaths()
         fill_confirmation(report, confirmation)
         if (self.config.system.home / "journal.sqlite").exists():  # Without one no role has traded: stopped while starting.
-            await fill_comparison(report, self.plan, self._instruments, self.desks, self._log)
+            await fill_comparison(report, self.plan, self._instruments, self.desks, self._drained_ms, self._log)
         if self._failure:
             report.problems.append(self._failure)
         if self._exchange is not None:

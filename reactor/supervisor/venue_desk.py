@@ -18,7 +18,7 @@ from reactor.domain.ids import ClientIds
 from reactor.domain.instrument import VENUE_NAMES, Instruments
 from reactor.domain.messages import Reason
 from reactor.domain.units import parse_e8
-from reactor.exchanges.binance.orders import order_codec
+from reactor.exchanges.binance.orders import ROWS_MAX, order_codec
 from reactor.exchanges.binance.rules import (
     LINES,
     ExchangeInfo,
@@ -63,6 +63,16 @@ class Fees:
 
     maker_e8: int
     taker_e8: int
+
+
+@dataclass(frozen=True)
+class ListedFunding:
+    """One funding payment, in 1e-8 of its asset; > 0: received."""
+
+    symbol: str
+    time_ms: int  # the venue's
+    asset: str
+    amount_e8: int
 
 
 class VenueDesk:
@@ -139,6 +149,15 @@ class VenueDesk:
             for row in rows
         ]
         return [row for row in found if row.quantity_e8]
+
+    async def funding_since(self, local_ms: int) -> list[ListedFunding]:
+        """Funding payments from that time of our clock on; nothing on spot."""
+        if not self.line.income_path:
+            return []
+        parameters: dict[str, str | int] = {"incomeType": "FUNDING_FEE", "limit": ROWS_MAX}
+        parameters["startTime"] = local_ms + self.clock_offset_ms
+        rows = await self._signed("GET", self.line.income_path, parameters)
+        return [ListedFunding(row["symbol"], row["time"], row["asset"], parse_e8(row["income"])) for row in rows]
 
     async def fees(self, symbols: Sequence[str]) -> dict[str, Fees]:
         """What the venue charges this account, by symbol."""
