@@ -84,9 +84,15 @@ class RateBudget:
                 window.total = max(window.total, used)
 
     def block_until(self, until_ms: int, *, is_ban: bool = False) -> None:
-        """The venue said to stop until then (429, 418)."""
+        """The venue said to stop until then (429, 418): that is when its full windows end.
+
+        Near the end of a window, or with a clock that is wrong, we may have put its count into the next one.
+        """
         self._blocked_until_ms = max(self._blocked_until_ms, until_ms)
         self._is_banned = is_ban
+        for window in self._windows:
+            if window.total >= window.total_limit and window.end_ms > until_ms:
+                window.end_ms = until_ms
 
     def blocked_until_ms(self, venue_ms: int) -> int:
         """When the venue's own stop order ends; 0 if there is none now."""

@@ -74,6 +74,25 @@ def test_no_window_of_the_venue_is_ever_overrun(steps: list[tuple[int, int, int,
     assert all(cost <= (ORDERS.limit if kind == RateLimitKind.ORDERS else WEIGHT.limit) for (kind, _), cost in spent.items())
 
 
+def test_a_clock_ahead_of_the_venues_does_not_shut_us_out_for_one_more_minute() -> None:
+    # World seed 24106: the host's clock had jumped ahead by 2.7 s, a refusal of the venue's old minute was counted into our new
+    # one, and nothing was asked until that was over: no session for a minute in which the venue would have answered.
+    budget = RateBudget([WEIGHT], ALL_OURS)
+    ours_ms = 60_700  # The venue's is 58_000.
+    budget.observe(RateLimitKind.WEIGHT, 60_000, 1000, ours_ms)
+    budget.block_until(ours_ms + 2_000)
+    assert not budget.try_spend(1, 0, ours_ms + 1_999, is_urgent=True)
+    assert budget.try_spend(1, 0, ours_ms + 2_000, is_urgent=True)
+
+
+def test_a_day_that_is_not_full_goes_on_after_a_refusal() -> None:
+    day = RateLimit(RateLimitKind.ORDERS, 86_400_000, 100)
+    budget = RateBudget([WEIGHT, day], ALL_OURS)
+    assert budget.try_spend(0, 90, 0, is_urgent=True)
+    budget.block_until(5_000)
+    assert not budget.try_spend(0, 11, 5_000, is_urgent=True)
+
+
 @pytest.mark.parametrize("kind", list(RateLimitKind))
 def test_each_kind_is_counted_in_its_own_unit(kind: RateLimitKind) -> None:
     budget = RateBudget([RateLimit(kind, 1_000, 10)], ALL_OURS)
