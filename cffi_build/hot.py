@@ -31,7 +31,10 @@ HOT: dict[str, tuple[str, ...]] = {
         "post", "pre", "publish", "quota", "quotes", "record", "reports", "restore", "risk", "role", "settle", "stop",
         "terms", "valuation",
     ),
-    "engine": ("account", "connections", "health", "in_flight", "queries", "reports", "role", "router", "venue_clock"),
+    "engine": (
+        "account", "connections", "health", "in_flight", "order_session", "private_line", "queries", "reports", "role",
+        "router", "user_stream", "venue_clock",
+    ),
     "exchanges/binance": ("orders", "sign", "user"),
     "loop": ("link", "shard", "timers", "wait"),
 }  # fmt: skip

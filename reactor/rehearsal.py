@@ -411,7 +411,7 @@ class EngineRehearsal:
 
 
 def _is_stream(line: _Line, is_spot: bool) -> bool:
-    from reactor.engine.connections import UserStream
+    from reactor.engine.user_stream import UserStream
 
     listener = line.listener
     return isinstance(listener, UserStream) and listener.pool.venue == (Venue.BINANCE_SPOT if is_spot else Venue.BINANCE_USDM)

@@ -1,31 +1,23 @@
 """Every private connection of one venue: a pool of order sessions, the user stream, REST, the clock and the request budget.
 
-    order session   DOWN ─▶ CONNECTING ─▶ LOGGING_ON ─▶ UP ─▶ DRAINING ─▶ DOWN        (logon: Ed25519 keys only)
-    user stream     DOWN ─▶ KEYING ─▶ CONNECTING ─▶ SUBSCRIBING ─▶ UP ─▶ DRAINING ─▶ DOWN
-                            (futures: listen key)   (spot: on the WebSocket API)
+    VenueConnections ─▶ order sessions (order_session.py) · user streams (user_stream.py) · REST · clock · budget
+                     ─▶ Owner (answers.py): what came back
 
 A venue cuts every connection after 24 h. We replace each one before that: the successor is up before the old one drains, so
 that neither an order nor an event falls between them. What breaks is tried again with jittered backoff, for ever.
 """
 
 from collections.abc import Callable, Mapping
-from enum import IntEnum
-from typing import Final, Protocol, cast
+from typing import Final, Protocol
 
 from reactor.engine.counters import Counter
-from reactor.engine.health import Health
+from reactor.engine.order_session import OrderSession
 from reactor.engine.parameters import ConnectionParameters
+from reactor.engine.private_line import SessionState
 from reactor.engine.router import route, sessions_wanted
+from reactor.engine.user_stream import UserStream
 from reactor.engine.venue_clock import VenueClock
-from reactor.exchanges.binance.executions import (
-    PRIVATE_CONTROL,
-    PRIVATE_FRAME,
-    PRIVATE_OFFSET,
-    PRIVATE_STOP_SHIFT,
-    ExecutionReader,
-    PrivateBytes,
-    private_take,
-)
+from reactor.exchanges.binance.executions import ExecutionReader
 from reactor.exchanges.venue import (
     Answer,
     Endpoints,
@@ -38,27 +30,13 @@ from reactor.exchanges.venue import (
 from reactor.loop.clock import Clock
 from reactor.loop.counters import Metrics
 from reactor.loop.log import Log
-from reactor.net.backoff import Backoff
-from reactor.net.network import Connection, Failure, Network, Request, Response, Sent, StreamSource
+from reactor.net.network import Failure, Network, Request, Response
 from reactor.net.rate_limit import RateBudget
 
 SECOND_NS: Final = 1_000_000_000
 TICK_NS: Final = 5_000_000  # How often timers are looked at.
-HANDSHAKE_WEIGHT: Final = 5  # "Connecting to the WebSocket API costs 2" (spot), "5" (futures)
 BAN_MS: Final = 120_000  # "IP banned: 2 min … 3 days": where the venue does not say how long.
 LIMITED_MS: Final = 10_000  # The same for 429: the shortest window.
-
-
-class SessionState(IntEnum):
-    """Where a connection is in its life."""
-
-    DOWN = 0
-    KEYING = 1
-    CONNECTING = 2
-    LOGGING_ON = 3
-    SUBSCRIBING = 4
-    UP = 5
-    DRAINING = 6
 
 
 class PrivateCodec(Protocol):
@@ -92,433 +70,25 @@ class UserCodec(Protocol):
 
 
 class Owner(Protocol):
-    """The role, as its connections see it."""
+    """Who hears what came back, as connections see it."""
 
-    def on_order_answer(self, session: "OrderSession", answer: Answer, receive_ns: int) -> None:
+    def on_order_answer(self, session: OrderSession, answer: Answer, receive_ns: int) -> None:
         """An answer with a request number came on an order session."""
 
-    def on_order_execution(self, session: "OrderSession", receive_ns: int) -> bool:
+    def on_order_execution(self, session: OrderSession, receive_ns: int) -> bool:
         """A good answer came, and the pool's reader holds it. False: the frame is to be read in Python."""
 
-    def on_order_session_lost(self, session: "OrderSession", now_ns: int) -> None:
+    def on_order_session_lost(self, session: OrderSession, now_ns: int) -> None:
         """A session that was up is gone, and what it carried may be unanswered."""
 
     def on_user_execution(self, connections: "VenueConnections", receive_ns: int) -> bool:
         """An event of an order came, and the pool's reader holds it. False: the frame is to be read in Python."""
 
-    def on_user_frame(self, stream: "UserStream", payload: memoryview, receive_ns: int) -> UserEvent:
+    def on_user_frame(self, stream: UserStream, payload: memoryview, receive_ns: int) -> UserEvent:
         """Reads one frame of the user stream into reports."""
 
     def on_availability(self, connections: "VenueConnections", now_ns: int) -> None:
         """Private connectivity became complete, or ceased to be."""
-
-
-class PrivateLine:
-    """One WebSocket to the venue, by the frame or (where the network can: a StreamListener) by the read.
-
-    C takes what is usual from the bytes; only what it leaves becomes Python objects.
-    """
-
-    def __init__(self, pool: "VenueConnections", *, is_user: bool) -> None:
-        self.pool = pool
-        self._bytes = PrivateBytes(pool.reader, is_user=is_user)
-        self._native = self._bytes.native
-        self._buffer: bytearray | None = None
-
-    def on_bytes(self, connection: StreamSource, buffer: bytearray, start: int, end: int, receive_ns: int) -> int:
-        """Every whole frame of a read, one after another."""
-        if buffer is not self._buffer:
-            self._buffer = buffer
-            self._bytes.bind(buffer)
-        native = self._native
-        place = private_take(native, start, end)
-        while stop := place >> PRIVATE_STOP_SHIFT:
-            if stop <= PRIVATE_FRAME:  # or PRIVATE_READ
-                try:
-                    if stop == PRIVATE_FRAME or not self._on_read(receive_ns):
-                        self._on_unread(connection, self._bytes.payload(), receive_ns)
-                except Exception as error:  # As with any listener: the frame is lost, what follows is not.
-                    connection.on_error(error)
-            elif stop == PRIVATE_CONTROL:
-                connection.on_control(self._bytes.opcode, bytes(self._bytes.payload()), receive_ns)
-            else:
-                connection.fail("not a WebSocket frame")
-                return end
-            place = private_take(native, place & PRIVATE_OFFSET, end)
-        if place != end:
-            connection.need(self._bytes.needed)
-        return place
-
-    def _on_read(self, receive_ns: int) -> bool:
-        """The pool's reader holds what a frame says. False: it is to be read in Python all the same."""
-        raise NotImplementedError
-
-    def _on_unread(self, connection: Connection, payload: memoryview, receive_ns: int) -> None:
-        """A frame that is to be read in Python."""
-        raise NotImplementedError
-
-
-class OrderSession(PrivateLine):
-    """One WebSocket for orders."""
-
-    def __init__(self, pool: "VenueConnections", index: int) -> None:
-        super().__init__(pool, is_user=False)
-        self.index = index
-        self.state = SessionState.DOWN
-        self.health = Health(pool.parameters.health)
-        self.score = 0
-        self.in_flight = 0
-        self.connection: Connection | None = None
-        self._source: StreamSource | None = None  # the same, where frames can leave together
-        self.is_retired = False  # to be replaced: a successor is wanted
-        self.next_try_ns = 0
-        self._backoff = Backoff(pool.parameters.backoff, pool.uniform)
-        self._deadline_ns = 0
-        self._ping_ns = 0
-        self._pinged_ns = 0
-        self._retire_ns = 0
-
-    def send(self, payload: bytes) -> Sent:
-        """Hands a request to the socket."""
-        connection = self.connection
-        return Sent.NOT_SENT if connection is None else connection.send(payload)
-
-    def put(self, payload: bytes) -> Sent:
-        """As `send`; where the connection can, the frame waits for `flush`. If the connection breaks before that, the request
-        counts as sent: its outcome is unknown."""
-        source = self._source
-        return self.send(payload) if source is None else source.put(payload)
-
-    def flush(self) -> None:
-        """Writes what waits."""
-        if self._source is not None:
-            self._source.flush()
-
-    def connect(self, now_ns: int) -> None:
-        """Starts a connection; on_open or on_close follow. Nothing happens while the request budget has no room for one:
-        a venue that has said 429 takes every further handshake for one more offence, and bans the address."""
-        pool = self.pool
-        if not pool.budget.try_spend(HANDSHAKE_WEIGHT, 0, pool.timestamp_ms(), is_urgent=True):
-            self.next_try_ns = now_ns + self._backoff.next_delay_ns()
-            pool.metrics.count(Counter.RATE_REFUSED)
-            return
-        self.state = SessionState.CONNECTING
-        self.is_retired = False
-        self.in_flight = 0
-        self.pool.metrics.count(Counter.CONNECTS)
-        self.pool.network.connect(self.pool.orders_url, self)
-
-    def on_answered(self, rtt_ns: int, now_ns: int, *, is_late: bool = False) -> None:
-        """A request of this session was answered. A late one was counted as unanswered before."""
-        if not is_late:
-            self.in_flight -= 1
-        self.health.on_round_trip(rtt_ns, now_ns)
-
-    def on_unanswered(self, now_ns: int) -> None:
-        """A request of this session timed out or could not be sent."""
-        self.health.on_error(now_ns)
-        self.score = self.health.score
-
-    def close(self, reason: str) -> None:
-        """Starts closing."""
-        if self.connection is not None:
-            self.connection.close(reason)
-
-    def tick(self, now_ns: int) -> None:
-        """Timers of a session that is not down."""
-        parameters = self.pool.parameters
-        if self.state == SessionState.LOGGING_ON:
-            if now_ns >= self._deadline_ns:
-                self.close("no answer to session.logon")
-        elif self.state == SessionState.UP:
-            if self._pinged_ns and now_ns - self._pinged_ns > parameters.pong_timeout_ns:
-                self._pinged_ns = 0
-                self.close("no pong")
-            elif now_ns >= self._ping_ns and self.connection is not None:
-                self._ping_ns = now_ns + parameters.heartbeat_ns
-                self._pinged_ns = now_ns
-                self.connection.ping()
-            if now_ns >= self._retire_ns:
-                self.is_retired = True
-            self.score = self.health.refresh(now_ns)
-        elif self.state == SessionState.DRAINING and (self.in_flight <= 0 or now_ns >= self._deadline_ns):
-            self.close("rotation")
-
-    def drain(self, now_ns: int) -> None:
-        """Takes no new requests; closes when the last answer is in."""
-        self.state = SessionState.DRAINING
-        self._deadline_ns = now_ns + self.pool.parameters.drain_ns
-        self.pool.changed(now_ns)
-
-    # Listener
-
-    def on_open(self, connection: Connection, now_ns: int) -> None:
-        """Logs on, or is up at once."""
-        self.connection = connection
-        self._source = cast(StreamSource, connection) if hasattr(connection, "put") else None
-        pool = self.pool
-        if pool.codec.has_logon:
-            self.state = SessionState.LOGGING_ON
-            self._deadline_ns = now_ns + pool.parameters.answer_timeout_ns
-            connection.send(pool.codec.logon_frame(0, pool.timestamp_ms()))
-        else:
-            self._be_up(now_ns)
-
-    def on_frame(self, connection: Connection, payload: memoryview, receive_ns: int) -> None:
-        """An answer, or something that the venue says by itself."""
-        if not (self.pool.reader.read_answer(payload) and self.pool.owner.on_order_execution(self, receive_ns)):
-            self._on_unread(connection, payload, receive_ns)
-
-    def _on_read(self, receive_ns: int) -> bool:
-        return self.pool.owner.on_order_execution(self, receive_ns)
-
-    def _on_unread(self, connection: Connection, payload: memoryview, receive_ns: int) -> None:
-        answer = self.pool.codec.read_answer(payload)
-        if answer.request_number > 0:
-            self.pool.owner.on_order_answer(self, answer, receive_ns)
-        elif self.state == SessionState.LOGGING_ON and answer.request_number == 0:
-            if answer.status == 200:
-                self._be_up(receive_ns)
-            else:
-                self.pool.log.error(
-                    "order session: logon refused", venue=self.pool.name, code=answer.error_code, words=answer.error_text
-                )
-                self.close("logon refused")
-        elif answer.is_event:
-            if self.pool.is_shutdown(answer.result):
-                self.is_retired = True
-        else:
-            self.pool.metrics.count(Counter.FRAMES_MALFORMED)
-            if answer.status == 401:
-                self.close("the venue revoked the session")
-
-    def on_pong(self, connection: Connection, payload: bytes, receive_ns: int) -> None:
-        """The heartbeat's answer measures the round trip without an order."""
-        if self._pinged_ns:
-            self.health.on_round_trip(receive_ns - self._pinged_ns, receive_ns)
-            self._pinged_ns = 0
-
-    def on_close(self, connection: Connection, reason: str, now_ns: int) -> None:
-        """Gone, or never came to be."""
-        was_up = self.state in (SessionState.UP, SessionState.DRAINING)
-        was_drained = self.state == SessionState.DRAINING
-        self.state = SessionState.DOWN
-        self.connection = self._source = None
-        self.score = 0
-        self.next_try_ns = now_ns if was_drained else now_ns + self._backoff.next_delay_ns()
-        pool = self.pool
-        pool.changed(now_ns)
-        if was_up:
-            if not was_drained and not pool.is_closing:
-                pool.metrics.count(Counter.SESSIONS_LOST)
-                pool.log.warning("order session lost", venue=pool.name, session=self.index, reason=reason)
-            pool.owner.on_order_session_lost(self, now_ns)
-        elif not pool.is_closing:
-            pool.log.warning("order session cannot be opened", venue=pool.name, session=self.index, reason=reason)
-
-    def _be_up(self, now_ns: int) -> None:
-        parameters = self.pool.parameters
-        self.state = SessionState.UP
-        self._backoff.reset()
-        self._ping_ns = now_ns
-        self._pinged_ns = 0
-        self._retire_ns = now_ns + int(parameters.life_ns * (1.0 - parameters.life_jitter * self.pool.uniform()))
-        self.health = Health(parameters.health)
-        self.health.last_seen_ns = now_ns
-        self.score = self.health.refresh(now_ns)
-        self.pool.changed(now_ns)
-
-
-class UserStream(PrivateLine):
-    """One WebSocket for private events."""
-
-    def __init__(self, pool: "VenueConnections", index: int) -> None:
-        super().__init__(pool, is_user=True)
-        self.index = index
-        self.state = SessionState.DOWN
-        self.is_wanted = False
-        self.is_retired = False
-        self.opened_ns = 0
-        self.listen_key = ""
-        self._connection: Connection | None = None
-        self._backoff = Backoff(pool.parameters.backoff, pool.uniform)
-        self._next_try_ns = 0
-        self._deadline_ns = 0
-        self._ping_ns = 0
-        self._pinged_ns = 0
-        self._keepalive_ns = 0
-        self._retire_ns = 0
-
-    def tick(self, now_ns: int) -> None:
-        """Timers."""
-        state = self.state
-        parameters = self.pool.parameters
-        if state == SessionState.DOWN:
-            if self.is_wanted and now_ns >= self._next_try_ns:
-                self._start(now_ns)
-        elif state == SessionState.SUBSCRIBING:
-            if now_ns >= self._deadline_ns:
-                self.close("no answer to the subscription")
-        elif state == SessionState.UP:
-            if self._pinged_ns and now_ns - self._pinged_ns > parameters.pong_timeout_ns:
-                self._pinged_ns = 0
-                self.close("no pong")
-            elif now_ns >= self._ping_ns and self._connection is not None:
-                self._ping_ns = now_ns + parameters.heartbeat_ns
-                self._pinged_ns = now_ns
-                self._connection.ping()
-            if self.listen_key and now_ns >= self._keepalive_ns:
-                self._keepalive_ns = now_ns + parameters.keepalive_ns
-                self.pool.call(self.pool.codec.listen_key_call("PUT"), self._on_kept, is_urgent=True)
-            if now_ns >= self._retire_ns:
-                self.is_retired = True
-        elif state == SessionState.DRAINING and now_ns >= self._deadline_ns:
-            self.close("rotation")
-
-    def close(self, reason: str) -> None:
-        """Starts closing."""
-        if self._connection is not None:
-            self._connection.close(reason)
-
-    def drain(self, now_ns: int) -> None:
-        """A successor is up: listen a little longer, then leave."""
-        self.state = SessionState.DRAINING
-        self.is_wanted = False
-        self._deadline_ns = now_ns + self.pool.parameters.overlap_ns
-
-    def _start(self, now_ns: int) -> None:
-        pool = self.pool
-        self.is_retired = False
-        if not pool.user_codec.has_listen_key:
-            self.state = SessionState.CONNECTING
-            pool.network.connect(pool.endpoints.orders_url, self)
-            return
-        self.state = SessionState.KEYING
-        if not pool.call(pool.codec.listen_key_call("POST"), self._on_key, is_urgent=True):
-            self._fail("request budget", now_ns)
-
-    def _on_key(self, answer: Answer, response: Response) -> None:
-        now_ns = response.receive_ns
-        result = answer.result
-        if answer.status != 200 or not isinstance(result, dict) or not isinstance(result.get("listenKey"), str):
-            self.pool.log.warning(
-                "no listen key", venue=self.pool.name, code=answer.error_code, words=answer.error_text or response.text
-            )
-            self._fail("no listen key", now_ns)
-            return
-        self.listen_key = result["listenKey"]
-        self._keepalive_ns = now_ns + self.pool.parameters.keepalive_ns
-        self.state = SessionState.CONNECTING
-        self.pool.network.connect(f"{self.pool.endpoints.private_url}/ws/{self.listen_key}", self)
-
-    def _on_kept(self, answer: Answer, response: Response) -> None:
-        if answer.status == 200:
-            return
-        if answer.error_code == -1125:  # "This listenKey does not exist."
-            self.close("the listen key is dead")
-        else:
-            self._keepalive_ns = response.receive_ns + 60 * SECOND_NS  # Half an hour is left to try again.
-
-    def _fail(self, reason: str, now_ns: int) -> None:
-        self.state = SessionState.DOWN
-        self._next_try_ns = now_ns + self._backoff.next_delay_ns()
-        self.pool.log.debug("user stream: next try later", venue=self.pool.name, reason=reason)
-
-    # Listener
-
-    def on_open(self, connection: Connection, now_ns: int) -> None:
-        """Futures: events flow. Spot: log on and subscribe, or subscribe with a signature."""
-        self._connection = connection
-        pool = self.pool
-        if pool.user_codec.has_listen_key:
-            self._be_up(now_ns)
-            return
-        self.state = SessionState.SUBSCRIBING
-        self._deadline_ns = now_ns + pool.parameters.answer_timeout_ns
-        if pool.codec.has_logon:
-            connection.send(pool.codec.logon_frame(1, pool.timestamp_ms()))
-        else:
-            connection.send(pool.codec.subscribe_frame(2, pool.timestamp_ms()))
-
-    def on_frame(self, connection: Connection, payload: memoryview, receive_ns: int) -> None:
-        """One frame: the role reads it into reports; what concerns the stream itself is done here."""
-        if not (self.pool.reader.read_event(payload) and self.pool.owner.on_user_execution(self.pool, receive_ns)):
-            self._on_unread(connection, payload, receive_ns)
-
-    def _on_read(self, receive_ns: int) -> bool:
-        return self.pool.owner.on_user_execution(self.pool, receive_ns)
-
-    def _on_unread(self, connection: Connection, payload: memoryview, receive_ns: int) -> None:
-        pool = self.pool
-        event = pool.owner.on_user_frame(self, payload, receive_ns)
-        if event == UserEvent.REPORTS:
-            return
-        if event == UserEvent.ANSWER:
-            self._on_answer(connection, receive_ns)
-        elif event == UserEvent.EXPIRED:
-            self.close("the venue ended the stream")
-        elif event == UserEvent.SHUTDOWN:
-            self.is_retired = True
-        elif event == UserEvent.ALARM:
-            pool.log.error(
-                "the venue warns",
-                venue=pool.name,
-                event_name=pool.user_codec.event_name,
-                frame=bytes(payload[:300]).decode("ascii", "replace"),
-            )
-        elif event == UserEvent.UNKNOWN:
-            pool.metrics.count(Counter.USER_EVENTS_UNKNOWN)
-            pool.log.warning("user event nobody knows", venue=pool.name, event_name=pool.user_codec.event_name)
-        else:
-            pool.metrics.count(Counter.FRAMES_MALFORMED)
-            pool.log.warning(
-                "user event cannot be read", venue=pool.name, frame=bytes(payload[:200]).decode("ascii", "replace")
-            )
-
-    def on_pong(self, connection: Connection, payload: bytes, receive_ns: int) -> None:
-        """Alive."""
-        self._pinged_ns = 0
-
-    def on_close(self, connection: Connection, reason: str, now_ns: int) -> None:
-        """Gone, or never came to be."""
-        was_up = self.state == SessionState.UP
-        was_drained = self.state == SessionState.DRAINING
-        self.state = SessionState.DOWN
-        self._connection = None
-        self.listen_key = ""
-        if not was_drained and not self.pool.is_closing:
-            self._next_try_ns = now_ns + self._backoff.next_delay_ns()
-            self.pool.metrics.count(Counter.USER_STREAMS_LOST)
-            self.pool.log.warning(
-                "user stream lost" if was_up else "user stream cannot be opened", venue=self.pool.name, reason=reason
-            )
-        self.pool.changed(now_ns)
-
-    def _on_answer(self, connection: Connection, now_ns: int) -> None:
-        pool = self.pool
-        answer = pool.user_codec.answer
-        assert answer is not None, "an ANSWER event leaves the answer in the codec"
-        if self.state != SessionState.SUBSCRIBING:
-            if answer.status == 401:
-                self.close("the venue revoked the key")
-            return
-        if answer.status != 200:
-            pool.log.error("user stream refused", venue=pool.name, code=answer.error_code, words=answer.error_text)
-            self.close("subscription refused")
-        elif answer.request_number == 1:
-            connection.send(pool.codec.subscribe_frame(2, pool.timestamp_ms()))
-        elif answer.request_number == 2:
-            self._be_up(now_ns)
-
-    def _be_up(self, now_ns: int) -> None:
-        parameters = self.pool.parameters
-        self.state = SessionState.UP
-        self.opened_ns = now_ns
-        self._backoff.reset()
-        self._ping_ns = now_ns + parameters.heartbeat_ns
-        self._pinged_ns = 0
-        self._retire_ns = now_ns + int(parameters.life_ns * (1.0 - parameters.life_jitter * self.pool.uniform()))
-        self.pool.changed(now_ns)
 
 
 class VenueConnections:

@@ -31,12 +31,14 @@ from reactor.domain.messages import (
     unpacker,
 )
 from reactor.engine.account import UNREADABLE, Account
-from reactor.engine.connections import OrderSession, UserStream, VenueConnections
+from reactor.engine.connections import VenueConnections
 from reactor.engine.counters import Counter
 from reactor.engine.in_flight import REST, Asked, InFlight, Slot
+from reactor.engine.order_session import OrderSession
 from reactor.engine.parameters import EngineParameters
 from reactor.engine.reports import Entry, OrderMemory, ReportRing, ReportWriter
 from reactor.engine.router import COPIES_MAX, Policy, copies_of, policy_of, route
+from reactor.engine.user_stream import UserStream
 from reactor.exchanges.binance.executions import ExecutionReader, stamp_entry
 from reactor.exchanges.binance.orders import BinanceOrders, order_codec, place_key
 from reactor.exchanges.binance.rules import LINES, orders_url

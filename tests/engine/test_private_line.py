@@ -8,8 +8,9 @@ from engine_network import FakeConnection
 from engine_stand import SPOT, Stand, ack, refusal
 
 from reactor.domain.messages import Reason, ReportKind
-from reactor.engine.connections import OrderSession, UserStream
 from reactor.engine.counters import Counter
+from reactor.engine.order_session import OrderSession
+from reactor.engine.user_stream import UserStream
 
 
 class Source:
