@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from mypy_extensions import mypyc_attr
+
 from reactor.domain.messages import Reason
 from reactor.prepost.pipeline import ENDS, FILLS, PostStage, post_stage
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 NONE: Final = int(Reason.NONE)
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class PositionUpdate(PostStage):
     """Position, the pair's legs, expected balances."""
 
@@ -69,6 +72,7 @@ class PositionUpdate(PostStage):
             leg.fees_e8 += quote_e8
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class RiskQuotaUpdate(PostStage):
     """Filled quota becomes position; a settled order gives the rest back, once."""
 
@@ -90,6 +94,7 @@ class RiskQuotaUpdate(PostStage):
         return NONE
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class HedgeTriggerCheck(PostStage):
     """Asks the pair's ledger what is to hedge now, and lets hedging.py say so or do so."""
 
@@ -103,6 +108,7 @@ class HedgeTriggerCheck(PostStage):
         return NONE
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class PnLCalculation(PostStage):
     """Totals of the portfolio that a fill has moved."""
 
@@ -115,6 +121,7 @@ class PnLCalculation(PostStage):
         return NONE
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class StatePersistence(PostStage):
     """Transitions and fills go to the journal; whoever follows the order hears of it."""
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from mypy_extensions import mypyc_attr
+
 from reactor.domain.messages import (
     FLAG_HEDGE,
     FLAG_REDUCE_ONLY,
@@ -37,6 +39,7 @@ UNPACK_TOP: Final = unpacker("book_top", ("bid_ticks", "ask_ticks", "receive_ns"
 NORMAL, URGENT = 0, 1
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class SignalAgeCheck(PreStage):
     """A decision on old news is not carried out."""
 
@@ -52,6 +55,7 @@ class SignalAgeCheck(PreStage):
         return SIGNAL_TOO_OLD if origin_ns and decision.now_ns - origin_ns > self._age_ns_max else NONE
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class RiskControl(PreStage):
     """The rules that look at a decision, in the configured order; the first no is the answer."""
 
@@ -72,6 +76,7 @@ class RiskControl(PreStage):
         return NONE
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class PositionLimit(PreStage):
     """Position per instrument in clips, what live orders may add included."""
 
@@ -110,6 +115,7 @@ class PositionLimit(PreStage):
         return pair.clip.base_e8((mark_ticks(pair.open.index), mark_ticks(pair.hedge.index)))
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class OrderConstruction(PreStage):
     """Price, filters, collar; then the order exists and has its client order id."""
 
@@ -181,6 +187,7 @@ class OrderConstruction(PreStage):
         return max(1, bid - decision.through_ticks, bid - bid * self._collar_e8 // E8)
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class PriorityAssignment(PreStage):
     """Hedges, unwinds and closes overtake."""
 

@@ -149,6 +149,7 @@ def e8_of(amount: float) -> int:
     return round(amount * E8)
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class KillSwitchRule(RiskRule):
     """RUNNING: all. REDUCE_ONLY: nothing that opens. HALTED: hedges and unwinds only. Halted instruments likewise.
 
@@ -171,6 +172,7 @@ class KillSwitchRule(RiskRule):
         return NONE
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class ReconciledRule(RiskRule):
     """Nothing opens before our books and the venue's agree, or while a private session is down."""
 
@@ -188,6 +190,7 @@ class ReconciledRule(RiskRule):
         return NONE if desk.is_reconciled else NOT_RECONCILED
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class JournalRule(RiskRule):
     """What cannot be written down is not begun: a journal that is slow, full or dead lets nothing open."""
 
@@ -197,6 +200,7 @@ class JournalRule(RiskRule):
         return BACKPRESSURE if decision.is_opening and self.desk.journal_trouble else NONE
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class DailyLossRule(RiskRule):
     """Stops opening after a bad day; the desk pulls REDUCE_ONLY when it sees the same number."""
 
@@ -210,6 +214,7 @@ class DailyLossRule(RiskRule):
         return DAILY_LOSS if decision.is_opening and self.desk.money.daily_pnl_e8 <= -self._loss_e8_max else NONE
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class CooldownRule(RiskRule):
     """A pause per instrument between accepted opens. Grids and a maker leg's re-quotes do not wait."""
 
@@ -226,6 +231,7 @@ class CooldownRule(RiskRule):
         return COOLDOWN if opened_ns and decision.now_ns - opened_ns < self._cooldown_ns else NONE
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class PendingOrdersRule(RiskRule):
     """Live orders per instrument. What reduces passes: a stop loss does not wait for the grid that it has withdrawn."""
 
@@ -239,6 +245,7 @@ class PendingOrdersRule(RiskRule):
         return PENDING_ORDERS if pending >= limit else NONE
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class CapitalRule(RiskRule):
     """Capital per instrument: the position at cost, what live orders reserve, and this order."""
 
@@ -256,6 +263,7 @@ class CapitalRule(RiskRule):
         return CAPITAL_LIMIT if used_e8 + decision.notional_e8 > self._capital_e8_max else NONE
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class DailyTradesRule(RiskRule):
     """Orders that traded today, and live ones that may."""
 
@@ -265,6 +273,7 @@ class DailyTradesRule(RiskRule):
         return DAILY_TRADES if decision.is_opening and self.desk.trades_today >= self.parameters.daily_trades_max else NONE
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class TotalExposureRule(RiskRule):
     """|net delta| over equity, this order's own delta included: it is ours until it is hedged."""
 
@@ -282,6 +291,7 @@ class TotalExposureRule(RiskRule):
         return TOTAL_EXPOSURE if delta_e8 * E8 > desk.money.equity_e8 * self._ratio_e8_max else NONE
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class MarginRatioRule(RiskRule):
     """Futures wallet and unrealised PnL over the gross notional of futures, this decision's futures leg included."""
 
@@ -303,6 +313,7 @@ class MarginRatioRule(RiskRule):
         return MARGIN_RATIO if desk.money.futures_equity_e8[futures.venue] * E8 < gross_e8 * self._ratio_e8_min else NONE
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class InventoryRule(RiskRule):
     """Spot: we must own what the order gives away, less what live orders have claimed already."""
 
@@ -321,6 +332,7 @@ class InventoryRule(RiskRule):
         return NO_INVENTORY if wanted_e8 > free_e8 else NONE
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class PriceCollarRule(RiskRule):
     """No order reaches further beyond the opposite touch than this, whoever sent it. A passive price is harmless."""
 
@@ -341,6 +353,7 @@ class PriceCollarRule(RiskRule):
         return PRICE_COLLAR if (bid - price) * E8 > bid * self._ratio_e8 else NONE
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class OrderNotionalRule(RiskRule):
     """The largest single order. Hedges and unwinds are as large as what they undo."""
 
@@ -355,6 +368,7 @@ class OrderNotionalRule(RiskRule):
         return ORDER_NOTIONAL if decision.is_opening and decision.notional_e8 > self._notional_e8_max else NONE
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class OrderRateRule(RiskRule):
     """Orders per venue and window, kept below the venue's own limit; a share of it is the hedges' alone."""
 
