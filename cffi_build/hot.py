@@ -35,7 +35,7 @@ HOT: dict[str, tuple[str, ...]] = {
         "account", "connections", "health", "in_flight", "order_session", "private_line", "queries", "reports", "role",
         "router", "user_stream", "venue_clock",
     ),
-    "exchanges/binance": ("orders", "sign", "user"),
+    "exchanges/binance": ("answers", "cancel_all", "orders", "sign", "user"),
     "loop": ("link", "shard", "timers", "wait"),
 }  # fmt: skip
 

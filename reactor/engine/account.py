@@ -26,7 +26,8 @@ from reactor.engine.connections import VenueConnections
 from reactor.engine.counters import Counter
 from reactor.engine.parameters import EngineParameters
 from reactor.engine.reports import ReportWriter
-from reactor.exchanges.binance.orders import BinanceOrders, CancelAllOurs
+from reactor.exchanges.binance.cancel_all import CancelAllOurs
+from reactor.exchanges.binance.orders import BinanceOrders
 from reactor.exchanges.venue import Answer, RestCall
 from reactor.loop.clock import Clock
 from reactor.loop.counters import Metrics

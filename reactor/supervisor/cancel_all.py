@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from reactor.domain.ids import ClientIds
-from reactor.exchanges.binance.orders import BinanceOrders, CancelAllOurs
+from reactor.exchanges.binance.cancel_all import CancelAllOurs
+from reactor.exchanges.binance.orders import BinanceOrders
 from reactor.exchanges.binance.rules import ProductLine
 from reactor.exchanges.venue import OpenOrder, RestCall
 

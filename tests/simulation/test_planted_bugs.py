@@ -65,8 +65,8 @@ def test_a_hedge_that_is_forgotten_is_found(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_forced_close_taken_for_a_strangers_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    # The first bug that the world found by itself (see tests/exchanges/binance/test_orders.py).
-    monkeypatch.setattr("reactor.exchanges.binance.orders.FORCED_PREFIXES", ("nothing-",))
+    # The first bug that the world found by itself (see tests/exchanges/binance/test_answers.py).
+    monkeypatch.setattr("reactor.exchanges.binance.answers.FORCED_PREFIXES", ("nothing-",))
     _, violation = found_within(SEEDS_MAX)
     assert "the journal lacks" in violation or "naked" in violation or "HALTED" in violation
 

@@ -28,7 +28,7 @@ from reactor.domain.messages import (
     put_text,
 )
 from reactor.domain.units import parse_e8
-from reactor.exchanges.binance.orders import FORCED_PREFIXES, BinanceOrders, entry_ticks, status_of
+from reactor.exchanges.binance.answers import FORCED_PREFIXES, BinanceAnswers, entry_ticks, status_of
 from reactor.exchanges.binance.rules import ProductLine
 from reactor.exchanges.venue import Answer, ReportSink, UserEvent
 
@@ -74,7 +74,7 @@ class BinanceUser:
     """See venue.UserCodec. One per venue; shares nothing with the order codec but the instruments."""
 
     def __init__(
-        self, line: ProductLine, instruments: Instruments, orders: BinanceOrders, has_account_rows: bool = True
+        self, line: ProductLine, instruments: Instruments, answers: BinanceAnswers, has_account_rows: bool = True
     ) -> None:
         """`has_account_rows` False drops balances and positions that nobody asked for: up to three reports per fill."""
         self._has_account_rows = has_account_rows
@@ -84,7 +84,7 @@ class BinanceUser:
         self.event_name = ""  # of the last event: what to log when it is UNKNOWN or worth a warning
         self._line = line
         self._find = instruments.find
-        self._read_answer = orders.read_answer
+        self._read_answer = answers.read_answer
 
     def read(self, payload: bytes | memoryview, sink: ReportSink) -> UserEvent:
         """One frame: writes its reports into `sink` and says what it was. Never raises on what the venue sends."""

@@ -24,7 +24,8 @@ from reactor.domain.ids import ClientIds
 from reactor.domain.instrument import VENUE_NAMES, Instrument, Instruments
 from reactor.domain.messages import SIZE, VIEW, ControlKind, LifeState, clear, put_text
 from reactor.engine.role import EnginePorts, EngineRole
-from reactor.exchanges.binance.orders import CancelAllOurs, order_codec
+from reactor.exchanges.binance.cancel_all import CancelAllOurs
+from reactor.exchanges.binance.orders import order_codec
 from reactor.exchanges.binance.rules import LINES, endpoints_at, exchange_info_url, read_exchange_info
 from reactor.exchanges.venue import Credentials, RateLimit, RestCall
 from reactor.feed.role import FeedPorts, FeedRole
