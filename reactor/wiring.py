@@ -445,7 +445,7 @@ def build(plan: Plan, shard_plan: ShardPlan, shard: Shard, secrets: Secrets) -> 
     cells.sort(key=lambda cell: flow[plan.role(cell.role.name).kind])  # Built in order of start, worked in order of the flow.
     kinds = {plan.role(cell.role.name).kind: cell.role for cell in cells}
     if "prepost" in kinds and "engine" in kinds:
-        hand_over(kinds["prepost"], kinds["engine"], shard)
+        plug_engine_beside(kinds["prepost"], kinds["engine"], shard)
     plays = rehearsals(plan, shard_plan, instruments, secrets.credentials) if shard_plan.rehearsal_us else []
     for _ in range(WARM_UP_PLAYS):
         for play in plays:
@@ -454,14 +454,14 @@ def build(plan: Plan, shard_plan: ShardPlan, shard: Shard, secrets: Secrets) -> 
     shard.plug(cells, sleepers, wires.links, Watch(wires.neighbours).unread if wires.neighbours else None, plays)
 
 
-def hand_over(prepost: Role, engine: Role, shard: Shard) -> None:
+def plug_engine_beside(prepost: Role, engine: Role, shard: Shard) -> None:
     """An engine beside prepost sends a command at once: prepost's bookkeeping waits for the socket, not the other way round."""
     from reactor.engine.role import EngineRole
     from reactor.prepost.role import PrepostRole
 
     assert isinstance(prepost, PrepostRole), "roles are what their kinds say"
     assert isinstance(engine, EngineRole), "roles are what their kinds say"
-    prepost.out.hand_over = engine.take_commands
+    prepost.out.send_at_once = engine.take_commands
     engine.wake = shard.waker_of(engine.name)
 
 

@@ -117,7 +117,7 @@ class Publisher(Recorder):
         self._requests = 0
         self.commands_left = 0
         self.commands_sent = 0
-        self.hand_over: Callable[[], object] | None = None  # an engine in the same shard: sends before we go on
+        self.send_at_once: Callable[[], object] | None = None  # an engine in the same shard: sends before we go on
         self._answered: list[Ring] = []  # response rings with something to publish
         self.collector_hears = True  # what becomes of orders; of hedges and pairs it hears anyway
         self.held: deque[HeldCommand] = deque()
@@ -306,8 +306,8 @@ class Publisher(Recorder):
         self._commands.commit(lane)
         self.commands_left -= 1
         self.commands_sent += 1
-        if self.hand_over is not None:
-            self.hand_over()
+        if self.send_at_once is not None:
+            self.send_at_once()
 
     # ---- responses
 
