@@ -32,8 +32,8 @@ HOT: dict[str, tuple[str, ...]] = {
         "terms", "valuation",
     ),
     "engine": (
-        "account", "connections", "health", "in_flight", "order_session", "private_line", "queries", "reports", "role",
-        "router", "user_stream", "venue_clock",
+        "account", "answers", "connections", "health", "in_flight", "order_session", "private_line", "queries", "recovery",
+        "refusals", "reports", "requests", "role", "router", "user_stream", "venue", "venue_clock",
     ),
     "exchanges/binance": ("answers", "cancel_all", "orders", "sign", "user"),
     "loop": ("link", "shard", "timers", "wait"),

@@ -1,11 +1,12 @@
 """The engine: everything private with a venue. It sends what prepost decided and tells what became of it.
 
-    command ring ─▶ role ─▶ router ─▶ order sessions ──▶ venue
-                      │       (race, failover)              │
-                      │   REST: account queries, fallback ──┤
+    command ring ─▶ role ─▶ requests ─▶ order sessions ──▶ venue
+                      │       (router: race, failover)      │
+                      ├─▶ account: queries over REST ───────┤
+                      │                                     │
     report ring ◀── reports ◀── in_flight ◀── answers ◀─────┤
-                      ▲                                     │
-                      └────────── user streams ◀────────────┘
+                                                ▲           │
+                                                └── user streams
 
 Owns   order sessions, user-data streams, account queries, the clock offset and the request budget of each venue.
 Reads  the command ring. Writes the report ring. Keeps no trading state: what it remembers about an order is only what its

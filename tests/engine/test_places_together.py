@@ -4,7 +4,7 @@ from engine_network import FakeConnection
 from engine_stand import SPOT, Stand, ack
 
 from reactor.domain.messages import FLAG_HEDGE, Stage
-from reactor.engine.role import HELD_MAX, HELD_NS
+from reactor.engine.requests import HELD_MAX, HELD_NS
 from reactor.net.network import Sent
 
 

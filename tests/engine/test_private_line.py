@@ -85,10 +85,13 @@ def test_a_frame_that_nobody_can_handle_does_not_cost_those_behind_it(stand: Sta
     session, [first, second] = send_places(stand, 2)
     source, failure = Source(), RuntimeError("a mistake of ours")
 
-    def on_order_answer(*arguments: Any) -> None:
-        raise failure
+    class Clumsy:
+        on_order_execution = staticmethod(session.pool.owner.on_order_execution)
 
-    monkeypatch.setattr(stand.role, "on_order_answer", on_order_answer)
+        def on_order_answer(self, *arguments: Any) -> None:
+            raise failure
+
+    monkeypatch.setattr(session.pool, "owner", Clumsy())
     assert take(session, source, framed(refusal(first, -2010, "no money")) + framed(ack(second, 12))) > 0
     assert source.errors == [failure]
     assert stand.kinds() == ["ACK"]
