@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 SHARE: Final = 0.5  # of all kinds that a seed suffers
 LEAVE_NS: Final = 4_500 * MS  # See reactor/loop/shard.py: ORPHAN_TIME_MAX_NS.
 FOREIGN_ID: Final = "stranger-1"
-UNTOUCHED: Final = ("NEW", "PARTIALLY_FILLED", "FILLED")
+# The market took it, or, where the price fell through it, the venue ended its rest against an order of ours (self-trade
+# prevention, EXPIRE_MAKER): the venue's rule for two orders of one account, which no client can decline.
+UNTOUCHED: Final = ("NEW", "PARTIALLY_FILLED", "FILLED", "EXPIRED_IN_MATCH")
 EXCUSE_NS: Final = 4 * SECOND  # After a request about an order was struck: its outcome is asked for, its hedge tried again.
 LOGON_NS: Final = 10 * SECOND
 FAULTS: Final = (
