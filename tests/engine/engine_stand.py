@@ -257,3 +257,22 @@ def refusal(request: dict[str, Any], code: int, text: str, status: int = 400) ->
 
 def name_of(report: Any) -> str:
     return text_of(report.client_order_id)
+
+
+def execution(client_order_id: str, execution_type: str, **fields: Any) -> dict[str, Any]:
+    """A spot order's event on the user stream."""
+    event = {"e": "executionReport", "E": 1_700_000_000_500, "s": "BTCUSDT", "c": client_order_id, "S": "BUY", "o": "LIMIT"}
+    event |= {"f": "GTC", "q": "0.00123000", "p": "61234.56000000", "C": "", "x": execution_type, "X": execution_type}
+    event |= {"r": "NONE", "i": 28, "l": "0.00000000", "z": "0.00000000", "L": "0.00000000", "n": "0", "N": None}
+    event |= {"T": 1_700_000_000_499, "t": -1, "m": False}
+    return {"subscriptionId": 0, "event": event | fields}
+
+
+def placed(stand: Stand, venue: int = SPOT) -> str:
+    """The client id of an order that the venue has acknowledged."""
+    client_order_id = stand.place(venue)
+    stand.work()
+    [(connection, request)] = stand.sent(venue)
+    connection.say(ack(request))
+    stand.reports_now()
+    return client_order_id

@@ -3,7 +3,7 @@
     told = reader.read_event(payload) and reader.told()      an order's event, of the user stream
     told = reader.read_answer(payload) and reader.told()     a good answer to a place, cancel or query
 
-0 means "not here": user.py and orders.py read it then, and whatever is read here they would have read alike. What was read
+0 means "not here": user.py and answers.py read it then, and whatever is read here they would have read alike. What was read
 stands in the reader until the next frame, and `write` makes a report of it.
 """
 
