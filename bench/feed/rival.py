@@ -89,8 +89,15 @@ class Ccxt:
         exchange = self.exchange = ccxt.pro.binance({"enableRateLimit": False})
         common = {"base": "BTC", "quote": "USDT", "baseId": "BTC", "quoteId": "USDT", "id": "BTCUSDT", "active": True,
                   "limits": {}, "info": {}, "precision": {"price": 0.01, "amount": 0.00001}}  # fmt: skip
-        spot = common | {"symbol": "BTC/USDT", "type": "spot", "spot": True, "swap": False, "contract": False,
-                         "linear": None, "inverse": None}
+        spot = common | {
+            "symbol": "BTC/USDT",
+            "type": "spot",
+            "spot": True,
+            "swap": False,
+            "contract": False,
+            "linear": None,
+            "inverse": None,
+        }
         swap = common | {"symbol": "BTC/USDT:USDT", "type": "swap", "spot": False, "swap": True, "contract": True,
                          "linear": True, "inverse": False, "settle": "USDT", "settleId": "USDT"}  # fmt: skip
         exchange.set_markets([spot, swap])

@@ -3,7 +3,7 @@
  *     user stream    {"subscriptionId":0,"event":{"e":"executionReport", … }}    {"e":"ORDER_TRADE_UPDATE", … "o":{ … }}
  *     order socket   {"id":12,"status":200,"result":{"orderId":28, … }}
  *             │
- *             ▼ execution_read_event, execution_read_answer           0: not read, the Python codec (user.py, orders.py) does it
+ *             ▼ execution_read_event, execution_read_answer           0: not read, the Python codec (user.py, answers.py) does it
  *        execution_t  ── execution_write(entry) ──▶ report_message_t
  *
  * Only what is usual is read here: strict JSON in ASCII, known kinds, orders with our client ids, symbols of the table, numbers on

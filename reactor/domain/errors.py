@@ -1,13 +1,13 @@
 """Errors sorted by what the caller may do next.
 
-    TradeError
-    ├── ConfigError            do not start: the sentence says what is wrong, where, and what to do
-    ├── NotSent                provably never left this host: safe to retry
-    ├── Rejected               the venue said no, and why: certainly no effect
-    ├── OutcomeUnknown         sent, nobody told us: ask by client order id, never resend
-    ├── LimitReached           wait until `until_ns`
-    ├── RemoteProtocolError    the other side broke its own rules: drop the connection or the message, count it
-    └── DataError              a file or a capture is damaged: `where` names file and line
+TradeError
+├── ConfigError            do not start: the sentence says what is wrong, where, and what to do
+├── NotSent                provably never left this host: safe to retry
+├── Rejected               the venue said no, and why: certainly no effect
+├── OutcomeUnknown         sent, nobody told us: ask by client order id, never resend
+├── LimitReached           wait until `until_ns`
+├── RemoteProtocolError    the other side broke its own rules: drop the connection or the message, count it
+└── DataError              a file or a capture is damaged: `where` names file and line
 """
 
 

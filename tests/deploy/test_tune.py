@@ -49,9 +49,7 @@ def host(tmp_path):
 
 
 def tree(root):
-    return {
-        str(path.relative_to(root)): None if path.is_dir() else path.read_bytes() for path in root.rglob("*")
-    }
+    return {str(path.relative_to(root)): None if path.is_dir() else path.read_bytes() for path in root.rglob("*")}
 
 
 def run(host, *arguments):
