@@ -57,7 +57,7 @@ class FundingModel:
             self.next_funding_ns = min(self.next_funding_ns, now_ns)
             return
         self._told = update
-        if update.next_funding_ns > self._charged_ns:  # Else it was said before we charged: when the next is due, nobody has told.
+        if update.next_funding_ns > self._charged_ns:  # Else it was said before we charged: the next is not known.
             self.next_funding_ns = update.next_funding_ns
         self.mark_e8, self.index_e8 = update.mark_e8, update.index_e8
         self.average_e8 = (
