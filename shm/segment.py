@@ -14,6 +14,7 @@ and removes it when the owner closes it or is found dead. A follower keeps the s
 owner is dead. One name has one living owner: a second one is refused.
 """
 
+import contextlib
 import ctypes
 import os
 import resource
@@ -29,6 +30,8 @@ from shm._native import ffi
 CACHE_LINE: Final = 64
 FOLLOWERS_MAX: Final = 16  # Every role, the supervisor, and a few windows of somebody who watches.
 NODE_ATTEMPTS: Final = 40  # Two nodes created at the same instant can fail; 40 × 5 to 25 ms is more than any storm of starts.
+UNFINISHED_S_MAX: Final = 10.0  # Making a service takes milliseconds.
+_OWNER_MAY_WRITE: Final = 0o200
 _MAGIC: Final = 0x31676573_5F736874
 _PAGE: Final = resource.getpagesize()
 _MADV_POPULATE_READ: Final = 22  # Linux 5.14; older kernels refuse it, and the first pass takes the faults.
@@ -304,7 +307,8 @@ class Memory:
             return blocked
         return (
             f"instance {self.instance!r}, {self.role}: {what}: iceoryx2 says {cause}. "
-            f"If an older version left it behind, stop every process of this instance and start again; see also `df /dev/shm`"
+            f"If a process died while it made it, or an older version left it behind, stop every process of this instance and "
+            f"start again after {UNFINISHED_S_MAX:.0f} s; see also `df /dev/shm`"
         )
 
     def lock(self, address: int, size: int, name: str) -> None:
@@ -328,7 +332,23 @@ class Memory:
 
     def remove_stale_resources(self) -> int:
         """Removes what dead processes left behind, of whichever instance; the living are not touched. How many were removed."""
-        return int(self.node.try_cleanup_dead_nodes().cleanups)
+        return int(self.node.try_cleanup_dead_nodes().cleanups) + self._remove_unfinished_services()
+
+    def _remove_unfinished_services(self) -> int:
+        """Whoever dies while it makes a service leaves a description that nobody can open and no node owns (HangsInCreation).
+
+        A finished one is read-only.
+        """
+        service = self._iceoryx2.config.default().global_cfg.service
+        folder, suffix = Path(self._root(), service.directory.to_string()), service.static_config_storage_suffix.to_string()
+        removed, oldest_s = 0, time.time() - UNFINISHED_S_MAX
+        for file in folder.glob(f"*{suffix}"):
+            with contextlib.suppress(OSError):  # Gone meanwhile, or somebody else's.
+                status = file.stat()
+                if status.st_mode & _OWNER_MAY_WRITE and status.st_mtime < oldest_s:
+                    file.unlink()
+                    removed += 1
+        return removed
 
     def names_in_use(self) -> list[str]:
         """What exists on the host under the name of this instance, ours or anybody's: segments and topics."""

@@ -1,6 +1,6 @@
-"""The real network of a shard: picows WebSockets and aiohttp requests on uvloop, behind reactor/net/network.py.
+"""The real network of a shard: WebSockets and requests on uvloop, behind reactor/net/network.py.
 
-    role ── connect / request ──▶ UvloopNetwork ──▶ picows (frames)  · rest.py (aiohttp)
+    role ── connect / request ──▶ UvloopNetwork ──▶ stream.py (bytes) · picows (frames) · rest.py (aiohttp)
     role ◀── on_open / on_frame / on_pong / on_close / on_response ──┘
 
 Sockets have TCP_NODELAY (picows sets it) and no per-message compression is offered: a compressed frame costs more time than

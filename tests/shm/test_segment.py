@@ -1,5 +1,6 @@
 """Shared memory of one process, and what is left of it. Deaths of real processes: test_processes.py."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from shm import segment
 from shm._native import ffi
 from shm.segment import HeapSegment, Memory, SegmentError, blocked_folder, next_epoch
+from shm.topic import TopicPublisher
 
 
 def test_heap_memory_is_zeroed_and_begins_on_a_cache_line() -> None:
@@ -144,3 +146,26 @@ def test_many_processes_may_start_at_the_same_instant(instance: str) -> None:
     answers = [process.communicate(timeout=30)[0] for process in processes]
     assert answers == ["up\n"] * 8
     assert [process.returncode for process in processes] == [0] * 8
+
+
+def test_a_service_that_nobody_finished_does_not_stand_in_the_way(instance: str) -> None:
+    with Memory(instance, "first") as memory:
+        folder = Path(memory._root(), "services")
+        before = set(folder.iterdir())
+        topic = TopicPublisher(memory, "signals")
+        files = set(folder.iterdir()) - before
+        kept = {file.name: file.read_bytes() for file in files}
+        topic.close()
+    for name, text in kept.items():  # As a process leaves them that is killed before it makes them read-only.
+        unfinished = folder / name
+        unfinished.unlink(missing_ok=True)
+        unfinished.write_bytes(text)
+        unfinished.chmod(0o600)
+    with Memory(instance, "second") as memory:
+        memory.remove_stale_resources()
+        assert all((folder / name).exists() for name in kept), "somebody may be at it still"
+        for name in kept:
+            os.utime(folder / name, (0, 0))
+        memory.remove_stale_resources()
+        assert not any((folder / name).exists() for name in kept)
+        TopicPublisher(memory, "signals").close()
