@@ -13,7 +13,6 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
@@ -27,8 +26,8 @@ INTERPRETED: Final = "interpreted"
 COMPILED: Final = "compiled"
 
 
-class _Finder(MetaPathFinder):
-    """Finds the hot modules where they were compiled to."""
+class _Finder:
+    """Finds the hot modules where they were compiled to. Its base would be MetaPathFinder: 10 ms of imports in every start."""
 
     def __init__(self, folder: Path, modules: Mapping[str, str]) -> None:
         self._folder = folder
