@@ -2,10 +2,14 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
+from scenario import USDM, Scenario, scenario
 
+from reactor.domain.units import E8
 from reactor.sim.commands import Coverage, parameters_of, seeds_of
+from reactor.sim.world.checks import Violation
 from reactor.sim.world.faults import BESIDE, FAULTS
 from reactor.sim.world.time import SECOND
 from reactor.sim.world.world import World, WorldParameters, run_seed
@@ -49,6 +53,45 @@ def test_in_fine_weather_it_opens_hedges_and_closes_pairs() -> None:
 def test_everything_adds_up_whatever_goes_wrong(seed: int) -> None:
     verdict = run_seed(seed, WorldParameters())
     assert verdict.violation == "", "\n".join(verdict.story[-60:])
+
+
+def pays_in_the_last_moment(world: Scenario, *, has_gap: bool, is_told: bool = True) -> Callable[[], bool]:
+    """As `_is_clean`; once it is, the venue pays 1 USDT of funding: where nobody hears it, or on a stream that stands."""
+    is_clean = world._is_clean
+    done: list[bool] = []
+
+    def clean() -> bool:
+        if is_clean() and not done:
+            done.append(True)
+            account, core = world.account(USDM), world.core(USDM)
+            if has_gap:
+                world.cloud.outages[USDM] = world.time.now_ns + 3 * SECOND
+                world.cloud.cut(USDM, "private")
+            account.wallet_e8 += E8
+            if is_told:
+                core._book_income(account, "BTCUSDT", "FUNDING_FEE", E8, world.time.exchange_ns())
+        return is_clean()
+
+    return clean
+
+
+def test_what_a_venue_paid_in_a_gap_on_the_way_out_is_booked_before_the_account_is_compared(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Seed 31654: a day's end in which the minute's weight was used up, the user stream down, and funding fell due.
+    with scenario() as world:
+        world.until(world.has_position)
+        monkeypatch.setattr(world, "_is_clean", pays_in_the_last_moment(world, has_gap=True))
+
+
+def test_without_a_gap_nothing_is_waited_for_and_what_is_missing_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(Violation, match="balance of USDT"), scenario() as world:
+        monkeypatch.setattr(world, "_is_clean", pays_in_the_last_moment(world, has_gap=False))
+
+
+def test_a_gap_hides_no_loss_that_the_venue_does_not_explain(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(Violation, match="no agreement"), scenario() as world:
+        monkeypatch.setattr(world, "_is_clean", pays_in_the_last_moment(world, has_gap=True, is_told=False))
 
 
 @pytest.mark.long
