@@ -24,6 +24,7 @@ MEMBER_BYTES_MAX: Final = 1 << 20  # More lines than that are written without wa
 READ_BYTES: Final = 4 << 20
 TEAR_STEP_BYTES: Final = 256  # Compressed bytes that damage may cost besides itself.
 _Damage: Any = isal_zlib.error
+_SNAPSHOT: Final = b'{"lastUpdateId"'
 _GZIP: Final = 31  # zlib's window bits for "gzip header and trailer around it"
 
 
@@ -32,7 +33,7 @@ class Recovered:
     """What stood in a file before it was appended to."""
 
     lines: int = 0
-    last_ns: int = 0  # stamp of the last line; 0: none
+    last_ns: int = 0  # stamp of the last line of a stream (a snapshot does not say that the streams came so far); 0: none
     torn_bytes: int = 0  # compressed bytes of the torn member, replaced by what could be read of it
     saved_lines: int = 0  # lines that could be read of it
 
@@ -71,7 +72,7 @@ def _recover(path: Path) -> Recovered:
 
 
 class _Lines:
-    """Counts lines in pieces of text and remembers the last whole one's stamp."""
+    """Counts lines in pieces of text and remembers the stamp of the last whole one that is no snapshot."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -84,11 +85,14 @@ class _Lines:
             self._tail += text
             return
         self.count += text.count(b"\n")
-        begin = text.rfind(b"\n", 0, end) + 1
-        last = text[begin:end] if begin else self._tail + text[:end]
-        stamp = last.partition(b" ")[0]
-        self.last_ns = int(stamp) if stamp.isdigit() else self.last_ns
-        self._tail = text[end + 1 :]
+        while end >= 0:
+            begin = text.rfind(b"\n", 0, end) + 1
+            stamp, _, message = (text[begin:end] if begin else self._tail + text[:end]).partition(b" ")
+            if stamp.isdigit() and not message.startswith(_SNAPSHOT):
+                self.last_ns = int(stamp)
+                break
+            end = begin - 1
+        self._tail = text[text.rfind(b"\n") + 1 :]
 
 
 def gzip_pieces(path: Path, start: int, step: int) -> Iterator[tuple[bytes, int]]:

@@ -27,7 +27,7 @@ from typing import Final
 import uvloop
 
 from reactor.data.capture_file import CaptureFile, recover
-from reactor.data.recording import DAY_NS, Gap, SymbolRecording, SymbolStatistics
+from reactor.data.recording import DAY_NS, HOLD_NS, Gap, SymbolRecording, SymbolStatistics
 from reactor.data.sources import FrameReader, OwnSessions, Source, Topics
 from reactor.data.venues import SNAPSHOT_DEPTH, RecordedVenue
 from reactor.domain.errors import ConfigError, DataError
@@ -372,9 +372,11 @@ class Recorder:
                     "a torn file was recovered", symbol=symbol, lines=recovered.lines, saved=recovered.saved_lines,
                     torn_bytes=recovered.torn_bytes,
                 )  # fmt: skip
-            if recovered.last_ns or began_ns:
+            if since_ns := recovered.last_ns or began_ns:
+                if recovered.torn_bytes:  # Lines that waited for a snapshot stand behind it: what is torn off may be as old.
+                    since_ns -= HOLD_NS
                 for is_derived in {stream.is_derived for stream in self._reader.streams}:
-                    recording.on_lost(recovered.last_ns or began_ns, "the recorder was not running", is_derived)
+                    recording.on_lost(since_ns, "the recorder was not running", is_derived)
 
     def _tick(self, source: Source, snapshots: Snapshots, now_ns: int) -> None:
         wall_ns = self._clock.realtime_ns()

@@ -61,7 +61,7 @@ class Gap:
 
     symbol: str
     stream: str  # "depth", "trade", …; "*": anything of the symbol; "snapshot": nothing is lost, but the book is incomplete
-    from_ns: int  # last line before it; 0: unknown
+    from_ns: int  # last line of the same stream before it; 0: unknown
     to_ns: int
     reason: str
     count: int = 0  # messages, where the ids tell
@@ -131,8 +131,11 @@ class SymbolRecording:
         self._held_bytes = 0
         self._seen: dict[int, _Seen] = {}
         self._depth_id = 0  # final id of the newest delta
+        self._depth_ns = 0  # stamp of the newest delta that follows the ones before it
         self._trade_id = 0
+        self._trade_ns = 0  # stamp of the newest trade
         self._holes: dict[int, int] = {}  # trade id that another session may bring → until when, monotonic ns
+        self._holes_from_ns = 0  # stamp of the last trade before the oldest of them
         self._last_ns = [0, 0]  # newest line of the public and of the derived streams
         self._lost: dict[bool, tuple[int, str]] = {}  # is_derived → (since, why)
         self._write = write
@@ -197,10 +200,12 @@ class SymbolRecording:
         if sync.state is SyncState.BRIDGING or before is SyncState.BRIDGING:
             self.hold(now_ns)
         elif self._depth_id and self._is_gap(frame):
-            self._gap("depth", self._last_ns[False], wall_ns, "the ids of the updates do not follow")
+            self._gap("depth", self._depth_ns, wall_ns, "the ids of the updates do not follow")
         if sync.state is SyncState.BUFFERING and before is not SyncState.BUFFERING:
             self.hold(now_ns)
         self._depth_id = max(self._depth_id, final_id)
+        if sync.state is not SyncState.BRIDGING:
+            self._depth_ns = wall_ns
         return True
 
     def _is_gap(self, frame: Frame) -> bool:
@@ -215,10 +220,12 @@ class SymbolRecording:
             holes.pop(trade_id, None)
         if last and missing > 0:
             if can_bridge and missing <= HOLES_MAX:
+                self._holes_from_ns = self._holes_from_ns if holes else self._trade_ns
                 holes.update(dict.fromkeys(range(last + 1, trade_id), now_ns + LATE_NS))
             else:
-                self._gap("trade", self._last_ns[False], wall_ns, f"trade ids jump from {last} to {trade_id}", missing)
-        self._trade_id = max(last, trade_id)
+                self._gap("trade", self._trade_ns, wall_ns, f"trade ids jump from {last} to {trade_id}", missing)
+        if trade_id > last:
+            self._trade_id, self._trade_ns = trade_id, wall_ns
 
     # -- days
 
@@ -330,7 +337,7 @@ class SymbolRecording:
         if sync.state is SyncState.BRIDGING:
             sync.on_time(now_ns)
             if self._has_given_up():
-                self._gap("depth", self._last_ns[False], wall_ns, "no session brought the missing updates")
+                self._gap("depth", self._depth_ns, wall_ns, "no session brought the missing updates")
         if self._holes:
             self._give_up_holes(wall_ns, now_ns)
         if self.hold_until_ns and now_ns >= self.hold_until_ns:
@@ -346,7 +353,7 @@ class SymbolRecording:
         lost = [trade_id for trade_id, until_ns in self._holes.items() if now_ns >= until_ns]
         if lost:
             reason = f"no session brought the trades {min(lost)} to {max(lost)}"
-            self._gap("trade", wall_ns - 2 * LATE_NS, wall_ns, reason, len(lost))
+            self._gap("trade", self._holes_from_ns, wall_ns, reason, len(lost))
             for trade_id in lost:
                 del self._holes[trade_id]
 

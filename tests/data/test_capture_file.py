@@ -47,6 +47,12 @@ def test_a_second_process_appends_and_knows_the_last_line(tmp_path: Path) -> Non
     assert read(tmp_path / "a.gz") == LINES[:200]
 
 
+def test_a_snapshot_at_the_end_does_not_say_that_the_streams_came_so_far(tmp_path: Path) -> None:
+    write(tmp_path / "a.gz", [*LINES[:100], b'1800000000000000000 {"lastUpdateId":1,"bids":[],"asks":[]}\n'])
+    recovered = write(tmp_path / "a.gz", [])
+    assert (recovered.lines, recovered.last_ns) == (101, 1_700_000_000_000_000_099)
+
+
 @pytest.mark.parametrize("lost", [1, 8, 500, 5000])
 def test_a_torn_member_keeps_every_line_that_can_be_read(tmp_path: Path, lost: int) -> None:
     path = tmp_path / "a.gz"

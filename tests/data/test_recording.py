@@ -141,6 +141,33 @@ def test_missing_updates_are_a_gap_and_the_book_begins_anew(running: Stage) -> N
     assert len(running.gaps) == 1
 
 
+def test_a_gap_begins_with_the_last_line_of_its_own_stream_whatever_other_streams_say_meanwhile(running: Stage) -> None:
+    running.delta(10, 11, 12)
+    running.trade(11, 101)
+    running.ticker(480, 13)
+    running.delta(500, 15, 16)
+    running.trade(505, 103)
+    assert [(gap.stream, gap.from_ns, gap.to_ns) for gap in running.gaps] == [
+        ("depth", running.wall(10), running.wall(500)),
+        ("trade", running.wall(11), running.wall(505)),
+    ]
+
+
+def test_what_no_session_fills_in_is_a_gap_from_the_last_line_before_the_hole(running: Stage) -> None:
+    running.bridges = True
+    running.delta(10, 11, 12)
+    running.trade(11, 101)
+    running.delta(20, 15, 16)
+    running.trade(21, 103)
+    running.delta(25, 17, 18)
+    running.trade(26, 104)
+    running.time(5000)
+    assert sorted((gap.stream, gap.from_ns) for gap in running.gaps if gap.stream != "snapshot") == [
+        ("depth", running.wall(10)),
+        ("trade", running.wall(11)),
+    ]
+
+
 def test_futures_follow_by_the_previous_id() -> None:
     stage = Stage(SyncRule.CHAINED)
     stage.delta(0, 90, 100, 80)
