@@ -72,6 +72,6 @@ hot: build
 	@$(BIN)/python cffi_build/hot.py
 
 clean:
-	rm -rf $(VENV) build dist .build-* *.egg-info shm/_native*.so reactor/_native*.so shm/_native.c reactor/_native.c
+	rm -rf $(VENV) build dist .build-* *.egg-info shm/_native*.so shm/_lanes*.so reactor/_native*.so shm/_native.c reactor/_native.c
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,6 +1,6 @@
-"""Compiles our C into two extension modules: shm._native (memory) and reactor._native (arithmetic on it).
+"""Compiles our C into extension modules: shm._native (memory), shm._lanes (its calls per message), reactor._native.
 
-`setup.py` names the two builders below; `python cffi_build/build.py` compiles them in place while developing. A new .so
+`setup.py` names the builders below; `python cffi_build/build.py` compiles them in place while developing. A new .so
 replaces the old one by rename, so a running process keeps the file that it has mapped.
 
 What Python may see of a header stands between `/* cffi: begin */` and `/* cffi: end */`; everything else in it is for the
@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 
 from cffi import FFI
+from setuptools import Distribution, Extension
 
 HERE = Path(__file__).resolve().parent
 INCLUDE = HERE / "include"
@@ -65,19 +66,39 @@ def _builder(module: str, parts: tuple[str, ...], private: tuple[str, ...] = (),
     return builder
 
 
+def lanes(root: Path = Path()) -> Extension:
+    """shm._lanes, which is written against Python's own interface: see lanes.c."""
+    return Extension(
+        "shm._lanes",
+        sources=[str(root / (SOURCE / f"{part}.c").relative_to(ROOT)) for part in ("lanes", "ring", "wake")],
+        include_dirs=[str(root / INCLUDE.relative_to(ROOT))],
+        depends=[str(root / (INCLUDE / f"{part}.h").relative_to(ROOT)) for part in ("ring", "wake")],
+        extra_compile_args=COMPILE_ARGS,
+        py_limited_api=True,
+    )
+
+
 shm_builder = _builder("shm._native", MEMORY_PARTS)
 reactor_builder = _builder("reactor._native", ARITHMETIC_PARTS, PRIVATE_PARTS)
 
 
 def build_in_place() -> None:
-    """Compiles both modules and puts them beside their Python faces by rename."""
+    """Compiles all of them and puts them beside their Python faces by rename."""
     os.chdir(ROOT)
     memory = _builder("shm._native", MEMORY_PARTS, root=ROOT)
-    for builder in (memory, _builder("reactor._native", ARITHMETIC_PARTS, PRIVATE_PARTS, ROOT)):
-        with tempfile.TemporaryDirectory(dir=ROOT, prefix=".build-") as scratch:
-            built = Path(builder.compile(tmpdir=scratch, verbose="-v" in sys.argv))
-            package = built.relative_to(scratch).parts[0]
-            os.replace(built, ROOT / package / "_native.abi3.so")  # The name that an install gives it, so that none shadows it.
+    with tempfile.TemporaryDirectory(dir=ROOT, prefix=".build-") as scratch:
+        made = [
+            Path(builder.compile(tmpdir=f"{scratch}/{place}", verbose="-v" in sys.argv))
+            for place, builder in enumerate((memory, _builder("reactor._native", ARITHMETIC_PARTS, PRIVATE_PARTS, ROOT)))
+        ]
+        command = Distribution({"ext_modules": [lanes(ROOT)]}).get_command_obj("build_ext")
+        command.build_lib, command.build_temp = f"{scratch}/lanes", f"{scratch}/temp"
+        command.ensure_finalized()
+        command.run()
+        made += [Path(path) for path in command.get_outputs()]
+        for path in made:  # Together at the end: they share layouts.
+            name = path.name.split(".")[0]
+            os.replace(path, ROOT / path.parent.name / f"{name}.abi3.so")  # As an install names it, so that none shadows it.
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
-"""A bounded queue between one producer and one consumer, in place: no copy, no allocation, no C call per message.
+"""A bounded queue between one producer and one consumer, in place: no copy, no allocation, one short call each.
 
-What crosses the border and how the two sides meet is drawn in cffi_build/include/ring.h. This face hands out prebuilt views of
-the slots, one after another, from grants: C is asked for up to GRANT_MAX slots at once, and most claims and peeks are answered
-from what is left of the last grant.
+What crosses the border and how the two sides meet is drawn in cffi_build/include/ring.h. What is called per message hands out
+prebuilt views of the slots, one after another, and is C (cffi_build/src/lanes.c); the rest stands here.
 
     producer   view = ring.try_claim(lane)   fill every field   ring.commit(lane)
     consumer   view = ring.try_peek(lane)    use it             ring.release(lane)
@@ -11,25 +10,16 @@ Claimed slots are published by the next commit of their lane, peeked ones return
 stay as they are. A message that its reader did not release is seen again by the reader's successor.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import cycle
 from typing import Any, Final
 
+from shm._lanes import ReadLanes, WriteLanes
 from shm._native import ffi, lib
 from shm.segment import FollowedSegments, HeapSegment, MappedSegment, Memory, OwnSegment, SegmentError, next_epoch
 
 NORMAL: Final = 0
 URGENT: Final = 1
-GRANT_MAX: Final[int] = lib.RING_GRANT_MAX
-
-# Looked up once. What is called per message takes one argument: see cffi_build/include/ring.h.
-_claim_grant: Callable[[Any], int] = lib.ring_claim_grant
-_commit_one: Callable[[Any], None] = lib.ring_commit_one
-_commit: Callable[[Any, int], None] = lib.ring_commit
-_peek_grant: Callable[[Any], int] = lib.ring_peek_grant
-_release_all: Callable[[Any], None] = lib.ring_release_all
-_release_but: Callable[[Any, int], None] = lib.ring_release_but
 
 MakeView = Callable[[int], Any]
 Own = OwnSegment | HeapSegment
@@ -55,23 +45,20 @@ class RingError(SegmentError):
         super().__init__(f"ring {name}: the segment {_COMPLAINTS.get(result, f'was refused ({result})')}")
 
 
-class Producer:
-    """The writing side of a ring. Made by `heap_ring()` or `open_producer()`."""
+class Producer(WriteLanes):
+    """The writing side of a ring. Made by `heap_ring()` or `open_producer()`.
+
+    `try_claim(lane)`, `commit(lane)`, `sequence(lane)`: see WriteLanes. A lane is NORMAL unless said.
+    """
 
     __slots__ = (
         "_announced",
         "_body",
-        "_claimed",
-        "_granted",
         "_handle",
         "_handles",
         "_is_closed",
-        "_left",
-        "_meet",
-        "_next",
         "_own",
         "_partner",
-        "_views",
         "capacity",
         "meetings",
         "name",
@@ -104,58 +91,22 @@ class Producer:
             raise RingError(name, result)
         self._body = producer
         self._handles = [lib.ring_producer_lane(producer, lane) for lane in range(lanes)]
-        self._views = [_views(lib.ring_producer_slot, handle, capacity, make_view) for handle in self._handles]
-        self._next: list[Callable[[], Any]] = [_nothing] * lanes
-        self._left = [0] * lanes  # Granted by C and not yet handed out.
-        self._granted = [0] * lanes  # Granted by C and not yet committed.
-        self._claimed = [0] * lanes  # Number of the last slot granted.
+        for lane, handle in enumerate(self._handles):
+            self._use(lane, self.lane_address(lane), _views(lib.ring_producer_slot, handle, capacity, make_view))
 
-    # -- every message
-
-    def try_claim(self, lane: int = NORMAL) -> Any:
-        """The view of the next free slot; None: full, or nobody is attached. Fill every field, then `commit()`."""
-        left = self._left[lane]
-        if not left:
-            left = self._grant(lane)
-            if not left:
-                return None
-        self._left[lane] = left - 1
-        return self._next[lane]()
-
-    def commit(self, lane: int = NORMAL) -> None:
-        """Publishes everything claimed on that lane and wakes the consumer if it sleeps."""
-        left = self._left[lane]
-        count = self._granted[lane] - left
-        if count == 1:
-            _commit_one(self._handles[lane])
-        else:
-            _commit(self._handles[lane], count)
-        self._granted[lane] = left
-
-    def sequence(self, lane: int = NORMAL) -> int:
-        """The number of the slot claimed last: what belongs into its header."""
-        return self._claimed[lane] - self._left[lane]
+    # -- many messages at once
 
     def write_batch(self, messages: Any, count_max: int, lane: int = NORMAL) -> int:
         """Copies up to `count_max` whole messages behind one another from the pointer `messages` and publishes them; how many.
 
         All fields are the caller's, the sequence too. A lane is written in batches or slot by slot, not both.
         """
-        assert self._granted[lane] == 0, "a lane is written in batches or slot by slot, not both"
         count: int = lib.ring_write(self._handles[lane], messages, count_max)
-        self._claimed[lane] += count
         return count
 
     def free(self, lane: int = NORMAL) -> int:
         """How many claims would succeed now."""
-        return self._left[lane] + int(lib.ring_free(self._handles[lane]))
-
-    def _grant(self, lane: int) -> int:
-        handle = self._handles[lane]
-        granted = _claim_grant(handle)
-        self._granted[lane] += granted
-        self._claimed[lane] = lib.ring_claimed(handle)
-        return granted
+        return int(lib.ring_free(self._handles[lane]))
 
     # -- timer
 
@@ -181,7 +132,6 @@ class Producer:
         Raises:
             RingError: the segment is not our consumer's.
         """
-        was_settled = lib.ring_producer_state(self._body) != lib.RING_WAIT
         result = lib.ring_producer_meet(self._body, ffi.cast("void *", segment.address), segment.size)
         if result == lib.RING_WAIT:
             return False
@@ -189,10 +139,6 @@ class Producer:
             raise RingError(self.name, result)
         self._partner = segment
         self.meetings += 1
-        if not was_settled:
-            for lane, handle in enumerate(self._handles):
-                self._claimed[lane] = lib.ring_claimed(handle)
-                self._next[lane] = _from_next(self._views[lane], self._claimed[lane])
         return True
 
     @property
@@ -217,6 +163,7 @@ class Producer:
     def close(self) -> None:
         """Takes the segment back. No view may be used after this."""
         self._is_closed = True
+        self._leave()
         self._handles = []
         if self._announced is not None:
             self._announced.close()
@@ -224,8 +171,11 @@ class Producer:
         self._own.close()
 
 
-class Consumer:
-    """The reading side of a ring. Made by `heap_ring()` or `open_consumer()`."""
+class Consumer(ReadLanes):
+    """The reading side of a ring. Made by `heap_ring()` or `open_consumer()`.
+
+    `try_peek(lane)`, `release(lane)`, `sequence(lane)`: see ReadLanes. A lane is NORMAL unless said.
+    """
 
     __slots__ = (
         "_announced",
@@ -234,9 +184,7 @@ class Consumer:
         "_handle",
         "_handles",
         "_is_closed",
-        "_left",
         "_make_view",
-        "_next",
         "_own",
         "_partner",
         "_slot_size",
@@ -255,7 +203,6 @@ class Consumer:
         make_view: MakeView,
         lanes: int,
         announced: FollowedSegments | None,
-        grant_max: int = GRANT_MAX,
     ) -> None:
         self.name = name
         self.capacity = capacity
@@ -277,34 +224,10 @@ class Consumer:
             raise RingError(name, result)
         self._body = consumer
         self._handles = [lib.ring_consumer_lane(consumer, lane) for lane in range(lanes)]
-        self._next: list[Callable[[], Any]] = [_nothing] * lanes
-        self._left = [0] * lanes  # Peeked by C and not yet handed out.
-        for handle in self._handles:
-            lib.ring_set_grant(handle, grant_max)
+        for lane in range(lanes):
+            self._use(lane, self.lane_address(lane), None)
 
-    # -- every message
-
-    def try_peek(self, lane: int = NORMAL) -> Any:
-        """The view of the next unread message, in place; None: nothing there. Its bytes stay until `release()`."""
-        left = self._left[lane]
-        if not left:
-            left = _peek_grant(self._handles[lane])
-            if not left:
-                return None if self._draining is None else self._peek_successor(lane)
-        self._left[lane] = left - 1
-        return self._next[lane]()
-
-    def release(self, lane: int = NORMAL) -> None:
-        """Gives everything handed out on that lane back to the producer: it will not be seen again."""
-        left = self._left[lane]
-        if left:
-            _release_but(self._handles[lane], left)
-        else:
-            _release_all(self._handles[lane])
-
-    def sequence(self, lane: int = NORMAL) -> int:
-        """The number of the message handed out last."""
-        return int(lib.ring_peeked(self._handles[lane])) - self._left[lane]
+    # -- many messages at once
 
     def read_batch(self, messages: Any, count_max: int, lane: int = NORMAL) -> int:
         """Copies up to `count_max` unread messages behind one another to the pointer `messages` and releases them; how many.
@@ -321,7 +244,6 @@ class Consumer:
 
         A lane is read in batches or message by message, not both.
         """
-        assert self._left[lane] == 0, "a lane is read in batches or message by message, not both"
         handle, size = self._handles[lane], self._slot_size
         first: int = lib.ring_peeked(handle)
         count_max = len(room) // size
@@ -339,18 +261,16 @@ class Consumer:
 
     def pending(self, lane: int = NORMAL) -> int:
         """How many peeks would succeed now."""
-        return self._left[lane] + int(lib.ring_pending(self._handles[lane]))
+        return int(lib.ring_pending(self._handles[lane]))
 
     def _peek_successor(self, lane: int) -> Any:
-        """The dead producer's lane is dry: goes over to its successor's segment, if nothing is held any more."""
+        """Called by `try_peek()`: the dead producer's lane is dry, and goes over to its successor's segment."""
         return self.try_peek(lane) if self._switch(lane) else None
 
     # -- waiting
 
     def prepare_sleep(self) -> bool:
         """Raises the sleep flag, then looks again. True: sleep, the bell will ring. False: there is something to read."""
-        if any(self._left):
-            return False
         return bool(lib.ring_prepare_sleep(self._body))
 
     def cancel_sleep(self) -> None:
@@ -409,8 +329,7 @@ class Consumer:
         handle = self._handles[lane]
         if not lib.ring_switch(handle):
             return False
-        views = _views(lib.ring_consumer_slot, handle, self.capacity, self._make_view)
-        self._next[lane] = _from_next(views, lib.ring_peeked(handle))
+        self._use(lane, self.lane_address(lane), _views(lib.ring_consumer_slot, handle, self.capacity, self._make_view))
         self._undrained.discard(lane)
         if not self._undrained:
             self._draining = None  # Nobody reads the dead producer's memory any more.
@@ -447,11 +366,6 @@ class Consumer:
         """The ring_consumer_t *."""
         return self._body
 
-    @property
-    def left(self) -> list[int]:
-        """Per lane: how many were granted and not handed out. Read only."""
-        return self._left
-
     def lane_handle(self, lane: int) -> Any:
         """The ring_consumer_lane_t *, for a Watch."""
         return self._handles[lane]
@@ -468,6 +382,7 @@ class Consumer:
     def close(self) -> None:
         """Takes the segment back. No view may be used after this."""
         self._is_closed = True
+        self._leave()
         self._handles = []
         if self._announced is not None:
             self._announced.close()
@@ -476,10 +391,7 @@ class Consumer:
 
 
 class Watch:
-    """Asks several lanes at once whether there is something to read: one C call, however many they are.
-
-    What a consumer was granted and has not handed out is not seen here: who stops reading in the middle looks again by itself.
-    """
+    """Asks several lanes at once whether there is something to read: one C call, however many they are."""
 
     __slots__ = ("_lanes", "_native", "unread")
 
@@ -496,12 +408,11 @@ class Watch:
 class Dormitory:
     """Readers that sleep and wake together: one C call for all of them."""
 
-    __slots__ = ("_consumers", "_left", "_native", "cancel_sleep")
+    __slots__ = ("_consumers", "_native", "cancel_sleep")
 
     def __init__(self, consumers: Sequence[Consumer]) -> None:
         assert len(consumers) <= lib.RING_WATCH_MAX, "there is room for so many"
         self._consumers = tuple(consumers)
-        self._left = [consumer.left for consumer in consumers]
         self._native = ffi.new("ring_sleepers_t *")
         self._native.count = len(consumers)
         for place, consumer in enumerate(consumers):
@@ -510,27 +421,12 @@ class Dormitory:
 
     def prepare_sleep(self) -> bool:
         """Raises every sleep flag, each before it looks again. False: something is there, and all flags are down."""
-        for left in self._left:
-            if any(left):
-                return False
         return bool(lib.ring_prepare_sleep_all(self._native))
-
-
-def _nothing() -> Any:
-    """Stands for a slot while nobody is attached; never called, because nothing is granted before."""
-    raise AssertionError("a slot was handed out before the two sides met")
 
 
 def _views(slot: Callable[[Any, int], Any], handle: Any, capacity: int, make_view: MakeView) -> list[Any]:
     """One view per slot, in slot order."""
     return [make_view(int(ffi.cast("uintptr_t", slot(handle, sequence)))) for sequence in range(1, capacity + 1)]
-
-
-def _from_next(views: list[Any], sequence: int) -> Callable[[], Any]:
-    """Hands out the views for ever, beginning with the slot of message `sequence` + 1."""
-    start = sequence % len(views)
-    endless: Iterator[Any] = cycle(views[start:] + views[:start])
-    return endless.__next__
 
 
 def heap_ring(
@@ -593,28 +489,14 @@ def open_producer(
     return producer
 
 
-def open_consumer(
-    memory: Memory,
-    name: str,
-    capacity: int,
-    slot_size: int,
-    make_view: MakeView,
-    lanes: int = 2,
-    grant_max: int = GRANT_MAX,
-) -> Consumer:
+def open_consumer(memory: Memory, name: str, capacity: int, slot_size: int, make_view: MakeView, lanes: int = 2) -> Consumer:
     """The reading side of the link `name` of this instance, in shared memory. `refresh()` finds the producer.
-
-    `grant_max` bounds how far the peeked cursor runs ahead of what was handed out: what a successor must believe that we
-    have seen. 1 is exact and costs a C call per message.
 
     Raises:
         SegmentError: the memory cannot be had, or another living process reads this link.
         RingError: the capacity is not a power of two, or the slot size not a multiple of 64.
     """
-    assert 1 <= grant_max <= GRANT_MAX, "a grant holds 1 to GRANT_MAX messages"
     own = memory.segment(f"{name}/cursors", lib.ring_consumer_segment_size(), followers_max=1)
-    consumer = Consumer(
-        name, own, capacity, slot_size, make_view, lanes, memory.follow(f"{name}/slots", followers_max=1), grant_max
-    )
+    consumer = Consumer(name, own, capacity, slot_size, make_view, lanes, memory.follow(f"{name}/slots", followers_max=1))
     own.announce()
     return consumer

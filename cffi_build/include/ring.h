@@ -35,7 +35,6 @@
 
 /* cffi: begin */
 #define RING_LANES_MAX 2
-#define RING_GRANT_MAX 64  /* below 257: Python has these integers ready, so counting down allocates nothing */
 
 typedef enum ring_result {
     RING_OK = 0,
@@ -102,6 +101,8 @@ const void *ring_consumer_slot(const ring_consumer_lane_t *lane, uint64_t sequen
 uint64_t ring_claim(ring_producer_lane_t *lane, uint64_t count_max);
 /* Publishes the `count` oldest claimed slots and wakes the consumer if it sleeps. */
 void ring_commit(ring_producer_lane_t *lane, uint64_t count);
+/* The same with everything claimed. */
+void ring_commit_all(ring_producer_lane_t *lane);
 /* Slots that a claim would get now. */
 uint64_t ring_free(ring_producer_lane_t *lane);
 /* Number of the last slot claimed. */
@@ -111,24 +112,17 @@ uint64_t ring_claimed(const ring_producer_lane_t *lane);
 uint64_t ring_peek(ring_consumer_lane_t *lane, uint64_t count_max);
 /* Gives the `count` oldest peeked slots back to the producer. */
 void ring_release(ring_consumer_lane_t *lane, uint64_t count);
+/* The same with everything peeked. */
+void ring_release_all(ring_consumer_lane_t *lane);
 /* Messages that a peek would get now. */
 uint64_t ring_pending(ring_consumer_lane_t *lane);
 /* Number of the last message peeked. */
 uint64_t ring_peeked(const ring_consumer_lane_t *lane);
+/* 1: the lane has a successor's segment to go to, and nothing of the one it reads is unread or still in somebody's hands. */
+int32_t ring_may_switch(ring_consumer_lane_t *lane);
 /* 1: the lane is drained and a successor's segment is confirmed, or the first one is: the lane reads it from now on. */
 int32_t ring_switch(ring_consumer_lane_t *lane);
 void ring_recovered(const ring_consumer_lane_t *lane, ring_recovery_t *recovery);
-
-/* The same for the calls that Python makes per message. One argument each: cffi hands over a single argument without a tuple,
- * which is half the price of the crossing. */
-uint64_t ring_claim_grant(ring_producer_lane_t *lane);  /* claims up to RING_GRANT_MAX */
-void ring_commit_one(ring_producer_lane_t *lane);
-uint64_t ring_peek_grant(ring_consumer_lane_t *lane);   /* peeks up to the lane's grant */
-void ring_release_all(ring_consumer_lane_t *lane);      /* everything peeked */
-/* Everything peeked but the `count` youngest. */
-void ring_release_but(ring_consumer_lane_t *lane, uint64_t count);
-/* How many messages ring_peek_grant() takes at most, 1 to RING_GRANT_MAX; RING_GRANT_MAX unless told. */
-void ring_set_grant(ring_consumer_lane_t *lane, uint64_t count_max);
 
 /* Raises the sleep flag, then looks again. 1: sleep; whoever commits from now on rings the bell. 0: there is something to
  * read, and the flag is down again. */

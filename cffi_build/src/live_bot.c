@@ -15,6 +15,8 @@
 #include <string.h>
 #include <time.h>
 
+#define PEEK_MAX 64 /* messages of one lane before they are released: a producer that waits goes on meanwhile */
+
 #define ALL_ASSETS UINT64_MAX
 #define SECOND_NS INT64_C(1000000000)
 #define BEAT_NS INT64_C(1000000)
@@ -379,7 +381,7 @@ static void take_markets(live_bot_t *bot)
     for (uint32_t i = 0; i < bot->market_count; i++) {
         ring_consumer_lane_t *lane = bot->market_lanes[i];
         for (;;) {
-            const uint64_t taken = ring_peek(lane, RING_GRANT_MAX);
+            const uint64_t taken = ring_peek(lane, PEEK_MAX);
             if (taken == 0) {
                 if (ring_switch(lane)) /* A restarted feed: its messages follow those of the one before. */
                     continue;
@@ -654,7 +656,7 @@ static void take_responses(live_bot_t *bot)
 {
     ring_consumer_lane_t *lane = bot->response_lane;
     for (;;) {
-        const uint64_t taken = ring_peek(lane, RING_GRANT_MAX);
+        const uint64_t taken = ring_peek(lane, PEEK_MAX);
         if (taken == 0) {
             if (ring_switch(lane))
                 continue;

@@ -95,7 +95,6 @@ struct ring_consumer_lane {
     ring_consumer_t *consumer;
     alignas(LINE) const uint8_t *slots;
     uint64_t slot_size;
-    uint64_t grant_max;
     const cursor_t *published_next; /* the confirmed successor's; NULL: none */
     const uint8_t *slots_next;
     ring_recovery_t recovery;
@@ -231,7 +230,6 @@ int32_t ring_consumer_open(ring_consumer_t *consumer, void *segment, uint64_t si
         lane->released_shared = &consumer->own->released[i].value;
         lane->consumer = consumer;
         lane->slot_size = slot_size;
-        lane->grant_max = RING_GRANT_MAX;
     }
     return RING_OK;
 }
@@ -460,14 +458,9 @@ void ring_commit(ring_producer_lane_t *lane, uint64_t count)
     }
 }
 
-uint64_t ring_claim_grant(ring_producer_lane_t *lane)
+void ring_commit_all(ring_producer_lane_t *lane)
 {
-    return ring_claim(lane, RING_GRANT_MAX);
-}
-
-void ring_commit_one(ring_producer_lane_t *lane)
-{
-    ring_commit(lane, 1);
+    ring_commit(lane, lane->claimed - lane->published);
 }
 
 uint64_t ring_free(ring_producer_lane_t *lane)
@@ -521,8 +514,10 @@ uint64_t ring_peek(ring_consumer_lane_t *lane, uint64_t count_max)
     const uint64_t count = unread < count_max ? unread : count_max;
     if (count == 0)
         return 0;
-    /* The next slots are on their way while Python handles the first. */
+    /* The next slot is on its way while Python handles these. */
     __builtin_prefetch(consumer_slot(lane, lane->peeked + 1), 0, 3);
+    if (unread > count)
+        __builtin_prefetch(consumer_slot(lane, lane->peeked + count + 1), 0, 3);
     lane->peeked += count;
     /* Relaxed: nobody decides by it while we live. The producer reads it when we are dead, and then program order is all
      * that matters: the cursor was stored before the first effect of these messages. It never goes back: what our
@@ -540,26 +535,9 @@ void ring_release(ring_consumer_lane_t *lane, uint64_t count)
     atomic_store_explicit(lane->released_shared, lane->released, memory_order_release);
 }
 
-uint64_t ring_peek_grant(ring_consumer_lane_t *lane)
-{
-    return ring_peek(lane, lane->grant_max);
-}
-
 void ring_release_all(ring_consumer_lane_t *lane)
 {
     ring_release(lane, lane->peeked - lane->released);
-}
-
-void ring_release_but(ring_consumer_lane_t *lane, uint64_t count)
-{
-    assert(count <= lane->peeked - lane->released && "only peeked slots are kept");
-    ring_release(lane, lane->peeked - lane->released - count);
-}
-
-void ring_set_grant(ring_consumer_lane_t *lane, uint64_t count_max)
-{
-    assert(count_max >= 1 && count_max <= RING_GRANT_MAX && "a grant holds 1 to RING_GRANT_MAX messages");
-    lane->grant_max = count_max;
 }
 
 uint64_t ring_pending(ring_consumer_lane_t *lane)
@@ -574,15 +552,14 @@ uint64_t ring_peeked(const ring_consumer_lane_t *lane)
     return lane->peeked;
 }
 
-/* The lane has a successor's segment to go to, and nothing of the one it reads is unread or still in somebody's hands. */
-static int32_t may_switch(ring_consumer_lane_t *lane)
+int32_t ring_may_switch(ring_consumer_lane_t *lane)
 {
     return lane->published_next != NULL && ring_pending(lane) == 0 && lane->released == lane->peeked;
 }
 
 int32_t ring_switch(ring_consumer_lane_t *lane)
 {
-    if (!may_switch(lane))
+    if (!ring_may_switch(lane))
         return 0;
     lane->published_shared = lane->published_next;
     lane->slots = lane->slots_next;
@@ -607,7 +584,7 @@ int32_t ring_prepare_sleep(ring_consumer_t *consumer)
     for (uint32_t i = 0; i < consumer->lanes; i++) {
         ring_consumer_lane_t *lane = &consumer->lane[i];
         const int32_t is_unread =
-            may_switch(lane) ||
+            ring_may_switch(lane) ||
             (lane->published_shared != NULL &&
              atomic_load_explicit(lane->published_shared, memory_order_seq_cst) != lane->peeked);
         if (is_unread) {
@@ -632,7 +609,7 @@ uint64_t ring_unread(const ring_watch_t *watch)
     uint64_t unread = 0;
     for (uint64_t i = 0; i < watch->count; i++) {
         ring_consumer_lane_t *lane = watch->lanes[i];
-        if (lane->published_shared == NULL ? lane->published_next != NULL : ring_pending(lane) != 0 || may_switch(lane))
+        if (lane->published_shared == NULL ? lane->published_next != NULL : ring_pending(lane) != 0 || ring_may_switch(lane))
             unread |= UINT64_C(1) << i;
     }
     return unread;

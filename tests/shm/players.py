@@ -71,7 +71,7 @@ def produce(memory: Memory, bell: Bell, diary: int, count: int) -> None:
 
 def consume(memory: Memory, bell: Bell, diary: int) -> None:
     """Reads, releases now and then, and sleeps when there is nothing."""
-    consumer = open_consumer(memory, LINK, CAPACITY, SLOT_SIZE, word_view, grant_max=8)
+    consumer = open_consumer(memory, LINK, CAPACITY, SLOT_SIZE, word_view)
     refresh_due_ns = passes = 0
     has_told = False
     while not Leaving.is_asked:

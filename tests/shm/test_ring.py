@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from shm._native import ffi, lib
-from shm.ring import GRANT_MAX, NORMAL, URGENT, Consumer, Dormitory, Producer, RingError, Watch, heap_ring, join
+from shm.ring import NORMAL, URGENT, Consumer, Dormitory, Producer, RingError, Watch, heap_ring, join
 from shm.segment import HeapSegment
 
 SLOT_SIZE = 64
@@ -26,9 +26,9 @@ def new_producer(capacity: int, lanes: int = 2, slot_size: int = SLOT_SIZE, wake
     return Producer("test", own, capacity, slot_size, word_view, lanes, wake_fd, None)
 
 
-def new_consumer(capacity: int, lanes: int = 2, slot_size: int = SLOT_SIZE, grant_max: int = GRANT_MAX) -> Consumer:
+def new_consumer(capacity: int, lanes: int = 2, slot_size: int = SLOT_SIZE) -> Consumer:
     own = HeapSegment(lib.ring_consumer_segment_size())
-    return Consumer("test", own, capacity, slot_size, word_view, lanes, None, grant_max)
+    return Consumer("test", own, capacity, slot_size, word_view, lanes, None)
 
 
 def send(producer: Producer, value: int, lane: int = NORMAL) -> bool:
@@ -183,7 +183,7 @@ def test_readers_that_sleep_together_all_sleep_or_none_does() -> None:
     links[0][1].cancel_sleep()
     send(links[1][0], 2)
     links[1][1].try_peek()
-    assert not dormitory.prepare_sleep(), "one is granted and not handed out"
+    assert not dormitory.prepare_sleep(), "one is not handed out"
     receive(links[1][1])
     assert dormitory.prepare_sleep()
 
@@ -196,7 +196,7 @@ def test_lanes_do_not_fill_each_other() -> None:
     assert receive(consumer, URGENT) == [2]
 
 
-def test_free_and_pending_count_what_was_granted_and_not_handed_out() -> None:
+def test_free_and_pending_count_what_a_claim_and_a_peek_would_get() -> None:
     producer, consumer = heap_ring(256, SLOT_SIZE, word_view)
     assert producer.free() == 256
     send(producer, 1)
@@ -311,14 +311,14 @@ def test_a_successor_of_the_consumer_sees_what_was_not_released_again_and_nothin
     join(producer, successor)
     released, peeked, published = successor.recovered()
     assert released == 2
-    assert peeked == 6, "the grant had taken all of them"
+    assert peeked == 3, "what was handed out, and no more"
     assert published == 6
     assert receive(successor) == [2, 3, 4, 5]
 
 
-def test_a_consumer_with_grants_of_one_recovers_exactly_what_was_handed_out() -> None:
+def test_a_successor_of_the_consumer_learns_exactly_what_was_handed_out() -> None:
     producer = new_producer(8)
-    dead = new_consumer(8, grant_max=1)
+    dead = new_consumer(8)
     join(producer, dead)
     for value in range(6):
         send(producer, value)
@@ -333,13 +333,14 @@ def test_what_a_dead_consumer_had_peeked_stays_peeked_for_the_successor_of_its_s
     producer, first = heap_ring(8, SLOT_SIZE, word_view)
     for value in range(5):
         send(producer, value)
-    first.try_peek()
-    second = new_consumer(8, grant_max=1)
+    for _ in range(3):
+        first.try_peek()
+    second = new_consumer(8)
     join(producer, second)
     second.try_peek()
     third = new_consumer(8)
     join(producer, third)
-    assert third.recovered() == (0, 5, 5)
+    assert third.recovered() == (0, 3, 5)
 
 
 def test_a_full_ring_stays_full_until_the_successor_releases() -> None:
@@ -433,12 +434,67 @@ def test_a_sleeping_consumer_is_rung_once_and_an_awake_one_never() -> None:
     bell.close()
 
 
-def test_messages_granted_but_not_handed_out_keep_the_reader_awake() -> None:
+def test_messages_that_were_not_handed_out_keep_the_reader_awake() -> None:
     producer, consumer = heap_ring(8, SLOT_SIZE, word_view)
     send(producer, 1)
     send(producer, 2)
     consumer.try_peek()
     assert not consumer.prepare_sleep()
+
+
+@pytest.mark.parametrize("lane", [-1, 2, 1 << 40])
+def test_a_lane_that_the_ring_has_not_is_an_index_error(lane: int) -> None:
+    producer, consumer = heap_ring(8, SLOT_SIZE, word_view)
+    for call in (
+        producer.try_claim,
+        producer.commit,
+        producer.sequence,
+        consumer.try_peek,
+        consumer.release,
+        consumer.sequence,
+    ):
+        with pytest.raises(IndexError):
+            call(lane)
+
+
+def test_a_ring_of_one_lane_has_no_urgent_one() -> None:
+    producer, consumer = heap_ring(8, SLOT_SIZE, word_view, lanes=1)
+    with pytest.raises(IndexError, match="lane 1"):
+        producer.try_claim(URGENT)
+    with pytest.raises(IndexError, match="lane 1"):
+        consumer.try_peek(URGENT)
+
+
+@pytest.mark.parametrize("arguments", [("normal",), (NORMAL, NORMAL), (None,)])
+def test_what_is_no_lane_is_a_type_error(arguments: tuple[Any, ...]) -> None:
+    producer, consumer = heap_ring(8, SLOT_SIZE, word_view)
+    for call in (producer.try_claim, consumer.try_peek, consumer.release):
+        with pytest.raises(TypeError):
+            call(*arguments)
+
+
+def test_a_closed_side_refuses_to_work() -> None:
+    producer, consumer = heap_ring(8, SLOT_SIZE, word_view)
+    producer.close()
+    consumer.close()
+    for call in (producer.try_claim, producer.commit, consumer.try_peek, consumer.release):
+        with pytest.raises(IndexError, match="closed"):
+            call()
+
+
+def test_views_are_given_back_with_their_ring() -> None:
+    def once() -> None:
+        producer, consumer = heap_ring(64, SLOT_SIZE, word_view)
+        send(producer, 1)
+        receive(consumer)
+
+    once()
+    gc.collect()
+    before = sys.getallocatedblocks()
+    for _ in range(50):
+        once()
+    gc.collect()
+    assert sys.getallocatedblocks() - before < 64, "fifty rings leave less than the views of one"
 
 
 def test_a_closed_side_is_not_connected() -> None:
@@ -508,16 +564,16 @@ class TwinOfTheRing(RuleBasedStateMachine):
     died. Whoever dies leaves its segment as it is; its successor is a new object.
     """
 
-    @initialize(capacity=st.sampled_from([1, 2, 4, 16, 128]), grant_max=st.sampled_from([1, 2, GRANT_MAX]))
-    def start(self, capacity: int, grant_max: int) -> None:
-        self.capacity, self.grant_max = capacity, grant_max
+    @initialize(capacity=st.sampled_from([1, 2, 4, 16, 128]))
+    def start(self, capacity: int) -> None:
+        self.capacity = capacity
         self.next_value = 1
         self.claimed: list[list[int]] = [[], []]
         self.unread: list[deque[int]] = [deque(), deque()]
         self.held: list[list[int]] = [[], []]
         self.sequence = [0, 0]
         self.producer = new_producer(capacity)
-        self.consumer = new_consumer(capacity, grant_max=grant_max)
+        self.consumer = new_consumer(capacity)
         join(self.producer, self.consumer)
 
     @rule(lane=st.sampled_from([NORMAL, URGENT]))
@@ -569,7 +625,7 @@ class TwinOfTheRing(RuleBasedStateMachine):
     @rule()
     def consumer_dies(self) -> None:
         self.settle()
-        self.consumer = new_consumer(self.capacity, grant_max=self.grant_max)
+        self.consumer = new_consumer(self.capacity)
         join(self.producer, self.consumer)
         for lane in (NORMAL, URGENT):
             self.unread[lane] = deque(self.held[lane] + list(self.unread[lane]))
