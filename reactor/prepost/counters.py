@@ -45,6 +45,7 @@ class Counter(IntEnum):
     HELD_COMMANDS = 34  # gauge
     REJECTS = 35
     EVENTS_MALFORMED = 36
+    HELD_FOR_JOURNAL = 37  # passes that left new events in their ring, because the journal's was half full
     # One counter per reason of our own: REFUSED + reason_e; the last one takes every other.
     REFUSED = 48
     REFUSED_SIGNAL_TOO_OLD = REFUSED + 1

@@ -107,6 +107,7 @@ class Publisher(Recorder):
         source: int = 0,
     ) -> None:
         super().__init__(journal, source)
+        self._journal_half = journal.capacity // 2
         self._commands = commands
         self._responses = responses
         self._strategies = tuple(strategy_responses)
@@ -157,6 +158,18 @@ class Publisher(Recorder):
                 self._metrics.count(Counter.STALLED_ON_JOURNAL)
                 return False
         return True
+
+    def has_room_for_more(self) -> bool:
+        """False: the journal is behind, and what would begin something new waits in its ring. What is under way goes on: its
+        entries have the other half of the journal's ring. An alarm ends the waiting: then openings are refused, and closings
+        are not."""
+        if self.journal_left >= self._journal_half or (self.desk is not None and self.desk.journal_trouble):
+            return True
+        self.journal_left = self._journal.free(NORMAL) - self._at // ENTRY_SIZE
+        if self.journal_left >= self._journal_half:
+            return True
+        self._metrics.count(Counter.HELD_FOR_JOURNAL)
+        return False
 
     @property
     def is_holding(self) -> bool:

@@ -3,7 +3,8 @@
 A pass:  held commands ─▶ control ─▶ reports ─▶ urgent events ─▶ events ─▶ now and then: deadlines ─▶ rows
 
 Before every message it is certain that what the message may cause can be written (publish.has_room); otherwise nothing
-more is read, which is what the producers feel as backpressure.
+more is read, which is what the producers feel as backpressure. While the journal is behind, nothing new begins (publish.py's
+has_room_for_more): events wait, and orders come as fast as they can be written down.
 """
 
 from __future__ import annotations
@@ -255,6 +256,8 @@ class PrepostRole:
     def _read_events(self, lane: int) -> int:
         """What an event causes is published before the next one: its order may be with the venue already."""
         out, desk = self.out, self.desk
+        if lane == NORMAL and not out.has_room_for_more():
+            return 0
         peek, monotonic_ns, on_event = self._peek_event, self._monotonic_ns, self.intake.on_event
         count = 0
         while (

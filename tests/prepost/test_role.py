@@ -960,6 +960,43 @@ def test_a_full_journal_stops_the_reading(make_room):
     assert journal.try_peek(0) is not None
 
 
+def test_a_journal_that_is_behind_holds_what_is_new_and_refuses_nothing(make_room):
+    risk = {"pending_orders_max": 1000, "order_rates_max": (1000, 1000, 1000), "signal_age_ms_max": 10_000.0}
+    room = make_room(test_parameters(risk=risk), journal=512)
+    room.start_trading()
+    journal, room.journal_in = room.journal_in, None
+    room._take = lambda ring, lane, name, into: None if ring is None else Room._take(room, ring, lane, name, into)
+    room.venue.script = [takes(0)]
+    for position in range(250):
+        room.order(1, 100, 6_400_000 + position)
+    room.run(100, feeds=True)
+    assert room.metrics.get(Counter.HELD_FOR_JOURNAL) > 0
+    assert 0 < room.desk.orders_sent < 250
+    placed = room.desk.orders_sent
+    assert len(room.venue.places) == placed, "what has begun goes on"
+    assert room.journal_out.free() >= 512 // 2 - 3 * 64, "64 events of a pass, at most three entries each"
+    room.journal_in = journal
+    room.run(200, feeds=True)
+    assert room.desk.orders_sent == 250
+    assert not room.metrics.get(Counter.REFUSED_BACKPRESSURE)
+
+
+def test_an_alarm_of_the_journal_ends_the_waiting(make_room):
+    risk = {"pending_orders_max": 1000, "order_rates_max": (1000, 1000, 1000), "signal_age_ms_max": 10_000.0}
+    room = make_room(test_parameters(risk=risk), journal=512)
+    room.start_trading()
+    room.journal_in = None
+    room._take = lambda ring, lane, name, into: None if ring is None else Room._take(room, ring, lane, name, into)
+    room.venue.script = [takes(0)]
+    for position in range(250):
+        room.order(1, 100, 6_400_000 + position)
+    room.run(100, feeds=True)
+    held = room.desk.orders_sent
+    room.desk.hear_journal(1)
+    room.run(100, feeds=True)
+    assert room.metrics.get(Counter.REFUSED_BACKPRESSURE) == 250 - held
+
+
 def test_more_entries_than_the_journal_ring_can_take_wait_in_order(make_room):
     room = make_room(test_parameters(risk={"pending_orders_max": 1000, "order_rates_max": (1000, 1000, 1000)}), journal=256)
     room.start_trading()
