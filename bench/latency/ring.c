@@ -1,6 +1,7 @@
 /* ring.c — the floor of ring.py: the same ring, the same rhythm, two processes in C.
  *
  *   ./ring <producer core> <consumer core> <messages> <gap ns>      one way: prints one latency in ns per line
+ *   ./ring host <producer core> <consumer core> <messages> <gap ns> the same with nothing in between: what the machine took away
  *   ./ring throughput <producer core> <consumer core> <messages>    prints messages/s: naive, one by one, batches of 64
  *
  *   producer ── stamp, commit ──▶ ring ──▶ peek, stamp ── consumer
@@ -100,6 +101,33 @@ static void one_way(int producer_core, int consumer_core, uint64_t messages, int
         printf("%lld\n", (long long)latency[i]);
 }
 
+/* No ring at all: both cores spin, and a message counts as there when the reading side looks at the clock next. What is left is
+ * what interrupts, the scheduler and the hypervisor take: nobody's ring is better than this. */
+static void host_alone(int producer_core, int consumer_core, uint64_t messages, int64_t gap_ns)
+{
+    const int64_t first = clock_monotonic_ns() + 10000000;
+    const pid_t child = fork();
+    alarm(TIME_MAX_S);
+    if (child == 0) {
+        pin(producer_core);
+        while (clock_monotonic_ns() < first + (int64_t)messages * gap_ns)
+            ;
+        _exit(0);
+    }
+    pin(consumer_core);
+    int64_t *latency = shared(messages * sizeof *latency);
+    for (uint64_t i = 0; i < messages; i++) {
+        const int64_t due = first + (int64_t)i * gap_ns;
+        int64_t now;
+        while ((now = clock_monotonic_ns()) < due)
+            ;
+        latency[i] = now - due;
+    }
+    waitpid(child, NULL, 0);
+    for (uint64_t i = messages / 10; i < messages; i++)
+        printf("%lld\n", (long long)latency[i]);
+}
+
 /* ---- throughput --------------------------------------------------------------------------------------------- */
 
 typedef struct naive {
@@ -176,6 +204,10 @@ int main(int argc, char **argv)
         static const char *const names[] = {"naive", "single", "batch_64"};
         for (int kind = 0; kind < 3; kind++)
             printf("%s %.0f\n", names[kind], run(atoi(argv[2]), atoi(argv[3]), strtoull(argv[4], NULL, 10), kind));
+        return 0;
+    }
+    if (argc == 6 && strcmp(argv[1], "host") == 0) {
+        host_alone(atoi(argv[2]), atoi(argv[3]), strtoull(argv[4], NULL, 10), atoll(argv[5]));
         return 0;
     }
     if (argc != 5) {

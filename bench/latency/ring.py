@@ -3,9 +3,12 @@
     producer process ── stamp, try_claim, commit ──▶ ring ──▶ try_peek, stamp ── consumer process
     core A, one message per GAP_NS, spinning                    core B, spinning
 
-Prints machine, pins, p50/p99/p99.9/max of each, ratios to the floor, throughput of batches, and checksums of the work.
+Prints machine, pins, p50/p99/p99.9/max of each, ratios to the floor, throughput of batches, and checksums of the work. Every
+figure is the median of interleaved rounds. A message counts from its stamp, whatever happens then: if the host takes a core
+away for a millisecond, a hundred messages are late. `the host alone` is the same rhythm without any ring: it says how much of
+a p99.9 that is.
 
-    python bench/latency/ring.py [--messages N] [--gap-ns N] [--json]
+    python bench/latency/ring.py [--messages N] [--gap-ns N] [--rounds N] [--json]
 """
 
 import argparse
@@ -234,44 +237,67 @@ def summary(latencies: np.ndarray[Any, Any]) -> dict[str, int]:
     return {"p50": p50, "p99": p99, "p99_9": p99_9, "max": int(latencies.max()), "count": len(latencies)}
 
 
+def one_round(floor: str | None, cores: tuple[int, int], messages: int, gap_ns: int) -> dict[str, dict[str, Any]]:
+    """Every measurement once, one after another."""
+
+    def in_c(*arguments: str) -> str:
+        assert floor is not None, "asked only with a compiler"
+        return subprocess.run([floor, *arguments], capture_output=True, text=True, check=True, timeout=TIME_MAX_S).stdout
+
+    one_way: dict[str, Any] = {}
+    per_s: dict[str, Any] = {}
+    pins, warm = [str(core) for core in cores], messages // 10
+    if floor is not None:
+        words = in_c(*pins, str(messages), str(gap_ns)).split()
+        one_way["ring in C"] = summary(np.array([int(word) for word in words]))
+    one_way["ring, Python"] = summary(ring_one_way(cores, messages, gap_ns)[warm:])
+    one_way["iceoryx2, Python"] = summary(iceoryx2_one_way(cores, messages // 5, gap_ns)[warm // 5 :])
+    if floor is not None:
+        words = in_c("host", *pins, str(messages), str(gap_ns)).split()
+        one_way["the host alone"] = summary(np.array([int(word) for word in words]))
+        for line in in_c("throughput", *pins, str(messages * 100)).splitlines():
+            name, value = line.split()
+            per_s[f"C, {name}"] = float(value)
+    per_s["Python, batch_64"] = ring_batches(cores, messages * 100)
+    return {"one_way_ns": one_way, "messages_per_s": per_s}
+
+
+def median_of(rounds: list[Any]) -> Any:
+    """Of every number by itself, whatever it is nested in."""
+    if isinstance(rounds[0], dict):
+        return {key: median_of([each[key] for each in rounds]) for key in rounds[0]}
+    return type(rounds[0])(np.median(rounds))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="One-way latency and throughput of the ring, with floor and rival.")
     parser.add_argument("--messages", type=int, default=50_000)
     parser.add_argument("--gap-ns", type=int, default=10_000)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    for name in ("messages", "gap_ns", "rounds"):
+        if getattr(options, name) < (100 if name == "messages" else 1):
+            parser.error(f"--{name.replace('_', '-')} is too small: at least {100 if name == 'messages' else 1}")
     available = sorted(os.sched_getaffinity(0))
     if len(available) < 2:
         sys.exit("this measurement needs two cores; this process may use one")
     cores = (available[0], available[1])
-    warm = options.messages // 10
+    with tempfile.TemporaryDirectory() as folder:
+        floor = build_floor(folder)
+        rounds = [one_round(floor, cores, options.messages, options.gap_ns) for _ in range(options.rounds)]
     result: dict[str, Any] = {
         "machine": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}",
         "pins": cores,
         "clock_step_ns": lib.clock_step_ns(10_000),
-        "one_way_ns": {},
-        "messages_per_s": {},
+        "rounds": options.rounds,
+        **median_of(rounds),
     }
-    with tempfile.TemporaryDirectory() as folder:
-        floor = build_floor(folder)
-        if floor is not None:
-            run = [floor, str(cores[0]), str(cores[1]), str(options.messages), str(options.gap_ns)]
-            lines = subprocess.run(run, capture_output=True, text=True, check=True, timeout=TIME_MAX_S).stdout.split()
-            result["one_way_ns"]["ring in C"] = summary(np.array([int(line) for line in lines]))
-            run = [floor, "throughput", str(cores[0]), str(cores[1]), str(options.messages * 100)]
-            for line in subprocess.run(run, capture_output=True, text=True, check=True, timeout=TIME_MAX_S).stdout.splitlines():
-                name, value = line.split()
-                result["messages_per_s"][f"C, {name}"] = float(value)
-    result["one_way_ns"]["ring, Python"] = summary(ring_one_way(cores, options.messages, options.gap_ns)[warm:])
-    result["one_way_ns"]["iceoryx2, Python"] = summary(
-        iceoryx2_one_way(cores, options.messages // 5, options.gap_ns)[warm // 5 :]
-    )
-    result["messages_per_s"]["Python, batch_64"] = ring_batches(cores, options.messages * 100)
     if options.json:
         print(json.dumps(result, indent=2))
         return
     print(f"{result['machine']}; producer on core {cores[0]}, consumer on core {cores[1]}")
-    print(f"the clock steps by {result['clock_step_ns']} ns")
+    print(f"the clock steps by {result['clock_step_ns']} ns; medians of {options.rounds} rounds")
     base = next(iter(result["one_way_ns"].values()))["p50"]
     print(f"{'one way, ns':22}{'p50':>8}{'p99':>8}{'p99.9':>8}{'max':>9}{'p50 ratio':>11}")
     for name, row in result["one_way_ns"].items():
