@@ -26,6 +26,11 @@ MANIFEST = "manifest.json"
 
 HOT: dict[str, tuple[str, ...]] = {
     "collector": ("grids", "role", "table"),
+    "collector/triggers": ("hedge", "mt", "mt_close", "quotes"),
+    "factors": ("window",),
+    "feed": ("board", "books", "publish", "role", "sessions"),
+    "feed/signals": ("adaptive_spread", "book_top", "fixed_spread", "funding", "position_close"),
+    "market": ("intake",),
     "prepost": (
         "balances", "desk", "hedging", "inquiry", "intake", "kill_switch", "orders", "pairs", "pipeline", "positions",
         "post", "pre", "publish", "quota", "quotes", "record", "reports", "restore", "risk", "role", "settle", "stop",

@@ -446,6 +446,10 @@ def build(plan: Plan, shard_plan: ShardPlan, shard: Shard, secrets: Secrets) -> 
     kinds = {plan.role(cell.role.name).kind: cell.role for cell in cells}
     if "prepost" in kinds and "engine" in kinds:
         plug_engine_beside(kinds["prepost"], kinds["engine"], shard)
+    if "collector" in kinds:
+        for cell in cells:
+            if plan.role(cell.role.name).kind == "feed":
+                plug_collector_beside(cell.role, kinds["collector"], shard)
     plays = rehearsals(plan, shard_plan, instruments, secrets.credentials) if shard_plan.rehearsal_us else []
     for _ in range(WARM_UP_PLAYS):
         for play in plays:
@@ -463,6 +467,16 @@ def plug_engine_beside(prepost: Role, engine: Role, shard: Shard) -> None:
     assert isinstance(engine, EngineRole), "roles are what their kinds say"
     prepost.out.send_at_once = engine.take_commands
     engine.wake = shard.waker_of(engine.name)
+
+
+def plug_collector_beside(feed: Role, collector: Role, shard: Shard) -> None:
+    """A collector beside a feed reads what a trigger waits for as soon as it is said: nothing of the pass stands between."""
+    from reactor.collector.role import CollectorRole
+    from reactor.feed.role import FeedRole
+
+    assert isinstance(feed, FeedRole), "roles are what their kinds say"
+    assert isinstance(collector, CollectorRole), "roles are what their kinds say"
+    feed.board.plug_collector(shard.turn_behind(feed.name), collector.is_awaiting)
 
 
 def rehearsals(

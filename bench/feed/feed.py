@@ -32,8 +32,8 @@ import orjson
 from reactor.domain.instrument import Instrument, Instruments
 from reactor.domain.messages import SIZE, VIEW, Venue
 from reactor.exchanges.venue import Endpoints
-from reactor.feed.role import FeedParameters, FeedPorts, FeedRole
-from reactor.feed.sessions import SessionParameters
+from reactor.feed.parameters import FeedParameters, SessionParameters
+from reactor.feed.role import FeedPorts, FeedRole
 from reactor.loop.clock import ManualClock
 from reactor.loop.counters import Metrics
 from reactor.loop.log import ListLog

@@ -20,6 +20,7 @@ from reactor.domain.errors import ConfigError
 from reactor.domain.instrument import Instruments
 from reactor.domain.messages import (
     FLAG_URGENT,
+    INSTRUMENTS_MAX,
     NO_STRATEGY,
     ControlKind,
     ResponseKind,
@@ -167,6 +168,10 @@ class CollectorRole:
     def deadline_ns(self, now_ns: int) -> int:
         """External sources that cannot wake a shard are looked at in their own rhythm."""
         return self._external.deadline_ns(now_ns) if self._external is not None else now_ns + IDLE_NS
+
+    def is_awaiting(self, index: int) -> bool:
+        """A trigger looks at the signal of this index."""
+        return self._find(index) is not None or self._find_any(index // INSTRUMENTS_MAX) is not None
 
     def on_stop(self, now_ns: int) -> None:
         self._publish()

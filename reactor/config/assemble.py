@@ -17,8 +17,8 @@ from reactor.domain.instrument import VENUE_NAMES, Instruments
 from reactor.domain.messages import NO_INSTRUMENT
 from reactor.engine.role import EngineParameters
 from reactor.exchanges.venue import Endpoints, RateLimit
-from reactor.feed.role import FeedParameters, HostedParameters, SignalsParameters, UserSignalParameters
-from reactor.feed.signals.book_top import BookTopParameters
+from reactor.feed.parameters import FeedParameters, HostedParameters, SignalsParameters, UserSignalParameters
+from reactor.feed.signals.parameters import BookTopParameters
 from reactor.live_bot.parameters import AssetParameters, LiveBotParameters
 from reactor.loop.log import Level
 from reactor.prepost.parameters import PairParameters, PrepostParameters

@@ -23,12 +23,14 @@ from reactor.domain.errors import ConfigError
 from reactor.domain.instrument import VENUE_NAMES
 from reactor.engine.parameters import ConnectionParameters, RouterParameters
 from reactor.engine.role import EngineParameters
-from reactor.feed.books import BooksParameters
-from reactor.feed.sessions import SessionParameters
-from reactor.feed.signals.adaptive_spread import AdaptiveSpreadParameters
-from reactor.feed.signals.fixed_spread import FixedSpreadParameters
-from reactor.feed.signals.funding import FundingDirectionParameters, FundingRiskParameters
-from reactor.feed.signals.position_close import PositionCloseParameters
+from reactor.feed.parameters import BooksParameters, SessionParameters
+from reactor.feed.signals.parameters import (
+    AdaptiveSpreadParameters,
+    FixedSpreadParameters,
+    FundingDirectionParameters,
+    FundingRiskParameters,
+    PositionCloseParameters,
+)
 from reactor.journal.role import JournalParameters
 from reactor.live_bot.parameters import LiveBotParameters
 from reactor.prepost.parameters import (

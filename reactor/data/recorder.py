@@ -32,7 +32,7 @@ from reactor.data.sources import FrameReader, OwnSessions, Source, Topics
 from reactor.data.venues import SNAPSHOT_DEPTH, RecordedVenue
 from reactor.domain.errors import ConfigError, DataError
 from reactor.exchanges.venue import Endpoints, RateLimit, RateLimitKind
-from reactor.feed.sessions import SessionParameters
+from reactor.feed.parameters import SessionParameters
 from reactor.loop.clock import Clock, SystemClock
 from reactor.loop.log import Log
 from reactor.net.backoff import Backoff, BackoffParameters

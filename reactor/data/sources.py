@@ -15,8 +15,9 @@ from typing import Final, Protocol
 from reactor.data.recording import Frame, SymbolRecording
 from reactor.data.venues import RecordedVenue
 from reactor.exchanges.venue import Endpoints, Stream
+from reactor.feed.parameters import SessionParameters
 from reactor.feed.publish import TOPIC_NAME
-from reactor.feed.sessions import FeedSession, Line, SessionParameters, Take
+from reactor.feed.sessions import FeedSession, Line, Take
 from reactor.loop.clock import Clock
 from reactor.loop.log import Log
 from reactor.market.intake import FrameDecoder, FrameKind, Session, Symbols, add_symbol

@@ -3,6 +3,9 @@
     top moved ─▶ on_top(instrument) ─▶ every signal that reads it: update() ─▶ True: say it
     every 10 ms ─▶ on_time() ─▶ samples; what still holds is said again at its refresh
 
+What a trigger waits for comes first, and is carried on at once where the collector is in the same shard (`turn`): what nobody
+waits for is said behind the decision.
+
 A message is kept ready per signal; saying it means filling in time, ids and tops and copying it into the ring. State-like
 signals conflate: while the ring is full the newest of each waits (reactor/loop/link.py). Of a lossless signal every message
 waits, and while one does, `sender.is_pressed()` says to the sockets that they shall wait too.
@@ -23,6 +26,7 @@ from shm.ring import Producer
 MS: Final = 1_000_000
 SIGNAL_ID_SHIFT: Final = 48
 SIGNALS: int = Counter.SIGNALS
+TURNS_PER_READ_MAX: Final = 4  # A read that moves more is a burst: one pass for all the rest of it is cheaper for all of them.
 
 
 class Place:
@@ -84,6 +88,16 @@ class Board:
         self._on_quantity: list[tuple[Place, ...]] = [()] * len(instruments)
         self._on_mark: list[tuple[Place, ...]] = [()] * len(instruments)
         self._signal_id = (feed_index + 1) << SIGNAL_ID_SHIFT
+        self._turn: Callable[[], None] | None = None
+        self._is_awaited: Callable[[int], bool] = _always
+        self._read_ns = 0  # the read, or the refresh, that is being told of …
+        self._turns = 0  # … and how many turns it has caused
+
+    def plug_collector(self, turn: Callable[[], None], is_awaited: Callable[[int], bool]) -> None:
+        """A collector in the same shard: `turn()` lets it read what was said, `is_awaited(signal_index)` tells whether one of
+        its triggers looks at it. Without one every signal counts as awaited, and its reader is woken by the ring."""
+        self._turn = turn
+        self._is_awaited = is_awaited
 
     def next_signal_id(self) -> int:
         """Minted here for everything this feed says: it follows the decision from the tick to the fill."""
@@ -92,7 +106,8 @@ class Board:
 
     def plug(self, signals: Sequence[tuple[Signal, int]]) -> None:
         """Replaces the signals: (signal, pair_id or NO_PAIR)."""
-        self.places = [Place(signal, self._source_index, pair_id) for signal, pair_id in signals]
+        places = [Place(signal, self._source_index, pair_id) for signal, pair_id in signals]
+        self.places = sorted(places, key=lambda place: not self._is_awaited(place.index))
         for index in range(len(self._on_price)):
             reading = [place for place in self.places if index in place.signal.inputs()]
             # Quantities only concern who asks for them; a pair's funding is told by the mark price, not by ticks.
@@ -172,6 +187,13 @@ class Board:
         )
         sender.done()
         self._counters[SIGNALS] += 1
+        turn = self._turn
+        if turn is not None and self._is_awaited(place.index):
+            if receive_ns != self._read_ns:
+                self._read_ns, self._turns = receive_ns, 0
+            if self._turns < TURNS_PER_READ_MAX:
+                self._turns += 1
+                turn()
 
     def _switch_off(self, place: Place, error: Exception) -> None:
         """A user's signal that raises is silenced: its trigger finds it stale. The feed goes on."""
@@ -180,6 +202,10 @@ class Board:
         self._metrics.count(Counter.SIGNAL_FAILURES)
         self._log.error("signal switched off: its update failed", signal=type(place.signal).__name__,
                         instrument=place.signal.instrument_index, error=f"{type(error).__name__}: {error}")  # fmt: skip
+
+
+def _always(index: int) -> bool:
+    return True
 
 
 def _nothing(tops: Tops, now_ns: int) -> bool:

@@ -9,16 +9,16 @@ Snapshots are fetched over REST within the feed's share of the venue's weight, o
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from reactor.domain.instrument import Instrument
 from reactor.domain.messages import NO_INSTRUMENT
-from reactor.exchanges.venue import Endpoints, MarketCodec, Stream, StreamOptions
+from reactor.exchanges.venue import Endpoints, MarketCodec, Stream
 from reactor.feed.check import CHECK_LIFE_NS, BookCheck, CheckResult, Horizon, horizon_of
 from reactor.feed.counters import Counter
-from reactor.feed.inquiry import InquiryParameters, VenueInquiry
-from reactor.feed.sessions import FeedSession, Line, SessionParameters, Take, Wholesale
+from reactor.feed.inquiry import VenueInquiry
+from reactor.feed.parameters import BooksParameters, SessionParameters
+from reactor.feed.sessions import FeedSession, Line, Take, Wholesale
 from reactor.loop.clock import Clock
 from reactor.loop.counters import Metrics
 from reactor.loop.log import Log
@@ -46,7 +46,7 @@ from reactor.market.intake import (
 from reactor.market.market_link import MarketLink
 from reactor.market.sync import BookSync, SyncState, Verdict
 from reactor.market.trades import Trade, Trades
-from reactor.net.backoff import Backoff, BackoffParameters
+from reactor.net.backoff import Backoff
 from reactor.net.network import Failure, Network, Response, StreamSource
 
 MS: Final = 1_000_000
@@ -59,19 +59,6 @@ SYNCHRONISED = SyncState.SYNCHRONISED
 MALFORMED: int = FrameKind.MALFORMED
 ANSWER: int = FrameKind.ANSWER
 BOOK_TICKER: int = FrameKind.BOOK_TICKER
-
-
-@dataclass(frozen=True)
-class BooksParameters:
-    """How the books of a venue are kept."""
-
-    streams: StreamOptions = field(default_factory=StreamOptions)
-    snapshot_depth: int = 1000
-    stale_after_ms: int = 5_000  # No frame of an instrument this long: nobody trades on its top.
-    mark_stale_after_ms: int = 15_000  # The stream speaks every second.
-    book_capacity: int = 8192
-    inquiry: InquiryParameters = field(default_factory=InquiryParameters)
-    backoff: BackoffParameters = field(default_factory=lambda: BackoffParameters(first_ns=250 * MS))
 
 
 class BooksListener(Protocol):

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from reactor.domain.errors import ConfigError
@@ -11,21 +11,16 @@ from reactor.domain.messages import NO_INSTRUMENT, NO_PAIR, ControlKind, text_of
 from reactor.exchanges.binance.market import BinanceMarket
 from reactor.exchanges.venue import Endpoints
 from reactor.feed.board import Board
-from reactor.feed.books import BooksParameters, MarketBook, VenueBooks
+from reactor.feed.books import MarketBook, VenueBooks
 from reactor.feed.counters import Counter
 from reactor.feed.host import StrategyHost
+from reactor.feed.parameters import FeedParameters, HostedParameters, UserSignalParameters
 from reactor.feed.publish import MarketTopic, TopRows, wanted_symbols
-from reactor.feed.sessions import SessionParameters
-from reactor.feed.signals.adaptive_spread import AdaptiveSpread, AdaptiveSpreadParameters
-from reactor.feed.signals.book_top import BookTop, BookTopParameters
-from reactor.feed.signals.fixed_spread import FixedSpread, FixedSpreadParameters
-from reactor.feed.signals.funding import (
-    FundingDirection,
-    FundingDirectionParameters,
-    FundingRisk,
-    FundingRiskParameters,
-)
-from reactor.feed.signals.position_close import PositionClose, PositionCloseParameters
+from reactor.feed.signals.adaptive_spread import AdaptiveSpread
+from reactor.feed.signals.book_top import BookTop
+from reactor.feed.signals.fixed_spread import FixedSpread
+from reactor.feed.signals.funding import FundingDirection, FundingRisk
+from reactor.feed.signals.position_close import PositionClose
 from reactor.feed.signals.signal import Signal, SignalContext
 from reactor.loop.clock import Clock
 from reactor.loop.counters import Metrics
@@ -51,57 +46,6 @@ CONTROL_SUBSCRIBE: int = ControlKind.SUBSCRIBE
 CONTROL_CHECK_BOOK: int = ControlKind.CHECK_BOOK
 CONTROL_RELOAD: int = ControlKind.RELOAD
 CONTROL_STOP: int = ControlKind.STOP
-
-
-@dataclass(frozen=True)
-class UserSignalParameters:
-    """A signal of the user's own: a subclass of reactor.feed.signals.signal.Signal in a Python file."""
-
-    file: str
-    class_name: str
-    instrument_index: int
-    hedge_instrument_index: int = NO_INSTRUMENT
-    parameters: Mapping[str, object] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class SignalsParameters:
-    """Every signal of the house; None switches one off."""
-
-    adaptive_spread: AdaptiveSpreadParameters | None = field(default_factory=AdaptiveSpreadParameters)
-    fixed_spread: FixedSpreadParameters | None = field(default_factory=FixedSpreadParameters)
-    funding_direction: FundingDirectionParameters | None = field(default_factory=FundingDirectionParameters)
-    funding_risk: FundingRiskParameters | None = field(default_factory=FundingRiskParameters)
-    position_close: PositionCloseParameters | None = field(default_factory=PositionCloseParameters)
-    book_top: BookTopParameters = field(default_factory=BookTopParameters)
-    user: tuple[UserSignalParameters, ...] = ()
-
-
-@dataclass(frozen=True)
-class HostedParameters:
-    """A strategy that runs beside the books of this feed: by name, or a class of the user's own in a Python file."""
-
-    name: str
-    instrument_index: int
-    parameters: Mapping[str, object] = field(default_factory=dict)
-    file: str = ""
-    class_name: str = ""
-
-
-@dataclass(frozen=True)
-class FeedParameters:
-    """What one feed is to do."""
-
-    instruments: tuple[int, ...]  # the books it owns, by index
-    pairs: tuple[tuple[int, int], ...] = ()  # every pair of the plan by pair_id: (open leg, hedge leg); ours are picked out
-    feed_index: int = 0  # this one of the N: in every signal_id
-    seed: int = 0  # of the jitter between reconnects; give every process another one
-    books: BooksParameters = field(default_factory=BooksParameters)
-    books_by_venue: Mapping[int, BooksParameters] = field(default_factory=dict)  # where a venue needs other ones
-    sessions: SessionParameters = field(default_factory=SessionParameters)
-    signals: SignalsParameters = field(default_factory=SignalsParameters)
-    strategies: tuple[HostedParameters, ...] = ()
-    first_strategy_index: int = 0  # numbers count through all feeds: prepost answers by number
 
 
 @dataclass

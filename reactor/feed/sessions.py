@@ -11,11 +11,12 @@ A session that is lost leaves the other one carrying on; it comes back after a j
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, Protocol
 
 from reactor.exchanges.venue import MarketCodec, Stream
+from reactor.feed.parameters import SessionParameters
 from reactor.market.intake import (
     STREAM_BROKEN,
     STREAM_FRAME,
@@ -27,28 +28,12 @@ from reactor.market.intake import (
     StreamTaker,
     take_stream,
 )
-from reactor.net.backoff import Backoff, BackoffParameters
+from reactor.net.backoff import Backoff
 from reactor.net.network import Connection, Network, Sent, StreamSource
 
 MS: Final = 1_000_000
 SECOND_NS: Final = 1_000_000_000
 OFFSET: Final = STREAM_MOVED - 1
-
-
-@dataclass(frozen=True)
-class SessionParameters:
-    """How connections are kept."""
-
-    redundancy: int = 2
-    rotate_after_s: float = 23 * 3600  # The venue cuts at 24 h.
-    rotate_stagger_s: float = 1800  # The second session rotates half an hour before the first.
-    rotate_overlap_s: float = 30  # A new session that brings no data this long replaces the old one all the same.
-    subscribe_answer_s: float = 10  # An answer that does not come: close, try again.
-    silence_s: float = 15  # No frame at all this long: ask with a ping …
-    pong_s: float = 5  # … and close if nothing comes back.
-    alarm_after_s: float = 20  # A stream that is subscribed and has brought nothing: tell the trader.
-    steady_s: float = 30  # A session that lived this long did not fail: the next delay is the first one again.
-    backoff: BackoffParameters = field(default_factory=BackoffParameters)
 
 
 class SessionState(IntEnum):

@@ -102,7 +102,7 @@ class Cell:
 class Duty:
     """One role's reasons to be entered."""
 
-    __slots__ = ("deadline_ns", "decides", "do_work", "done", "due_ns", "is_awake", "unread", "view")
+    __slots__ = ("deadline_ns", "decides", "do_work", "done", "due_ns", "is_awake", "is_reader", "unread", "view")
 
     def __init__(self) -> None:
         self.do_work: Callable[[int], int] = _no_time
@@ -110,6 +110,7 @@ class Duty:
         self.unread: Callable[[], int] = _always
         self.view: Any = None  # its metrics
         self.decides = False
+        self.is_reader = False  # Its rings say whether they hold something.
         self.is_awake = True  # A socket of its own was heard, or it had work last time: there may be more.
         self.due_ns = 0  # its deadline, at most PASS_PERIOD_MAX_NS away
         self.done = 0  # not yet in the metrics
@@ -121,6 +122,7 @@ class Duty:
         self.decides = cell.decides
         if cell.unread is not None:
             self.unread = cell.unread
+            self.is_reader = True
 
 
 def _no_time(now_ns: int) -> int:
@@ -239,6 +241,23 @@ class Shard:
             duty.is_awake = True
 
         return wake
+
+    def turn_behind(self, name: str) -> Callable[[], None]:
+        """What a role may call right after it has written to a neighbour of this shard: whoever has something unread gets its
+        turn now, in the order of the flow, before the role goes on. The rest of their work comes with the next pass."""
+        own = self._duty(name)
+
+        def take_turns() -> None:
+            now_ns = self._monotonic_ns()
+            try:
+                for duty in self._duties:
+                    if duty.is_reader and duty is not own and duty.unread():
+                        self._enter(duty, now_ns)
+            except Exception as error:
+                self._fail(error)
+                self._end()
+
+        return take_turns
 
     # -- outside of the passes -------------------------------------------------------------------------------
 
@@ -359,16 +378,7 @@ class Shard:
         try:
             for duty in self._duties:
                 if duty.is_awake or now_ns >= duty.due_ns or duty.unread():
-                    done = duty.do_work(now_ns)
-                    if done:
-                        duty.is_awake = True
-                        duty.done += done
-                        work += done
-                        if duty.decides:  # The real thing warms better than any rehearsal.
-                            self._rehearsal_due_ns = max(self._rehearsal_due_ns, now_ns + self.parameters.rehearsal_ns)
-                    else:
-                        duty.is_awake = False
-                        duty.due_ns = min(duty.deadline_ns(now_ns), now_ns + PASS_PERIOD_MAX_NS)
+                    work += self._enter(duty, now_ns)
             if now_ns >= self._refresh_due_ns:  # After the work: a tick does not wait for a timer.
                 self._refresh_due_ns = now_ns + REFRESH_NS
                 for link in self._links:
@@ -377,6 +387,18 @@ class Shard:
             self._fail(error)
             self._end()
         return work
+
+    def _enter(self, duty: Duty, now_ns: int) -> int:
+        done = duty.do_work(now_ns)
+        if done:
+            duty.is_awake = True
+            duty.done += done
+            if duty.decides:  # The real thing warms better than any rehearsal.
+                self._rehearsal_due_ns = max(self._rehearsal_due_ns, now_ns + self.parameters.rehearsal_ns)
+        else:
+            duty.is_awake = False
+            duty.due_ns = min(duty.deadline_ns(now_ns), now_ns + PASS_PERIOD_MAX_NS)
+        return done
 
     def _sleep(self) -> None:
         ready = 0

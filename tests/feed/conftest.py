@@ -8,7 +8,8 @@ import pytest
 from reactor.domain.instrument import Instrument, Instruments
 from reactor.domain.messages import SIZE, VIEW, Venue
 from reactor.exchanges.venue import Endpoints
-from reactor.feed.role import FeedParameters, FeedPorts, FeedRole
+from reactor.feed.parameters import FeedParameters
+from reactor.feed.role import FeedPorts, FeedRole
 from reactor.loop.clock import ManualClock
 from reactor.loop.counters import Metrics
 from reactor.loop.log import ListLog

@@ -5,12 +5,11 @@ import random
 import orjson
 import pytest
 
-from reactor.domain.messages import ControlKind, SignalType, put_text
+from reactor.domain.messages import ControlKind, SignalType, put_text, signal_index
+from reactor.feed.board import TURNS_PER_READ_MAX
 from reactor.feed.counters import Counter
-from reactor.feed.role import FeedParameters, SignalsParameters, UserSignalParameters
-from reactor.feed.sessions import SessionParameters
-from reactor.feed.signals.adaptive_spread import AdaptiveSpreadParameters
-from reactor.feed.signals.book_top import BookTopParameters
+from reactor.feed.parameters import FeedParameters, SessionParameters, SignalsParameters, UserSignalParameters
+from reactor.feed.signals.parameters import AdaptiveSpreadParameters, BookTopParameters
 from reactor.strategies.strategy import Quote
 
 MS = 1_000_000
@@ -582,6 +581,40 @@ def test_an_open_pair_is_watched_for_funding_risk_and_for_its_close(pair):
     pair.marks[0].frame(mark(6, rate="-0.0002"))
     pair.run(1.1)
     assert of(SignalType.REAL_TIME_FUNDING_RISK, pair.said())[-1].values == [1.0, -0.0002, -1.0]
+
+
+def test_what_a_trigger_waits_for_is_read_before_anything_else_is_said(pair):
+    turns, awaited = [], {signal_index(SignalType.ADAPTIVE_SPREAD_DEVIATION, 0), signal_index(SignalType.POSITION_CLOSE, 0)}
+    role = pair.role
+    role.board.plug_collector(lambda: turns.append([said.kind for said in pair.said()]), awaited.__contains__)
+    role._plug_signals(role._make_signals(role.parameters))  # as after a reload
+    pair.perpetual[0].frame(ticker(20, "100.2", "100.3"))
+    pair.run(0.5)
+    turns.clear()
+    pair.said()
+    pair.perpetual[1].frame(ticker(21, "100.3", "100.4"))
+    assert turns == [[SignalType.ADAPTIVE_SPREAD_DEVIATION]]
+    assert [said.kind for said in pair.said()] == [SignalType.FIXED_SPREAD_DEVIATION], "nobody waits for it"
+    turns.clear()
+    pair.run(0.5)
+    assert turns, "refreshes are read one by one, too"
+    assert all(turn[-1] == SignalType.ADAPTIVE_SPREAD_DEVIATION for turn in turns)
+
+
+def test_a_read_that_moves_much_is_carried_in_one_pass(make_bench):
+    bench = make_bench((0,), signals=SignalsParameters(book_top=BookTopParameters((0,), refresh_ms=10_000, every_update=True)))
+    bench.open_all()
+    one, two = bench.network.live()
+    synchronise(bench, (one, two))
+    bench.said()
+    turns = []
+    bench.role.board.plug_collector(lambda: turns.append(len(bench.said())), lambda index: True)
+    one.read(*(ticker(20 + number, bid=f"{90 + number}.00") for number in range(10)))
+    assert turns == [1] * TURNS_PER_READ_MAX
+    assert len(bench.said()) == 10 - TURNS_PER_READ_MAX
+    bench.clock.advance(1)
+    one.read(ticker(40, bid="99.50"))
+    assert turns == [1] * (TURNS_PER_READ_MAX + 1), "the next read is another one"
 
 
 def test_while_the_ring_is_full_the_newest_signal_waits_and_the_skipped_are_counted(make_bench):

@@ -7,7 +7,8 @@ import pytest
 from reactor.domain.messages import Venue
 from reactor.exchanges.binance.market import BinanceMarket
 from reactor.exchanges.venue import StreamOptions
-from reactor.feed.sessions import TRANSITIONS, FeedSession, Line, SessionEvent, SessionParameters, SessionState
+from reactor.feed.parameters import SessionParameters
+from reactor.feed.sessions import TRANSITIONS, FeedSession, Line, SessionEvent, SessionState
 from reactor.market.intake import Session
 from reactor.net.backoff import Backoff, BackoffParameters
 from reactor.net.network import Sent

@@ -143,6 +143,39 @@ def test_a_role_is_entered_for_what_is_unread_for_its_sockets_and_for_its_deadli
     assert (busy.passes, idle.passes) == (6, 3), "nobody waits longer than a period, whatever its deadline"
 
 
+def test_what_a_role_has_written_is_read_by_its_neighbours_before_it_goes_on():
+    shard = Shard(ShardParameters("test", wait_policy=WaitPolicy.SPIN, freeze_garbage=False), ManualClock())
+    writer, reader, bystander = QuietRole("writer"), QuietRole("reader"), QuietRole("bystander")
+    turn = shard.turn_behind("writer")
+    cells = [Cell(role, Metrics(), ListLog(), role.unread) for role in (writer, reader)]
+    shard.plug([*cells, Cell(bystander, Metrics(), ListLog())], [], [])
+    writer.waiting = reader.waiting = 1
+    turn()
+    assert (writer.passes, reader.passes) == (0, 1), "it is in the middle of its own work"
+    assert bystander.passes == 0, "it has its own rhythm"
+    turn()
+    assert reader.passes == 1, "nothing is unread"
+
+
+def test_a_neighbour_that_fails_in_its_turn_ends_the_shard(capfd):
+    class Writer(CountingRole):
+        def do_work(self, now_ns: int) -> int:
+            self.shard.turn_behind("writer")()
+            self.calls.append("went on")
+            return 0
+
+    def build(shard: Shard) -> None:
+        cells = [Cell(writer, Metrics(), ListLog(), lambda: 1), Cell(FailingRole(shard, 5), metrics, ListLog(), lambda: 1)]
+        shard.plug(cells, (), ())
+
+    shard, metrics = Shard(ShardParameters("test", freeze_garbage=False), SystemClock()), Metrics()
+    writer = Writer(shard, 5)
+    writer.name = "writer"
+    assert shard.run(build) == EXIT_FAILED
+    assert "went on" in writer.calls, "its socket's callback is not where a neighbour's mistake is looked for"
+    assert metrics.view.life_state == LifeState.FAILED
+
+
 def test_a_rehearsal_plays_behind_what_came_in_unless_something_was_decided_lately():
     clock = ManualClock()
     shard = Shard(ShardParameters("test", wait_policy=WaitPolicy.SPIN, rehearsal_ns=2_000, freeze_garbage=False), clock)

@@ -5,6 +5,8 @@ Prepost checks the event against its ledger again, so a second event for the sam
 
 from collections.abc import Sequence
 
+from mypy_extensions import mypyc_attr
+
 from reactor.collector.triggers.trigger import EVERY, Binding, Event, Priority, Signal, Trigger
 from reactor.domain.messages import FLAG_HEDGE, EventKind, ResponseKind, Side, SignalType
 
@@ -14,6 +16,7 @@ BUY: int = Side.BUY
 SELL: int = Side.SELL
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class HedgeTrigger(Trigger):
     """Passes every required hedge on. One object for all pairs: the response names the legs."""
 

@@ -9,6 +9,8 @@ at all, is prepost's decision.
 
 from collections.abc import Sequence
 
+from mypy_extensions import mypyc_attr
+
 from reactor.collector.triggers.parameters import MTParameters
 from reactor.collector.triggers.trigger import (
     Binding,
@@ -32,6 +34,7 @@ BUY: int = Side.BUY
 SELL: int = Side.SELL
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class MTTrigger(Trigger):
     """Opens one pair."""
 

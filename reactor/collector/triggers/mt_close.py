@@ -5,6 +5,8 @@ Whether there is anything to close, and how much, is prepost's knowledge: a clos
 
 from collections.abc import Sequence
 
+from mypy_extensions import mypyc_attr
+
 from reactor.collector.triggers.parameters import MTCloseParameters
 from reactor.collector.triggers.trigger import (
     Binding,
@@ -25,6 +27,7 @@ REAL_TIME_FUNDING_RISK: int = SignalType.REAL_TIME_FUNDING_RISK
 CLOSE: int = EventKind.CLOSE
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class MTCloseTrigger(Trigger):
     """Closes one pair."""
 

@@ -8,12 +8,15 @@ overtaken. Cancelling twice changes nothing.
 from collections.abc import Sequence
 from typing import ClassVar
 
+from mypy_extensions import mypyc_attr
+
 from reactor.collector.triggers.trigger import EVERY, Binding, Event, Priority, Signal, Trigger, copy_tops
 from reactor.domain.messages import FLAG_LAST_PART, FLAG_QUOTE, FLAG_REDUCE_ONLY, EventKind, SignalType
 
 PASSED_FLAGS = FLAG_LAST_PART | FLAG_REDUCE_ONLY | FLAG_QUOTE  # A strategy may not claim the hedges' fast path for itself.
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class _Wish(Trigger):
     """What the four have in common: one binding, every message counts, instrument and strategy come with the signal."""
 
@@ -27,6 +30,7 @@ class _Wish(Trigger):
         return 1
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class QuoteTrigger(_Wish):
     """One part of a wanted grid → EVENT_QUOTES."""
 
@@ -45,6 +49,7 @@ class QuoteTrigger(_Wish):
         copy_tops(event, signal)
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class StrategyOrderTrigger(_Wish):
     """One order exactly as written → EVENT_ORDER."""
 
@@ -67,6 +72,7 @@ class StrategyOrderTrigger(_Wish):
         copy_tops(event, signal)
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class StrategyCancelTrigger(_Wish):
     """An order id, or 0 for all of the instrument → EVENT_CANCEL."""
 
@@ -84,6 +90,7 @@ class StrategyCancelTrigger(_Wish):
         event.target_order_id = signal.header.order_id
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class StrategyHaltTrigger(_Wish):
     """A strategy has lost its faith → EVENT_HALT for its instrument."""
 

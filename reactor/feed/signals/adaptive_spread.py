@@ -7,27 +7,20 @@ Samples are taken on a time grid, not per tick, so that a burst of ticks does no
 spread costs O(log N), however often it is asked.
 """
 
-from dataclasses import dataclass
 from typing import Final
+
+from mypy_extensions import mypyc_attr
 
 from reactor.domain.messages import SignalType, doubles, tops_spreads
 from reactor.factors.window import Window
+from reactor.feed.signals.parameters import AdaptiveSpreadParameters
 from reactor.feed.signals.signal import Signal, SignalContext, Tops, price_ratio
 
 MS: Final = 1_000_000
 SPREAD_SHORT, PERCENTILE_SHORT, SPREAD_LONG, PERCENTILE_LONG = 0, 1, 2, 3
 
 
-@dataclass(frozen=True)
-class AdaptiveSpreadParameters:
-    """The window, and how much of it must be there before anything is said."""
-
-    window_samples: int = 6_000  # 10 minutes at 100 ms: long against a squeeze, short against a regime
-    sample_interval_ms: int = 100
-    samples_min: int = 50  # 5 s: a rank among fewer says nothing
-    refresh_ms: int = 100  # as long as prepost lets a signal live
-
-
+@mypyc_attr(allow_interpreted_subclasses=True)
 class AdaptiveSpread(Signal):
     """One pair."""
 

@@ -3,25 +3,16 @@
 What one read of a socket brings is one change, told with the newest top; with `every_update` it is as many as came.
 """
 
-from dataclasses import dataclass
+from mypy_extensions import mypyc_attr
 
 from reactor.domain.messages import SignalType
+from reactor.feed.signals.parameters import BookTopParameters
 from reactor.feed.signals.signal import Signal, SignalContext, Tops
 
 MID, SPREAD = 0, 1
 
 
-@dataclass(frozen=True)
-class BookTopParameters:
-    """BookTop signals cost a message per tick: only the instruments that somebody triggers on."""
-
-    instruments: tuple[int, ...] = ()
-    refresh_ms: int = 250
-    # Each update by itself, in order, none conflated: where it is too much for the ring, the sockets wait. For who counts
-    # ticks; who only wants to know where the market stands does better with the newest.
-    every_update: bool = False
-
-
+@mypyc_attr(allow_interpreted_subclasses=True)
 class BookTop(Signal):
     """One instrument."""
 

@@ -1,23 +1,15 @@
 """FixedSpreadDeviation: the spot/perpetual spread against fixed thresholds, with a margin before it counts as gone."""
 
-from dataclasses import dataclass
+from mypy_extensions import mypyc_attr
 
 from reactor.domain.messages import SignalType, doubles, tops_spreads
+from reactor.feed.signals.parameters import FixedSpreadParameters
 from reactor.feed.signals.signal import Signal, SignalContext, Tops, price_ratio
 
 SPREAD_SHORT, SPREAD_LONG, DIRECTION = 0, 1, 2
 
 
-@dataclass(frozen=True)
-class FixedSpreadParameters:
-    """Thresholds as fractions: 0.001 is ten basis points."""
-
-    short_min: float = 0.0005  # spread_short from here on: direction −1 (short perpetual, long spot)
-    long_min: float = 0.0005  # spread_long from here on: direction +1
-    margin: float = 0.0001  # how far below its threshold a spread must fall before the direction is over
-    refresh_ms: int = 100
-
-
+@mypyc_attr(allow_interpreted_subclasses=True)
 class FixedSpread(Signal):
     """One pair."""
 

@@ -6,9 +6,10 @@ rate is where it is heading: the venue's own formula on the premium of this mome
     predicted = premium + clamp(interest − premium, ±0.05 %)        premium = mark / index − 1
 """
 
-from dataclasses import dataclass
+from mypy_extensions import mypyc_attr
 
 from reactor.domain.messages import SignalType
+from reactor.feed.signals.parameters import FundingDirectionParameters, FundingRiskParameters
 from reactor.feed.signals.signal import Signal, SignalContext, Tops
 
 RATE, DIRECTION, PREDICTED, SECONDS_LEFT = 0, 1, 2, 3
@@ -18,24 +19,7 @@ INTEREST = 0.0001  # "Interest rate … 0.01 % per 8 h funding interval."
 CLAMP = 0.0005
 
 
-@dataclass(frozen=True)
-class FundingDirectionParameters:
-    """Rates are fractions per funding interval: 0.0001 is the usual 0.01 %."""
-
-    enter_rate: float = 0.0001  # |rate| from here on gives a direction
-    exit_rate: float = 0.00005  # |rate| below this ends it: between the two, what was stays
-    refresh_ms: int = 1_000  # the stream itself speaks once a second
-
-
-@dataclass(frozen=True)
-class FundingRiskParameters:
-    """When funding has turned against an open pair."""
-
-    risk_rate: float = 0.0  # we pay more than this per interval: close
-    clear_rate: float = 0.00002  # and it is over only when we are paid at least this
-    refresh_ms: int = 1_000
-
-
+@mypyc_attr(allow_interpreted_subclasses=True)
 class FundingDirection(Signal):
     """−1: short perpetual, long spot (funding > 0 pays shorts); +1: the reverse; 0: stay out."""
 
@@ -80,6 +64,7 @@ def predicted_rate(mark_price: float, index_price: float) -> float:
     return premium + min(max(INTEREST - premium, -CLAMP), CLAMP)
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class FundingRisk(Signal):
     """1: close, the funding has turned against the open pair; 0: it has not, or nothing is open."""
 

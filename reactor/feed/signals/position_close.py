@@ -9,10 +9,12 @@ crossing both books.
 The entry spread is hedge / open − 1, as prepost writes it. Fees and funding are not in it: set the thresholds accordingly.
 """
 
-from dataclasses import dataclass
 from typing import Final
 
+from mypy_extensions import mypyc_attr
+
 from reactor.domain.messages import SignalType
+from reactor.feed.signals.parameters import PositionCloseParameters
 from reactor.feed.signals.signal import Signal, SignalContext, Tops, are_fresh, price_ratio
 
 REASON, RETURN, AGE_S = 0, 1, 2
@@ -20,16 +22,7 @@ NOTHING, TAKE_PROFIT, STOP_LOSS, AGE = 0, 1, 2, 3
 SECOND_NS: Final = 1_000_000_000
 
 
-@dataclass(frozen=True)
-class PositionCloseParameters:
-    """Returns are fractions of the notional; 0 switches a rule off."""
-
-    take_profit: float = 0.003  # what four taker fills of a round trip cost: 2 × 10 bp on spot, 2 × 5 bp on the perpetual
-    stop_loss: float = 0.01  # the spread has run away by a percent
-    age_s_max: float = 0.0  # 0: hold as long as funding pays
-    refresh_ms: int = 250
-
-
+@mypyc_attr(allow_interpreted_subclasses=True)
 class PositionClose(Signal):
     """One pair."""
 

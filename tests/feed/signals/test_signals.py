@@ -4,17 +4,19 @@ import pytest
 
 from reactor.domain.instrument import Instrument, Instruments
 from reactor.domain.messages import new
-from reactor.feed.signals.adaptive_spread import AdaptiveSpread, AdaptiveSpreadParameters
-from reactor.feed.signals.book_top import BookTop, BookTopParameters
-from reactor.feed.signals.fixed_spread import FixedSpread, FixedSpreadParameters
-from reactor.feed.signals.funding import (
-    FundingDirection,
+from reactor.feed.signals.adaptive_spread import AdaptiveSpread
+from reactor.feed.signals.book_top import BookTop
+from reactor.feed.signals.fixed_spread import FixedSpread
+from reactor.feed.signals.funding import FundingDirection, FundingRisk, predicted_rate
+from reactor.feed.signals.parameters import (
+    AdaptiveSpreadParameters,
+    BookTopParameters,
+    FixedSpreadParameters,
     FundingDirectionParameters,
-    FundingRisk,
     FundingRiskParameters,
-    predicted_rate,
+    PositionCloseParameters,
 )
-from reactor.feed.signals.position_close import PositionClose, PositionCloseParameters
+from reactor.feed.signals.position_close import PositionClose
 from reactor.feed.signals.signal import SignalContext
 
 MS = 1_000_000
