@@ -44,8 +44,18 @@ typedef enum scan_stop {
 
 typedef enum scan_problem {
     SCAN_PROBLEM_NONE = 0, SCAN_PROBLEM_NO_TIMESTAMP = 1, SCAN_PROBLEM_NOT_JSON = 2, SCAN_PROBLEM_NOT_A_NUMBER = 3,
-    SCAN_PROBLEM_MISSING_FIELD = 4, SCAN_PROBLEM_COLUMNS = 5, SCAN_PROBLEM_MIXED_SYMBOLS = 6
+    SCAN_PROBLEM_MISSING_FIELD = 4, SCAN_PROBLEM_COLUMNS = 5, SCAN_PROBLEM_MIXED_SYMBOLS = 6, SCAN_PROBLEM_LEVELS = 7
 } scan_problem_e;
+
+/* Where a scan of capture lines stands. Zeroed by the caller. */
+typedef struct line_scan {
+    uint64_t consumed;             /* bytes of whole lines taken */
+    uint64_t rows;                 /* rows written */
+    uint64_t line;                 /* lines taken so far, over all buffers */
+    int32_t  stop;                 /* scan_stop_e */
+    int32_t  problem;              /* scan_problem_e */
+    char     symbol[32];           /* of the first message that had one */
+} line_scan_t;
 
 #define RECENT_MESSAGES 256        /* A snapshot answer takes well under a second; Spot sends ten depth messages in one. */
 

@@ -3,266 +3,17 @@
 
 #include <assert.h>
 #include <limits.h>
-#include <stdlib.h>
 #include <string.h>
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
 
+#include "capture_line.h"
 #include "csv_wide.h"
 #include "row_order.h"
 
 /* ---- numbers ------------------------------------------------------------------------------------------------ */
 
-static const double POWERS_OF_TEN[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
-                                       1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
-
-#define EXACT_MANTISSA_MAX (1ULL << 53)
-#define NUMBER_TEXT_MAX 400
-
-static inline int is_digit(char c)
-{
-    return (unsigned char)(c - '0') < 10;
-}
-
-/* Where the fast path cannot promise the nearest double: strtod on a copy that ends with NUL. */
-static double parse_double_slow(const char *text, const char *end, uint64_t *used)
-{
-    char copy[NUMBER_TEXT_MAX];
-    uint64_t length = 0;
-    while (text + length < end && length + 1 < sizeof copy &&
-           (is_digit(text[length]) || strchr("+-.eE", text[length]) != NULL) && text[length] != '\0')
-        length++;
-    memcpy(copy, text, length);
-    copy[length] = '\0';
-    char *stop = copy;
-    double value = strtod(copy, &stop);
-    *used = (uint64_t)(stop - copy);
-    return value;
-}
-
-/* Clinger's fast path: a mantissa below 2^53 and a power of ten up to 22 are exact doubles, so one division rounds once. */
-static inline double parse_double(const char *text, const char *end, uint64_t *used)
-{
-    const char *p = text;
-    int negative = p < end && *p == '-';
-    p += negative;
-    uint64_t mantissa = 0;
-    const char *digits = p;
-    while (p < end && is_digit(*p))
-        mantissa = mantissa * 10 + (uint64_t)(*p++ - '0');
-    uint64_t whole = (uint64_t)(p - digits), fraction = 0;
-    if (p < end && *p == '.') {
-        const char *point = ++p;
-        while (p < end && is_digit(*p))
-            mantissa = mantissa * 10 + (uint64_t)(*p++ - '0');
-        fraction = (uint64_t)(p - point);
-    }
-    if (whole + fraction == 0) {
-        *used = 0;
-        return 0.0;
-    }
-    if (whole + fraction > 18 || mantissa > EXACT_MANTISSA_MAX || fraction > 22 || (p < end && (*p == 'e' || *p == 'E')))
-        return parse_double_slow(text, end, used);
-    *used = (uint64_t)(p - text);
-    double value = (double)(int64_t)mantissa / POWERS_OF_TEN[fraction];
-    return negative ? -value : value;
-}
-
-#define EIGHT_ZEROS 0x3030303030303030ULL
-
-/* Eight digits at once (the bytes of a little-endian word are the digits' values from the most significant on). */
-static inline uint64_t eight_values(uint64_t word)
-{
-    word = word * 10 + (word >> 8);
-    return (((word & 0x000000FF000000FFULL) * 0x000F424000000064ULL) +
-            (((word >> 16) & 0x000000FF000000FFULL) * 0x0000271000000001ULL)) >> 32;
-}
-
-static inline int are_values(uint64_t word)
-{
-    return (((word + 0x7676767676767676ULL) | word) & 0x8080808080808080ULL) == 0;
-}
-
-#if defined(__SSE2__)
-typedef unsigned __int128 sixteen_t;
-
-/* A mantissa of nine to fifteen digits (so it is below 2^53): the same steps on sixteen bytes. Returns 0 if it is none. */
-static inline int parse_long_digits(const char *text, unsigned whole, unsigned has_point, unsigned digits, uint64_t *mantissa)
-{
-    sixteen_t word, before = ((sixteen_t)1 << 8 * whole) - 1;
-    memcpy(&word, text, sizeof word);
-    word = (word & before) | (word >> 8 * has_point & ~before);
-    word = (word ^ ((sixteen_t)EIGHT_ZEROS << 64 | EIGHT_ZEROS)) << (128 - 8 * digits);
-    uint64_t first = (uint64_t)word, last = (uint64_t)(word >> 64);
-    *mantissa = eight_values(first) * 100000000 + eight_values(last);
-    return are_values(first) && are_values(last);
-}
-
-/* As parse_double for the numbers that markets write, without a branch per digit: up to fifteen characters of digits and a point.
- * Sixteen bytes can be read at `text`. Returns how many characters it took; 0: it is another kind of number, or none. */
-static inline uint64_t parse_short_double(const char *text, double *value)
-{
-    __m128i bytes = _mm_loadu_si128((const __m128i *)text);
-    __m128i above = _mm_sub_epi8(bytes, _mm_set1_epi8('.')); /* '.' is 0, '/' 1, the digits 2 to 11 */
-    unsigned number = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(above, _mm_set1_epi8(11)), above));
-    unsigned points = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(above, _mm_setzero_si128()));
-    unsigned size = (unsigned)__builtin_ctz(~number);
-    points &= (1u << size) - 1;
-    unsigned whole = (unsigned)__builtin_ctz(points | 1u << size), has_point = points != 0;
-    unsigned digits = size - has_point, fraction = size - whole - has_point;
-    uint64_t word;
-    if (size > 15 || digits == 0 || *text == '.')
-        return 0;
-    if (size > 8) {
-        if (!parse_long_digits(text, whole, has_point, digits, &word))
-            return 0;
-        *value = (double)(int64_t)word / POWERS_OF_TEN[fraction];
-        return size;
-    }
-    memcpy(&word, text, sizeof word);
-    uint64_t before = (1ULL << (8 * whole & 63)) - 1; /* The bytes before the point; none if there are eight digits and none. */
-    word = (word & before) | (word >> 8 * has_point & ~before);
-    word = (word ^ EIGHT_ZEROS) << (64 - 8 * digits);
-    if (!are_values(word)) /* a second point, a slash */
-        return 0;
-    *value = (double)(int64_t)eight_values(word) / POWERS_OF_TEN[fraction];
-    return size;
-}
-#else
-static inline uint64_t parse_short_double(const char *text, double *value)
-{
-    (void)text;
-    (void)value;
-    return 0;
-}
-#endif
-
-static inline double parse_number(const char *text, const char *end, uint64_t *used)
-{
-    double value;
-    if (end - text >= 16 && (*used = parse_short_double(text, &value)) != 0 && text[*used] != 'e' && text[*used] != 'E')
-        return value;
-    return parse_double(text, end, used);
-}
-
 double events_parse_double(const char *text, uint64_t size, uint64_t *used)
 {
     return parse_number(text, text + size, used);
-}
-
-/* A whole number at *p; 0 and *ok = 0 if there is none. */
-static inline int64_t parse_integer(const char **p, const char *end, int *ok)
-{
-    const char *q = *p;
-    int negative = q < end && *q == '-';
-    q += negative;
-    const char *digits = q;
-    int64_t value = 0;
-    while (q < end && is_digit(*q) && q - digits < 18)
-        value = value * 10 + (*q++ - '0');
-    if (q < end && is_digit(*q) && value <= (INT64_MAX - 9) / 10)
-        value = value * 10 + (*q++ - '0');
-    *ok = q > digits && !(q < end && is_digit(*q));
-    *p = q;
-    return negative ? -value : value;
-}
-
-/* ---- JSON, as far as a market message needs it ---------------------------------------------------------------- */
-
-typedef struct cursor {
-    const char *p;
-    const char *end;
-} cursor_t;
-
-static inline void skip_space(cursor_t *c)
-{
-    while (c->p < c->end && (*c->p == ' ' || *c->p == '\t' || *c->p == '\r'))
-        c->p++;
-}
-
-/* Takes `wanted` (after white space); 0 if something else stands there. */
-static inline int take(cursor_t *c, char wanted)
-{
-    skip_space(c);
-    if (c->p < c->end && *c->p == wanted) {
-        c->p++;
-        return 1;
-    }
-    return 0;
-}
-
-/* Takes a string; its bytes without the quotes are [*start, *stop). Escapes are passed over, not decoded. */
-static int take_string(cursor_t *c, const char **start, const char **stop)
-{
-    if (!take(c, '"'))
-        return 0;
-    *start = c->p;
-    while (c->p < c->end && *c->p != '"')
-        c->p += *c->p == '\\' ? 2 : 1;
-    if (c->p >= c->end)
-        return 0;
-    *stop = c->p++;
-    return 1;
-}
-
-#define NESTING_MAX 32
-
-/* Takes any value without looking into it. */
-static int skip_value(cursor_t *c)
-{
-    const char *start, *stop;
-    int depth = 0;
-    do {
-        skip_space(c);
-        if (c->p >= c->end)
-            return 0;
-        char head = *c->p;
-        if (head == '"') {
-            if (!take_string(c, &start, &stop))
-                return 0;
-        } else if (head == '{' || head == '[') {
-            if (++depth > NESTING_MAX)
-                return 0;
-            c->p++;
-        } else if (head == '}' || head == ']') {
-            depth--;
-            c->p++;
-        } else if (head == ',' || head == ':') {
-            if (depth == 0)
-                return 0;
-            c->p++;
-        } else {
-            const char *literal = c->p;
-            while (c->p < c->end && *c->p != ',' && *c->p != '}' && *c->p != ']' && *c->p != ':' && *c->p != ' ')
-                c->p++;
-            if (c->p == literal)
-                return 0;
-        }
-    } while (depth > 0);
-    return depth == 0;
-}
-
-/* A price or quantity: a number, quoted or bare. */
-static inline int take_double(cursor_t *c, double *value)
-{
-    skip_space(c);
-    int quoted = c->p < c->end && *c->p == '"';
-    c->p += quoted;
-    uint64_t used;
-    *value = parse_number(c->p, c->end, &used);
-    c->p += used;
-    return used > 0 && (!quoted || take(c, '"'));
-}
-
-static inline int take_integer(cursor_t *c, int64_t *value)
-{
-    skip_space(c);
-    int quoted = c->p < c->end && *c->p == '"';
-    c->p += quoted;
-    int ok;
-    *value = parse_integer(&c->p, c->end, &ok);
-    return ok && (!quoted || take(c, '"'));
 }
 
 /* ---- one capture line ------------------------------------------------------------------------------------------ */
@@ -284,42 +35,6 @@ typedef struct fields {
 
 enum { NUMBER_P = 1, NUMBER_Q = 2, NUMBER_BID = 4, NUMBER_BID_QTY = 8, NUMBER_ASK = 16, NUMBER_ASK_QTY = 32,
        NUMBER_INDEX = 64, NUMBER_RATE = 128 };
-
-static inline void put_row(event_row_t *row, uint64_t ev, int64_t exch_ts, int64_t local_ts, double px, double qty)
-{
-    row->ev = ev;
-    row->exch_ts = exch_ts;
-    row->local_ts = local_ts;
-    row->px = px;
-    row->qty = qty;
-    row->order_id = 0;
-    row->ival = 0;
-    row->fval = 0.0;
-}
-
-/* [["price","quantity",…],…] into rows; returns how many, −1 if it is not that. */
-static int64_t take_levels(cursor_t *c, event_row_t *rows)
-{
-    int64_t count = 0;
-    if (!take(c, '['))
-        return -1;
-    if (take(c, ']'))
-        return 0;
-    do {
-        double px, qty;
-        if (!take(c, '[') || !take_double(c, &px) || !take(c, ',') || !take_double(c, &qty))
-            return -1;
-        while (take(c, ','))
-            if (!skip_value(c))
-                return -1;
-        if (!take(c, ']'))
-            return -1;
-        rows[count].px = px;
-        rows[count].qty = qty;
-        count++;
-    } while (take(c, ','));
-    return take(c, ']') ? count : -1;
-}
 
 static message_kind_e kind_of(const char *start, const char *stop)
 {
@@ -598,14 +313,14 @@ static int64_t put_message(capture_scan_t *scan, fields_t *f, event_row_t *rows,
 /* One line [line, end) without its newline, whose rows begin at row number `place`. Returns the rows written, or −problem. */
 static int64_t scan_line(capture_scan_t *scan, const char *line, const char *end, event_row_t *rows, uint64_t place)
 {
-    cursor_t c = {line, end};
+    cursor_t c = {line, end, 0};
     int ok;
     int64_t local_ts = parse_integer(&c.p, end, &ok);
     if (!ok || c.p >= end || *c.p != ' ')
         return -SCAN_PROBLEM_NO_TIMESTAMP;
     fields_t f = {0};
     if (!take_object(&c, &f, rows, 0))
-        return -SCAN_PROBLEM_NOT_JSON;
+        return -problem_of(&c);
     skip_space(&c);
     if (c.p != end)
         return -SCAN_PROBLEM_NOT_JSON;
@@ -637,12 +352,6 @@ static int64_t scan_line(capture_scan_t *scan, const char *line, const char *end
     else if (scan->last_exch_ts == 0)
         scan->waiting_rows += (uint64_t)written;
     return written;
-}
-
-/* `["1","2"],` is the shortest level: so many rows a line of this length can need, with both CLEAR rows. */
-static inline uint64_t rows_of_line_max(uint64_t length)
-{
-    return length / 6 + 6;
 }
 
 #define LOW_ROOM (1 << 20)          /* Only then is it worth adding up what a snapshot may repeat. */

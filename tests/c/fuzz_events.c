@@ -1,7 +1,7 @@
 /* fuzz_events.c — throws damaged capture lines and CSV rows at the scans, and what they give at the order correction.
  *
  * With clang:  clang -g -O1 -fsanitize=fuzzer,address,undefined -DLIBFUZZER -Icffi_build/include tests/c/fuzz_events.c \
- *                  cffi_build/src/events.c -o fuzz_events && ./fuzz_events
+ *                  cffi_build/src/{events,bybit,hyperliquid}.c -o fuzz_events && ./fuzz_events
  * With gcc:    the same without `fuzzer,` and -DLIBFUZZER: the driver below mutates the seeds by itself.
  *                  ./fuzz_events [inputs, default 200 000] [seed, default 1]
  *
@@ -14,7 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bybit.h"
 #include "events.h"
+#include "hyperliquid.h"
 
 #define ROOM 2000
 #define SNAPSHOT_ROOM 40
@@ -113,6 +115,55 @@ static void try_capture(const char *text, size_t size, size_t cut)
     free(parts);
 }
 
+typedef void (*scan_lines_t)(void *scan, const char *bytes, uint64_t size, event_row_t *rows, uint64_t room);
+
+static void scan_bybit(void *scan, const char *bytes, uint64_t size, event_row_t *rows, uint64_t room)
+{
+    bybit_scan_lines(scan, bytes, size, rows, room);
+}
+
+static void scan_hyperliquid(void *scan, const char *bytes, uint64_t size, event_row_t *rows, uint64_t room)
+{
+    hyperliquid_scan_lines(scan, bytes, size, rows, room);
+}
+
+/* Every line in one buffer, then each in a block of its own: the same rows, until one is refused. */
+static void try_venue(scan_lines_t scan_lines, void *scan, line_scan_t *at, void *again, line_scan_t *again_at, const char *text,
+                      size_t size)
+{
+    event_row_t *whole = calloc(ROOM, sizeof *whole), *parts = calloc(ROOM, sizeof *parts);
+    const char *p = text, *end = text + size;
+    uint64_t count = 0;
+    scan_lines(scan, text, size, whole, ROOM);
+    MUST(at->consumed <= size && at->rows <= ROOM);
+    while (p < end && again_at->stop == SCAN_NEED_BYTES) {
+        size_t length = (size_t)(after_line(p, end) - p);
+        char *line = malloc(length);
+        memcpy(line, p, length);
+        scan_lines(again, line, length, parts + count, ROOM - count);
+        MUST(again_at->consumed <= length && count + again_at->rows <= ROOM);
+        count += again_at->rows;
+        p += length;
+        free(line);
+    }
+    MUST(at->stop == again_at->stop && at->problem == again_at->problem && at->line == again_at->line && at->rows == count);
+    MUST(memcmp(whole, parts, count * sizeof *whole) == 0);
+    check_order(whole, count);
+    accepted += count;
+    free(whole);
+    free(parts);
+}
+
+static void try_venues(const char *text, size_t size)
+{
+    for (int64_t level = 0; level <= 50; level += 50) {
+        bybit_scan_t scan = {.depth_level = level}, again = scan;
+        try_venue(scan_bybit, &scan, &scan.at, &again, &again.at, text, size);
+    }
+    hyperliquid_scan_t scan = {.tick_size = 0.1, .lot_size = 0.001}, again = scan;
+    try_venue(scan_hyperliquid, &scan, &scan.at, &again, &again.at, text, size);
+}
+
 /* `whole` scanned [text, end) at once and gave `count` rows; `again` does the same with each line in a block of its own. */
 static void check_line_by_line(const csv_scan_t *whole, csv_scan_t *again, const char *text, const char *end, const event_row_t *rows,
                                uint64_t count)
@@ -163,6 +214,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(text, data, size);
     size_t cut = size ? data[0] * size / 256 : 0;
     try_capture(text, size, cut);
+    try_venues(text, size);
     for (int kind = CSV_TRADES; kind <= CSV_BOOK_TICKER; kind++)
         try_csv(text, size, (csv_kind_e)kind, (snapshot_mode_e)(size % 3));
     uint64_t used;
@@ -182,6 +234,12 @@ static const char *const SEEDS[] = {
     "1723075200006139005 {\"stream\":\"btcusdt@bookTicker\",\"data\":{\"u\":4,\"s\":\"BTCUSDT\",\"b\":\"25.35\",\"B\":\"31.2\",\"a\":\"25.36\",\"A\":\"4\"}}\n",
     "1723075200006139006 {\"e\":\"markPriceUpdate\",\"E\":156,\"s\":\"BTCUSDT\",\"p\":\"11794.15\",\"i\":\"11784.6\",\"r\":\"-0.0003\",\"T\":15623}\n",
     "1723075200006139007 {\"code\":-1121,\"msg\":\"Invalid symbol.\"}\n",
+    "1758841134000000000 {\"topic\":\"orderbook.50.BTCUSDT\",\"type\":\"snapshot\",\"ts\":1758841134,\"data\":{\"s\":\"BTCUSDT\",\"b\":[[\"1.5\",\"2\"],[\"1.4\",\"1\"]],\"a\":[[\"1.6\",\"1\"]],\"u\":1},\"cts\":1}\n",
+    "1758841134000000001 {\"data\":{\"a\":[[\"1.6\",\"0\"]],\"b\":[],\"s\":\"BTCUSDT\"},\"ts\":1758841135,\"type\":\"delta\",\"topic\":\"orderbook.1.BTCUSDT\"}\n",
+    "1758841134000000002 {\"topic\":\"publicTrade.BTCUSDT\",\"type\":\"snapshot\",\"ts\":1758841136,\"data\":[{\"T\":1758841136,\"s\":\"BTCUSDT\",\"S\":\"Sell\",\"v\":\"0.02\",\"p\":\"1.5\",\"BT\":false}]}\n",
+    "1737918843893903000 {\"channel\":\"l2Book\",\"data\":{\"coin\":\"BTC\",\"time\":1737918843,\"levels\":[[{\"px\":\"1.5\",\"sz\":\"3.0\",\"n\":5},{\"px\":\"1.4\",\"sz\":\"1\",\"n\":1}],[{\"n\":1,\"px\":\"1.6\",\"sz\":\"2\"}]]}}\n",
+    "1737918843893903001 {\"channel\":\"l2Book\",\"data\":{\"levels\":[[{\"px\":\"1.5\",\"sz\":\"3.1\",\"n\":5}],[]],\"coin\":\"BTC\",\"time\":1737918844}}\n",
+    "1737918843893903002 {\"channel\":\"trades\",\"data\":[{\"coin\":\"BTC\",\"side\":\"A\",\"px\":\"1.5\",\"sz\":\"0.2\",\"time\":1737918845,\"users\":[\"a\",\"b\"]}]}\n",
     "binance-futures,BTCUSDT,1723075200000000,1723075200005139,1234567,buy,61722.1,0.005\n",
     "binance-futures,BTCUSDT,1723075200000000,1723075200005139,1234568,unknown,61722,5\r\n",
     "binance-futures,BTCUSDT,1723075200000000,1723075200005139,false,bid,61722.1,0.005\n",

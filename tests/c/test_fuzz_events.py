@@ -19,8 +19,9 @@ def test_no_input_makes_the_scans_leave_their_bounds(tmp_path: Path) -> None:
     if compiler is None:
         pytest.skip("no C compiler: `apt install gcc`")
     binary = tmp_path / "fuzz_events"
-    sources = [str(HERE / "fuzz_events.c"), str(ROOT / "cffi_build" / "src" / "events.c")]
+    parts = [str(ROOT / "cffi_build" / "src" / f"{part}.c") for part in ("events", "bybit", "hyperliquid")]
     include = f"-I{ROOT / 'cffi_build' / 'include'}"
+    sources = [str(HERE / "fuzz_events.c"), *parts, "-lm"]
     command = [compiler, *FLAGS, "-fno-sanitize-recover=all", include, *sources, "-o", str(binary)]
     build = subprocess.run(command, capture_output=True, text=True, check=False)
     if build.returncode and "cannot find" in build.stderr:

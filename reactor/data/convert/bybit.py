@@ -1,84 +1,68 @@
-"""Bybit v5 public frames (`orderbook.N.S`, `publicTrade.S`) → event rows, as hftbacktest's converter makes them."""
+"""Captures of Bybit v5 (`orderbook.N.S`, `publicTrade.S`) → event rows, as hftbacktest's converters make them.
 
-from typing import Any
+One book stream as it is, or, when the steps of price and quantity are known, all of them fused.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
 
+from reactor._native import ffi, lib
 from reactor.data.convert.finish import ConversionStatistics
-from reactor.data.events import (
-    BUY_EVENT,
-    DEPTH_CLEAR_EVENT,
-    DEPTH_EVENT,
-    DEPTH_SNAPSHOT_EVENT,
-    EVENT_DTYPE,
-    SELL_EVENT,
-    TRADE_EVENT,
-    EventArray,
-    Rows,
-)
+from reactor.data.convert.lines import read_parts
+from reactor.data.events import TRADE_EVENT, EventArray, Rows
 from reactor.data.fuse import Fuse
+from reactor.data.weave import Source
 
-NS_PER_MS = 1_000_000
-Row = tuple[int, int, int, float, float, int, int, float]
+EVERY_LEVEL: Final = 0
 
 
-class BybitReader:
-    """One book stream as it is, or, when the steps of price and quantity are known, all of them fused."""
+class BybitScanner:
+    """As lines.Scanner."""
 
-    def __init__(
-        self, rows: Rows, statistics: ConversionStatistics, *, depth_level: int, tick_size: float, lot_size: float
-    ) -> None:
-        self._fuse = Fuse(tick_size, lot_size, rows) if tick_size > 0 and lot_size > 0 else None
-        self._prefix = f"orderbook.{depth_level}."
-        self._rows: list[Row] = []
-        self._statistics = statistics
+    def __init__(self, depth_level: int) -> None:
+        self._scan: Any = ffi.new("bybit_scan_t *", {"depth_level": depth_level})
+        self.at = self._scan.at
 
-    def take(self, receive_ns: int, message: dict[str, Any], statistics: ConversionStatistics) -> None:
-        """One frame."""
-        data, topic = message.get("data"), message.get("topic", "")
-        if data is None:
-            statistics.error_messages += "code" in message
-            statistics.ignored += "code" not in message
-        elif topic.startswith("publicTrade."):
-            statistics.trades += len(data)
-            for trade in data:
-                side = SELL_EVENT if trade.get("S", "Buy") == "Sell" else BUY_EVENT
-                exchange_ns = int(trade.get("T", message.get("ts", 0))) * NS_PER_MS
-                self._put(TRADE_EVENT | side, exchange_ns, receive_ns, float(trade["p"]), float(trade["v"]))
-        elif topic.startswith("orderbook.") and (self._fuse is not None or topic.startswith(self._prefix)):
-            self._take_book(message, data, int(message.get("ts", 0)) * NS_PER_MS, receive_ns)
-        else:
-            statistics.ignored += 1
+    def scan(self, text: Any, size: int, rows: Rows) -> None:
+        """Takes whole lines."""
+        lib.bybit_scan_lines(self._scan, text, size, rows.next_row, rows.room)
 
-    def _take_book(self, message: dict[str, Any], data: dict[str, Any], exchange_ns: int, receive_ns: int) -> None:
-        is_snapshot = message.get("type") == "snapshot"
-        if is_snapshot:
-            self._statistics.snapshots += 1
-        else:
-            self._statistics.depth_updates += 1
-        kind = DEPTH_SNAPSHOT_EVENT if is_snapshot else DEPTH_EVENT
-        levels: list[Row] = []
-        for name, side in (("b", BUY_EVENT), ("a", SELL_EVENT)):
-            pairs = data.get(name, [])
-            if is_snapshot and pairs and self._fuse is None:
-                levels.append((DEPTH_CLEAR_EVENT | side, exchange_ns, receive_ns, float(pairs[-1][0]), 0.0, 0, 0, 0.0))
-            levels += [(kind | side, exchange_ns, receive_ns, float(px), float(qty), 0, 0, 0.0) for px, qty in pairs]
-        if self._fuse is None:
-            self._rows += levels
-        elif levels:
-            self._fuse.take(np.array(levels, EVENT_DTYPE))
+    def tell(self, statistics: ConversionStatistics) -> None:
+        """Fills in what was counted so far."""
+        scan = self._scan
+        statistics.trades, statistics.depth_updates = scan.trades, scan.delta_messages
+        statistics.snapshots, statistics.ignored = scan.snapshot_messages, scan.ignored_messages
+        statistics.error_messages = scan.error_messages
 
-    def _put(self, ev: int, exchange_ns: int, receive_ns: int, px: float, qty: float) -> None:
-        self._rows.append((ev, exchange_ns, receive_ns, px, qty, 0, 0, 0.0))
 
-    def take_array(self) -> EventArray:
-        """Everything read, not yet corrected: book and trades as they came, or fused events and trades by time."""
-        own = np.array(self._rows, EVENT_DTYPE)
-        if self._fuse is None:
-            return own
-        fused = self._fuse.rows.take_array()
-        if len(fused) == 0 or len(own) == 0:
-            return fused if len(fused) else own
-        every = np.concatenate([fused, own])
-        in_order: EventArray = every[np.lexsort((every["local_ts"], every["exch_ts"]))]
-        return in_order
+def open_bybit(paths: Sequence[str | Path], depth_level: int, statistics: ConversionStatistics) -> list[Source]:
+    """Captures that follow each other, as one source of rows: trades and one book stream."""
+    statistics.venue = "bybit"
+    rows = Rows()
+    parts = map(partial(read_parts, scanner=BybitScanner(depth_level), rows=rows, statistics=statistics), paths)
+    return [Source(rows, chain.from_iterable(parts))]
+
+
+def read_fused(paths: Sequence[str | Path], tick_size: float, lot_size: float, statistics: ConversionStatistics) -> EventArray:
+    """All book streams fused, and the trades, by exchange and local time; not yet corrected."""
+    statistics.venue = "bybit"
+    scanner, told, fuse = BybitScanner(EVERY_LEVEL), Rows(), Fuse(tick_size, lot_size, Rows())
+    trades: list[EventArray] = []
+    for path in paths:
+        for _ in read_parts(path, scanner, told, statistics):
+            events = told.take_array()
+            is_trade = (events["ev"] & np.uint64(0xFF)) == TRADE_EVENT
+            trades.append(events[is_trade])
+            fuse.take(events[~is_trade])
+            told.count = 0
+    fused = fuse.rows.take_array()
+    if len(fused) == 0:
+        return np.concatenate(trades)
+    every = np.concatenate([fused, *trades])
+    in_order: EventArray = every[np.lexsort((every["local_ts"], every["exch_ts"]))]
+    return in_order if len(every) > len(fused) else fused

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from reactor._native import lib
-from reactor.data.convert.collector import open_binance, tell_venue
+from reactor.data.convert.binance import open_binance
+from reactor.data.convert.collector import tell_venue
 from reactor.data.convert.finish import Compat, ConversionStatistics, local_shift
 from reactor.data.convert.tardis import SnapshotMode, csv_kind, open_csvs, trades_first
 from reactor.data.events import EVENT_DTYPE, EventArray, Rows, shift_local_timestamp

@@ -1,6 +1,7 @@
 """Collector captures: our events are hftbacktest's events, byte for byte; bad lines are named."""
 
 import gzip
+import json
 import os
 from pathlib import Path
 
@@ -102,7 +103,9 @@ def test_a_gap_in_the_update_ids_is_counted(tmp_path: Path) -> None:
     [
         pytest.param("hello", "does not begin with a receive time", id="no time"),
         pytest.param(stamped('{"data":{"e":"trade"'), "is not one JSON object", id="cut line"),
-        pytest.param(stamped(TRADE.replace('"100.1"', '"abc"')), "is not one JSON object", id="a word as price"),
+        pytest.param(stamped(TRADE.replace('"100.1"', '"abc"')), "is not a number", id="a word as price"),
+        pytest.param(stamped(TRADE.replace('"100.1"', '"NaN"')), "is not a number", id="no number as price"),
+        pytest.param(stamped(TRADE.replace('"100.1"', '"1e999"')), "is not a number", id="an infinite price"),
         pytest.param(stamped(TRADE.replace('"p":"100.1",', "")), "lacks a field", id="trade without price"),
         pytest.param(stamped(TRADE.replace("BTCUSDT", "ETHUSDT")), "another symbol or market", id="another symbol"),
         pytest.param(stamped(DEPTH.replace(',"pu":0', "")), "another symbol or market", id="spot among futures"),
@@ -164,6 +167,54 @@ def test_spot_captures_are_whole(name: str) -> None:
     assert statistics.gaps == 0
     assert statistics.lines == statistics.trades + statistics.depth_updates + statistics.book_tickers + statistics.snapshots
     assert np.all(events["local_ts"] >= events["exch_ts"])
+
+
+BYBIT = (
+    '{"topic":"orderbook.50.BTCUSDT","type":"snapshot","ts":1000,"data":{"s":"BTCUSDT","b":[["100.0","1"],["99.5","2"]],'
+    '"a":[["100.5","3"]],"u":1,"seq":1},"cts":999}'
+)
+HYPERLIQUID = (
+    '{"channel":"l2Book","data":{"coin":"BTC","time":1000,"levels":[[{"px":"100.0","sz":"1","n":1}],'
+    '[{"px":"101.0","sz":"2","n":1}]]}}'
+)
+
+
+@pytest.mark.parametrize(
+    ("first", "line", "sentence"),
+    [
+        pytest.param(BYBIT, BYBIT.replace("BTCUSDT", "ETHUSDT"), "another symbol", id="Bybit: another symbol"),
+        pytest.param(BYBIT, BYBIT.replace('"99.5"', '"nan"'), "not a number", id="Bybit: no number as price"),
+        pytest.param(BYBIT, BYBIT[:-20], "not one JSON object", id="Bybit: a cut line"),
+        pytest.param(HYPERLIQUID, HYPERLIQUID.replace('"BTC"', '"ETH"'), "another symbol", id="Hyperliquid: another symbol"),
+        pytest.param(
+            HYPERLIQUID, HYPERLIQUID.replace('"101.0"', '"NaN"'), "not a number", id="Hyperliquid: no number as price"
+        ),
+        pytest.param(HYPERLIQUID, HYPERLIQUID.replace('"time":1000,', ""), "lacks a field", id="Hyperliquid: no time"),
+        pytest.param(
+            HYPERLIQUID,
+            HYPERLIQUID.replace("[[", "[[" + '{"px":"99","sz":"1"},' * 20),
+            "more levels",
+            id="Hyperliquid: 21 levels",
+        ),
+    ],
+)
+def test_a_damaged_line_of_another_venue_is_named_too(tmp_path: Path, first: str, line: str, sentence: str) -> None:
+    with pytest.raises(DataError, match=sentence) as caught:
+        convert_collector([capture(tmp_path, stamped(first), stamped(line))], tick_size=1.0, lot_size=0.001)
+    assert caught.value.where.endswith(":2")
+
+
+@pytest.mark.parametrize("message", [BYBIT, HYPERLIQUID], ids=["Bybit", "Hyperliquid"])
+def test_the_order_of_fields_does_not_matter_to_other_venues_either(tmp_path: Path, message: str) -> None:
+    def turned(value: object) -> object:
+        return {key: turned(value[key]) for key in reversed(value)} if isinstance(value, dict) else value
+
+    arrays = []
+    for text in (message, json.dumps(turned(json.loads(message)), indent=None)):
+        step = 1.0 if message is HYPERLIQUID else 0.0
+        events, _ = convert_collector([capture(tmp_path, stamped(text))], tick_size=step, lot_size=step)
+        arrays.append(events.tobytes())
+    assert arrays[0] == arrays[1]
 
 
 def _real(name: str) -> Path:
