@@ -15,7 +15,12 @@ wire/client.py is the system alone, to be one more case of another harness: any 
 With --rates it measures throughput instead: one order per tick at each rate, every order acknowledged and cancelled. No tick is
 conflated (wire/load.yaml): what the system cannot take waits in the sockets, and the venue offers no more than they hold.
 
-    python bench/latency/tick_to_order.py colocated --rates 1000,2500,5000,10000,15000,20000 [--step-seconds 4] [--p99-ms 50]
+    python bench/latency/tick_to_order.py colocated --rates 6000,10000,15000,20000 --repeat 1 [--step-seconds 4] [--p99-ms 50]
+
+How the venue waits is --venue: `spin` has core 0 to itself, as a clock should, and leaves the others to the system; `rest`
+sleeps between its looks, shares every core with the system, and its own work is in the figures (latency up to 0.1 ms more).
+Unless told, it spins for latency, and rests for throughput where there are fewer than four cores: there a spinning meter
+would take half of what it measures.
 """
 
 import argparse
@@ -29,6 +34,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,7 +46,15 @@ sys.path.insert(0, str(HERE / "wire"))
 
 from answers import write_answers  # noqa: E402  # The programs of a benchmark stand beside it, not in a package.
 
-READY_S_MAX = 30
+from reactor import compiled  # noqa: E402
+
+SPIN_CORES_MIN = 4
+REFUSED = "refused_"  # prepost's counters of what our own rules turned down
+HELD = {  # Counters of what had to wait, by role: nothing of it is lost.
+    "prepost": ("stalled_on_commands", "stalled_on_journal", "held_for_journal"),
+    "collector": ("backpressure",),
+    "engine": ("backpressure_stalls",),
+}
 ROLES = ("feed-0", "collector", "prepost", "engine")
 
 
@@ -72,6 +86,7 @@ class Options:
     step_seconds: float = 2.0
     p99_ms: float = 50.0
     core: int = 0
+    rests: bool = False
     is_awake: bool = True
     extra: tuple[str, ...] = field(default_factory=tuple)
 
@@ -87,7 +102,7 @@ def run_once(case: Case, options: Options, folder: Path, port: int) -> dict[str,
     """One venue, one client, one result."""
     result = folder / f"{case.name}.{port}.json"
     arguments = [str(folder / "venue"), "--port", str(port), "--answers", str(folder / "answers"), "--out", str(result)]
-    arguments += ["--core", str(options.core)]
+    arguments += ["--core", "-1", "--block"] if options.rests else ["--core", str(options.core)]
     if options.rates:
         arguments += ["--rates", options.rates, "--step-seconds", str(options.step_seconds)]
     else:
@@ -99,14 +114,21 @@ def run_once(case: Case, options: Options, folder: Path, port: int) -> dict[str,
     venue.stdout.readline()
     awake = _keep_awake(options)
     client = _start(case, options, folder, port)
-    cpu_us: dict[str, float] = {}
+    metered: list[dict[str, float]] = []  # at the begin and the end of each step, or of all
     try:
-        venue.stdout.readline()  # It begins; all that was before is start.
-        before = _cpu_s(client.pid)
         deadline_s = time.monotonic() + 120 + (25 + options.step_seconds) * len(options.rates.split(","))
-        while venue.poll() is None and time.monotonic() < deadline_s:
-            cpu_us = {role: 1e6 * (spent - before.get(role, 0.0)) for role, spent in _cpu_s(client.pid).items()}
+        waiting = threading.Timer(deadline_s - time.monotonic(), venue.kill)
+        waiting.start()
+        for line in venue.stdout:
+            if line.strip() != "begin" or not options.rates:
+                metered.append(_cpu_s(client.pid) | {"venue": _cpu_of(venue.pid)})
+                if not options.rates:
+                    break
+        while not options.rates and venue.poll() is None:
+            metered[1:] = [_cpu_s(client.pid)]
             time.sleep(0.2)
+        venue.wait()
+        waiting.cancel()
         memory_mb = {} if case.is_control else _memory_mb(client.pid)
     finally:
         _end(client)
@@ -118,8 +140,29 @@ def run_once(case: Case, options: Options, folder: Path, port: int) -> dict[str,
         tail = (folder / f"{case.name}.log").read_text()[-2000:]
         raise SystemExit(f"{case.name}: the venue ended with {venue.returncode}\n{tail}")
     measured = json.loads(result.read_text())
-    cpu_per_order = {role: round(us / max(measured["orders"], 1), 1) for role, us in cpu_us.items()}
-    return {"case": case.name, "memory_mb": memory_mb, "cpu_us_per_order": cpu_per_order, **measured}
+    for step, before, after in zip(measured.get("steps", []), metered[::2], metered[1::2], strict=True):
+        step["cpu_us_per_order"] = _per_order(before, after, step["answered"])
+    return {
+        "case": case.name,
+        "memory_mb": memory_mb,
+        "cpu_us_per_order": _per_order(metered[0], metered[-1], measured["orders"]),
+        **measured,
+        **_refused_and_held(folder / f"{case.name}.report.json"),
+    }
+
+
+def _per_order(before: dict[str, float], after: dict[str, float], orders: int) -> dict[str, float]:
+    return {name: round(1e6 * (spent - before.get(name, 0.0)) / max(orders, 1), 1) for name, spent in after.items()}
+
+
+def _refused_and_held(report: Path) -> dict[str, dict[str, int]]:
+    """What our own rules refused, and how often something had to wait, as the session's report tells it."""
+    if not report.exists():
+        return {}
+    counters: dict[str, dict[str, int]] = json.loads(report.read_text())["counters"]
+    refused = {name: count for name, count in counters.get("prepost", {}).items() if name.startswith(REFUSED)}
+    held = {f"{role}.{name}": counters.get(role, {}).get(name, 0) for role, names in HELD.items() for name in names}
+    return {"refused": refused, "held_passes": {name: count for name, count in held.items() if count}}
 
 
 def _keep_awake(options: Options) -> subprocess.Popen[bytes] | None:
@@ -127,14 +170,19 @@ def _keep_awake(options: Options) -> subprocess.Popen[bytes] | None:
 
     It yields to anything else at once. On bare metal the same is done by the idle states (deploy/host).
     """
-    if not options.is_awake or shutil.which("chrt") is None:
+    if not options.is_awake or options.rests or shutil.which("chrt") is None:
         return None
-    cores = ",".join(str(core) for core in sorted(os.sched_getaffinity(0)) if core != options.core) or str(options.core)
+    cores = _cores(options)
     return subprocess.Popen(["chrt", "-i", "0", "taskset", "-c", cores, sys.executable, "-c", "while True: pass"])
 
 
+def _cores(options: Options) -> str:
+    """Which cores are the client's: all, or those that a spinning venue leaves."""
+    every = sorted(os.sched_getaffinity(0))
+    return ",".join(str(core) for core in every if options.rests or core != options.core) or str(options.core)
+
+
 def _start(case: Case, options: Options, folder: Path, port: int) -> subprocess.Popen[bytes]:
-    cores = ",".join(str(core) for core in sorted(os.sched_getaffinity(0)) if core != options.core) or str(options.core)
     log = open(folder / f"{case.name}.log", "wb")  # noqa: SIM115  # Lives as long as the client.
     if case.is_control:
         command = [sys.executable, str(HERE / "wire" / "control.py"), str(port)]
@@ -147,9 +195,10 @@ def _start(case: Case, options: Options, folder: Path, port: int) -> subprocess.
             *options.extra,
         ]
         command = [sys.executable, "-m", "reactor", "run", "--plain", "--config", str(HERE / "wire" / "load.yaml")]
+        command += ["--report", str(folder / f"{case.name}.report.json")]
         for setting in settings:
             command += ["--set", setting]
-    return subprocess.Popen(["taskset", "-c", cores, *command], cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+    return subprocess.Popen(["taskset", "-c", _cores(options), *command], cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
 
 
 def _cpu_s(pid: int) -> dict[str, float]:
@@ -165,9 +214,20 @@ def _cpu_s(pid: int) -> dict[str, float]:
     return spent
 
 
+def _cpu_of(pid: int) -> float:
+    import psutil
+
+    with contextlib.suppress(psutil.Error):
+        times = psutil.Process(pid).cpu_times()
+        return float(times.user + times.system)
+    return 0.0
+
+
 def _roles_of(process: Any) -> str:
     words: list[str] = process.cmdline()
-    return words[words.index("reactor.wiring") + 2] if "reactor.wiring" in words else str(process.name())
+    if "reactor.wiring" in words:
+        return words[words.index("reactor.wiring") + 2]
+    return "supervisor" if "reactor" in words else str(process.name())
 
 
 def _memory_mb(pid: int) -> dict[str, float]:
@@ -181,7 +241,7 @@ def _end(client: subprocess.Popen[bytes]) -> None:
     if client.poll() is None:
         client.send_signal(signal.SIGTERM)
     try:
-        client.wait(timeout=10)
+        client.wait(timeout=30)
     except subprocess.TimeoutExpired:
         client.kill()
         client.wait()
@@ -196,12 +256,15 @@ def main() -> None:
     parser.add_argument("--rates", default="", help="throughput steps, orders per second")
     parser.add_argument("--step-seconds", type=float, default=2.0, help="of each throughput step")
     parser.add_argument("--p99-ms", type=float, default=50.0, help="a rate is held if it is done and this bounds its p99")
+    parser.add_argument("--venue", choices=("auto", "spin", "rest"), default="auto", help="how it waits")
     parser.add_argument("--port", type=int, default=19100)
     parser.add_argument("--set", action="append", default=[], help="more settings for the system, path=value")
     parser.add_argument("--cold", action="store_true", help="let idle cores halt, as a quiet host does")
     parser.add_argument("--json", type=Path)
     words = parser.parse_args()
+    few_cores = len(os.sched_getaffinity(0)) < SPIN_CORES_MIN
     options = Options(
+        rests=words.venue == "rest" or (words.venue == "auto" and few_cores and bool(words.rates)),
         rate=words.rate,
         samples=words.samples,
         rates=words.rates,
@@ -222,9 +285,9 @@ def main() -> None:
                 results[case.name].append(run_once(case, options, folder, port))
                 port += 2
                 time.sleep(0.5)
-    print(
-        f"{platform.node()}, {os.cpu_count()} cores, {platform.release()}; venue on core {options.core}, client on the others"
-    )
+    venue = "rests, on every core" if options.rests else f"spins on core {options.core}"
+    how = f"venue {venue}; system on {_cores(options)}; hot Python: {compiled.state()[0]}"
+    print(f"{platform.node()}, {os.cpu_count()} cores, {platform.release()}; {how}")
     _print_throughput(results, options.p99_ms) if options.rates else _print_latency(results)
     if words.json:
         words.json.write_text(json.dumps(results, indent=1))
@@ -265,12 +328,21 @@ def _print_throughput(results: dict[str, list[dict[str, Any]]], p99_ms: float) -
             most = max(most, done)
             if p99 <= 1e3 * p99_ms and done >= 0.98 * rate and not any(lost):
                 held = max(held, rate)
+            offered = statistics.median(step["sent"] / step["seconds"] for step in steps)
             print(
-                f"{name:12} asked {rate:8.0f}/s  done {done:8.0f}/s  p50 {p50:10.1f} µs  p99 {p99:10.1f} µs  unanswered {lost}"
+                f"{name:12} asked {rate:6.0f}/s  taken {offered:6.0f}/s  done {done:6.0f}/s  p50 {p50 / 1e3:7.2f} ms  "
+                f"p99 {p99 / 1e3:7.2f} ms  dropped {lost}  CPU µs per order {_short(steps[-1]['cpu_us_per_order'])}"
             )
         print(f"{name:12} at most {most:.0f} orders/s; {held:.0f}/s held with a p99 of at most {p99_ms:g} ms")
         print(f"{name:12} orders, unmatched, doubles: {[(run['orders'], run['unmatched'], run['doubles']) for run in runs]}")
-        print(f"{name:12} CPU µs per order, by process, all steps: {runs[-1]['cpu_us_per_order']}")
+        for what in ("refused", "held_passes"):
+            if what in runs[-1]:
+                print(f"{name:12} {what.replace('_', ' ')}: {runs[-1][what] or 'none'}")
+
+
+def _short(cpu_us: dict[str, float]) -> str:
+    """The roles that share a process have one name in the line."""
+    return ", ".join(f"{'+'.join(role[:7] for role in name.split('+'))} {cost:.0f}" for name, cost in cpu_us.items())
 
 
 if __name__ == "__main__":

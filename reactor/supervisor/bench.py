@@ -22,12 +22,13 @@ PROGRAMS: Final[dict[str, tuple[str, str]]] = {
     "allocations": ("allocations.py", "stdout"),
     "memory": ("memory.py", "stdout"),
     "tick-to-order": ("latency/tick_to_order.py", "file"),
+    "throughput": ("latency/tick_to_order.py colocated --repeat 1 --rates 6000,10000,15000,20000", "file"),
     "collector": ("micro/collector/bench_role.py", "stdout"),
     "prepost": ("micro/prepost/bench_role.py", "stdout"),
     "journal": ("micro/journal/bench_store.py", "stdout"),
     "backtest": ("backtest.py", "stdout"),
 }
-"""Name → (program, how it gives its numbers as JSON: on stdout, into a file, or not at all)."""
+"""Name → (program and its words, how it gives its numbers as JSON: on stdout, into a file, or not at all)."""
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, float]]:
@@ -74,7 +75,8 @@ def bench(
     is_json = as_json or compare is not None
     if is_json and not how:
         raise ConfigError(f"{name} prints for people only")
-    arguments = [sys.executable, str(ROOT / program)]
+    file, *words = program.split()
+    arguments = [sys.executable, str(ROOT / file), *words]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "result.json"
         if is_json:

@@ -1,0 +1,33 @@
+"""The throughput measurement in small: one line per rate, and a sum that says that nothing was dropped."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+pytestmark = [
+    pytest.mark.processes,
+    pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler: apt install gcc"),
+]
+
+
+def test_one_command_measures_how_many_orders_are_done_and_what_they_cost(tmp_path: Path) -> None:
+    result, port = tmp_path / "result.json", 21_000 + os.getpid() % 20_000
+    program = str(ROOT / "bench" / "latency" / "tick_to_order.py")
+    words = ["colocated", "--repeat", "1", "--venue", "rest", "--rates", "100,200", "--step-seconds", "1"]
+    done = subprocess.run(
+        [sys.executable, program, *words, "--port", str(port), "--json", str(result)],
+        stdout=subprocess.PIPE, text=True, check=True, timeout=180,
+    )  # fmt: skip
+    run = json.loads(result.read_text())["colocated"][0]
+    assert [step["sent"] - step["answered"] for step in run["steps"]] == [0, 0]
+    assert run["orders"] == sum(step["answered"] for step in run["steps"])
+    assert {"journal", "venue"} < set(run["steps"][0]["cpu_us_per_order"])
+    assert not run["refused"]
+    assert "dropped [0]" in done.stdout
