@@ -162,6 +162,8 @@ class VenueConnections:
             jumps = self.clock.jumps
             self.clock.observe(sent_wall_ns, self._realtime_ns(), result["serverTime"], response.receive_ns)
             self.may_place = self.clock.is_certain(response.receive_ns, self.codec.place_window_ms)
+            if not self.may_place:  # Answers that took too long: nothing may be asked, so it is not for the usual pause.
+                self._next_clock_ns = min(self._next_clock_ns, response.receive_ns + SECOND_NS)
             self._clock_samples += 1
             self.metrics.count(Counter.CLOCK_SAMPLES)
             if self.clock.jumps != jumps:

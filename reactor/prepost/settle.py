@@ -41,12 +41,13 @@ NEVER_NS: Final = 2**62
 K: Final = CommandKind
 OPEN_ORDERS, POSITIONS, BALANCES = int(K.OPEN_ORDERS), int(K.POSITIONS), int(K.BALANCES)
 FILLS_SINCE, FUNDING_SINCE = int(K.FILLS_SINCE), int(K.FUNDING_SINCE)
-NOT_RECONCILED: Final = int(Reason.NOT_RECONCILED)
+NOT_RECONCILED, CLOCK_UNCERTAIN = int(Reason.NOT_RECONCILED), int(Reason.CLOCK_UNCERTAIN)
 SESSION_UP: Final = int(ReportKind.SESSION_UP)
 ROW_ORDER, ROW_POSITION, ROW_BALANCE = int(ReportKind.OPEN_ORDER), int(ReportKind.POSITION), int(ReportKind.BALANCE)
 UNKNOWN: Final = int(OrderState.UNKNOWN)
 FUNDING_SAME_NS: Final = 5_000_000_000  # Two payments of one instrument within 5 s are one: they come every hour at most.
 PROBE_NS: Final = 1_000_000_000  # until the engine has said how its sessions stand
+TOLD_VAIN: Final = 3  # comparisons that proved nothing: then the log says why
 FUNDINGS_KEPT_MAX: Final = 1_000  # per instrument, to recognise one that is told again
 STRANGERS_MAX: Final = 1_000  # fills waiting for the venue to say whose they are
 
@@ -64,6 +65,9 @@ class VenueRun:
     asked_ns: int = 0
     activity: int = 0
     has_failed: bool = False
+    failure: int = 0  # the Reason that was given for it
+    vain: int = 0  # comparisons that proved nothing, since the last agreement or since the session came up
+    hindrance: str = ""  # what the log was told last about why
     waiting: dict[int, tuple[int, int]] = field(default_factory=dict)  # request → (kind, instrument)
     orders: list[VenueOrder] = field(default_factory=list)
     positions: dict[int, int] = field(default_factory=dict)
@@ -116,6 +120,7 @@ class Settlement:
         desk.is_reconciled = False
         run.is_running = False
         run.retries = 0
+        run.vain, run.hindrance = 0, ""
         run.waiting.clear()
         desk.log.info("private session is up" if is_up else "private session is down", venue=venue)
         if is_up:
@@ -169,6 +174,7 @@ class Settlement:
         desk, venue = self._desk, run.venue
         run.is_running = True
         run.has_failed = False
+        run.failure = 0
         run.asked_ns = desk.now_ns
         run.activity = desk.activity[venue]
         run.waiting.clear()
@@ -283,6 +289,7 @@ class Settlement:
         kind, index = asked
         if is_failed:
             run.has_failed = True
+            run.failure = report.reason
         elif kind == FILLS_SINCE and index not in self._waiting_for_owner():
             inquiry = self._desk.inquiry
             inquiry.synced_trade_id[index] = max(inquiry.synced_trade_id[index], run.newest_trade_id.get(index, 0))
@@ -299,6 +306,7 @@ class Settlement:
         for run in self.runs.values():
             if run.waiting.pop(request, None) is not None:
                 run.has_failed = True
+                run.failure = report.reason
                 if run.is_running and not run.waiting:
                     self._finish(run)
 
@@ -458,11 +466,15 @@ class Settlement:
     def _finish(self, run: VenueRun) -> None:
         desk, parameters = self._desk, self._desk.parameters.settlement
         run.is_running = False
-        # A venue charges dearly for these questions: while things keep moving, ask ever less often.
+        # A venue charges dearly for these questions: while things keep moving, ask ever less often. What was not sent costs
+        # nothing.
         pause_ms = min(parameters.retry_ms * 2 ** min(run.retries, 10), parameters.period_s * 1000)
         run.next_ns = desk.now_ns + int(pause_ms * MS)
-        run.retries += 1
-        if run.has_failed or desk.activity[run.venue] != run.activity or self._is_busy(run):
+        if not (run.has_failed and run.failure == CLOCK_UNCERTAIN):
+            run.retries += 1
+        hindrance = self._hindrance(run)
+        if hindrance:
+            self._tell(run, hindrance)
             return
         found = reconcile.differences(
             self._own(run),
@@ -483,6 +495,21 @@ class Settlement:
             self._agree(run)
         else:
             self._dispute(run, found)
+
+    def _hindrance(self, run: VenueRun) -> str:
+        """Why the answers prove nothing; empty: they do."""
+        if run.has_failed:
+            return f"the venue was not asked, or did not answer: {Reason(run.failure).name.lower().replace('_', ' ')}"
+        if self._desk.activity[run.venue] != run.activity:
+            return "something of ours moved meanwhile"
+        return "something of ours is still in doubt" if self._is_busy(run) else ""
+
+    def _tell(self, run: VenueRun, hindrance: str) -> None:
+        """One line per cause, where nothing opens for it and it is not over at once."""
+        run.vain += 1
+        if not run.is_agreed and run.vain >= TOLD_VAIN and hindrance != run.hindrance:
+            run.hindrance = hindrance
+            self._desk.log.warning("our books could not be compared yet: nothing opens", venue=run.venue, why=hindrance)
 
     def _is_busy(self, run: VenueRun) -> bool:
         """Something of ours is still in doubt: what the rows say about positions and balances proves nothing."""
@@ -574,6 +601,7 @@ class Settlement:
         run.disputes = ()
         run.dispute_count = 0
         run.retries = 0
+        run.vain, run.hindrance = 0, ""
         run.asks_insurance = False
         run.agreed_ns = run.asked_ns
         if not run.is_agreed:

@@ -108,3 +108,27 @@ def test_no_handshake_is_tried_while_the_venue_limits_us(stand: Stand) -> None:
     assert not tried
     stand.pass_time(8_000)
     assert [each for each in stand.network.connections[before:] if "ws-api/v3?" in each.url]
+
+
+def test_a_clock_that_slow_answers_left_uncertain_is_measured_again_within_a_second(stand: Stand) -> None:
+    # An engine that was started on a busy host had three answers of more than a second each: it asked the venue nothing for the
+    # 20 s until the next sample, and nothing opened for a minute.
+    venue, clock = stand.role._venues[USDM].connections, stand.clock
+    slow_ms = 2_400
+
+    def server_time(asked: object) -> dict[str, int]:
+        clock.advance(slow_ms * MS // 2)
+        now_ms = clock.realtime_ns() // MS
+        clock.advance(slow_ms * MS // 2)
+        return {"serverTime": now_ms}
+
+    stand.network.automatic["GET", "/fapi/v1/time"] = server_time
+    venue.distrust_clock(clock.monotonic_ns())
+    stand.pass_time(1_000)
+    assert not venue.may_place
+    slow_ms = 10
+    stand.pass_time(1_100)
+    assert venue.may_place
+    samples = stand.counted(Counter.CLOCK_SAMPLES)
+    stand.pass_time(5_000)
+    assert stand.counted(Counter.CLOCK_SAMPLES) - samples <= 4, "two venues; a certain clock is measured at its leisure"

@@ -723,6 +723,21 @@ def test_fills_missed_while_the_session_was_down_are_booked_after_it_is_up(room:
     room.check_books()
 
 
+def test_questions_that_the_engine_may_not_send_yet_are_asked_again_soon_and_the_log_says_why(room: Room):
+    venue, answers = room.venue, room.venue._snapshot
+    venue._snapshot = lambda command: venue.say_about(command, ReportKind.NOT_SENT, reason=int(Reason.CLOCK_UNCERTAIN))
+    venue.session(int(Venue.BINANCE_USDM), is_up=False)
+    room.turn(2)
+    venue.session(int(Venue.BINANCE_USDM))
+    room.run(25_000, step_ms=20)
+    assert not room.desk.is_reconciled
+    told = [fields for _, text, fields in room.log.records if text.startswith("our books could not be compared yet")]
+    assert told == [{"venue": 1, "why": "the venue was not asked, or did not answer: clock uncertain"}]
+    venue._snapshot = answers
+    room.run(1_000, step_ms=20)
+    assert room.desk.is_reconciled
+
+
 def test_an_engine_that_died_without_a_word_is_followed_by_a_comparison(room: Room):
     room.venue.script = [rests]
     room.order(1, 200, 6_499_000)
