@@ -6,7 +6,6 @@ are used or none: compiled modules call each other without Python in between.
     CRYPTO_TRADE_INTERPRETED=1   never use the compiled form (a debugger, a profile without --native)
 """
 
-import hashlib
 import importlib.machinery
 import importlib.util
 import json
@@ -51,6 +50,8 @@ def state(root: Path = ROOT, folder: Path = HOT) -> tuple[str, str, Mapping[str,
         return INTERPRETED, "not compiled; `make hot` does it", {}
     if manifest["python"] != sys.implementation.cache_tag:
         return INTERPRETED, f"compiled for {manifest['python']}; `make hot` compiles for this Python", {}
+    import hashlib  # Brings OpenSSL, 4 MB of it: only where something was compiled.
+
     modules: Mapping[str, str] = manifest["modules"]
     for name, digest in modules.items():
         try:

@@ -18,12 +18,9 @@ needs most; hence several turns, and medians.
 import argparse
 import json
 import os
-import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,13 +46,15 @@ def contender(name: str, paths: list[str], scratch: str) -> Any:
     """A function without arguments that does the whole job once and returns the events (None: nothing to compare)."""
     who, what = name.split()
     if who == "ours":
-        from reactor.data.convert.collector import convert_collector
-        from reactor.data.convert.tardis import convert_tardis
-        from reactor.data.npz import save_npz
-
         if what == "collector":
+            from reactor.data.convert.collector import convert_collector
+
             return lambda: convert_collector(paths)[0]
+        from reactor.data.convert.tardis import convert_tardis
+
         if what == "npz":
+            from reactor.data.npz import save_npz
+
             return lambda: save_npz(f"{scratch}/ours.npz", convert_tardis(paths)[0])
         return lambda: convert_tardis(paths)[0]
     if who == "inflate":
@@ -75,6 +74,8 @@ def contender(name: str, paths: list[str], scratch: str) -> Any:
 
 def child(name: str, paths: list[str], runs: int) -> None:
     """Runs one contender; prints what it took as JSON."""
+    import tempfile
+
     with tempfile.TemporaryDirectory() as scratch:
         sys.stdout, told = open(os.devnull, "w"), sys.stdout  # noqa: SIM115 -- hftbacktest tells what it does
         begin = time.perf_counter()
@@ -96,6 +97,8 @@ def child(name: str, paths: list[str], runs: int) -> None:
 
 def measure(name: str, paths: list[Path], runs: int) -> dict[str, Any]:
     """One contender in a process of its own."""
+    import subprocess
+
     command = [sys.executable, __file__, "--child", name, "--runs", str(runs), *map(str, paths)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
     answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -136,6 +139,8 @@ def main() -> None:
     if options.child:
         child(options.child, options.paths, options.runs)
         return
+    import tempfile  # Not at the top: a child's cold start is its contender's, not the bench's.
+
     with tempfile.TemporaryDirectory() as scratch:
         files = inputs(options.rows, Path(scratch), options.tardis)
         files["collector"] = sorted(options.captures.glob("usdm/*.gz"))
@@ -151,6 +156,8 @@ def main() -> None:
 
 def report(results: dict[str, list[dict[str, Any]]]) -> None:
     """Prints times, memory and the ratios that were asked for."""
+    from statistics import median
+
     warm = {name: median(t for each in all_of for t in each["taken"][1:]) for name, all_of in results.items()}
     cold = {name: median(each["process_s"] for each in all_of) for name, all_of in results.items()}
     peak = {name: median(each["rss"] for each in all_of) for name, all_of in results.items()}

@@ -8,13 +8,13 @@ Opening it again keeps everything that can be read, cuts the tear and appends be
 
 import fcntl
 import itertools
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import orjson
 from isal import isal_zlib
 
 from reactor.domain.errors import DataError
@@ -128,7 +128,7 @@ def _readable(path: Path, start: int) -> bytes:
 def _is_line(line: bytes) -> bool:
     stamp, _, text = line.partition(b" ")
     try:
-        orjson.loads(text)
+        json.loads(text)
     except ValueError:
         return False
     return stamp.isdigit()
