@@ -46,6 +46,7 @@ HEARTBEAT_NS = 4_000_000  # A published row is 1 kB of each role: of 6 µs a tho
 REFRESH_NS = 10_000_000  # update_connections of every link; contract of shm/ring.py.
 REHEARSAL_PAUSE = 7  # After a rehearsal at least so many times its length without one: an eighth of a core, and a tick that
 # comes in its middle (one in eight) waits for half of it.
+WAIT_S_MIN = 0.001  # Of a shard that is not hot: what it has to do is never due to the half millisecond.
 ORPHAN_TIME_MAX_NS = 4_500_000_000  # The promise is 5 s from the supervisor's death to "none of ours is open".
 NEVER_NS = 1 << 61
 GC_FREEZE_AFTER_NS = 3_000_000_000  # After the first sessions are up and the caches are filled.
@@ -176,6 +177,8 @@ class Shard:
         self._heartbeat_due_ns = 0
         self._refresh_due_ns = 0
         self._is_frozen = not parameters.freeze_garbage
+        # The loop counts in milliseconds and takes less than half of one for none: who waits for such a deadline spins.
+        self._wait_s_min = 0.0 if parameters.is_hot else WAIT_S_MIN
 
     def on_close(self, closer: Callable[[], Awaitable[object]]) -> None:
         """Something asynchronous to be closed after the roles' on_stop (a network)."""
@@ -423,7 +426,7 @@ class Shard:
         assert self._loop is not None, "a pass runs inside the loop"
         now_ns = self._monotonic_ns()
         self._timer_ns = deadline_ns
-        self._timer = self._loop.call_later(max(0.0, (deadline_ns - now_ns) / 1e9), self._on_timer)
+        self._timer = self._loop.call_later(max(self._wait_s_min, (deadline_ns - now_ns) / 1e9), self._on_timer)
 
     def _heartbeat(self, now_ns: int) -> None:
         self._heartbeat_due_ns = now_ns + HEARTBEAT_NS
