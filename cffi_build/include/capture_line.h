@@ -74,6 +74,17 @@ static inline int take_time_ms(cursor_t *c, int64_t *time_ns)
     return take_integer(c, &time_ms) && !__builtin_mul_overflow(time_ms, 1000000, time_ns);
 }
 
+/* `line`: how many lines stand above this one. */
+static inline void watch_order(line_order_t *order, int64_t local_ts, int is_snapshot, uint64_t line)
+{
+    if (is_snapshot)
+        order->snapshot_ns = local_ts;
+    else if (local_ts >= order->newest_ns)
+        order->newest_ns = local_ts == order->snapshot_ns ? order->newest_ns : local_ts;
+    else if (order->lines_back++ == 0)
+        order->first_back = line + 1;
+}
+
 /* Remembers the first symbol; 0 if a later one is another. */
 static inline int is_same_symbol(line_scan_t *at, const char *start, const char *stop)
 {
@@ -117,6 +128,7 @@ static inline void walk_lines(line_scan_t *at, const char *bytes, uint64_t size,
                 at->problem = (int32_t)-count;
                 break;
             }
+            watch_order(&at->order, local_ts, 0, at->line);
             written += (uint64_t)count;
         }
         at->line++;

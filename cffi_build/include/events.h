@@ -47,6 +47,15 @@ typedef enum scan_problem {
     SCAN_PROBLEM_MISSING_FIELD = 4, SCAN_PROBLEM_COLUMNS = 5, SCAN_PROBLEM_MIXED_SYMBOLS = 6, SCAN_PROBLEM_LEVELS = 7
 } scan_problem_e;
 
+/* Whether receive times go back from line to line. Lines that waited for a snapshot stand behind it with their own, earlier
+ * times, or with the snapshot's: neither is disorder. */
+typedef struct line_order {
+    int64_t  newest_ns;            /* of all lines that are no snapshots */
+    int64_t  snapshot_ns;          /* of the last snapshot; 0: none */
+    uint64_t lines_back;           /* lines before whose time a line above them was received; the caller may set it to 0 */
+    uint64_t first_back;           /* the number of the first of them */
+} line_order_t;
+
 /* Where a scan of capture lines stands. Zeroed by the caller. */
 typedef struct line_scan {
     uint64_t consumed;             /* bytes of whole lines taken */
@@ -55,6 +64,7 @@ typedef struct line_scan {
     int32_t  stop;                 /* scan_stop_e */
     int32_t  problem;              /* scan_problem_e */
     char     symbol[32];           /* of the first message that had one */
+    line_order_t order;
 } line_scan_t;
 
 #define RECENT_MESSAGES 256        /* A snapshot answer takes well under a second; Spot sends ten depth messages in one. */
@@ -100,6 +110,7 @@ typedef struct capture_scan {
     uint64_t repeated_rows;        /* depth rows told again after a snapshot that was older than they are */
     uint64_t last_update_id;       /* book continuity: u of the last depth message */
     uint64_t gaps;                 /* depth messages whose pu (futures) or U (spot) does not follow */
+    line_order_t order;
 } capture_scan_t;
 
 /* Reads lines `<ns> <json>\n` of Binance spot, USD-M and COIN-M captures. Always sets consumed, rows, stop and problem.

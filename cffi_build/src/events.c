@@ -329,6 +329,7 @@ static int64_t scan_line(capture_scan_t *scan, const char *line, const char *end
     if (!same_instrument(scan, &f))
         return -SCAN_PROBLEM_MIXED_SYMBOLS;
     bids_first(&f, rows);
+    watch_order(&scan->order, local_ts, f.is_snapshot, scan->line);
     int is_timed = f.has_T || f.has_E;
     if (f.kind == KIND_DEPTH && !is_timed)
         return -SCAN_PROBLEM_MISSING_FIELD;

@@ -136,6 +136,7 @@ class SymbolRecording:
         self._trade_ns = 0  # stamp of the newest trade
         self._holes: dict[int, int] = {}  # trade id that another session may bring → until when, monotonic ns
         self._holes_from_ns = 0  # stamp of the last trade before the oldest of them
+        self._heard_ns = 0  # stamp of the newest frame: no later one is stamped before it
         self._last_ns = [0, 0]  # newest line of the public and of the derived streams
         self._lost: dict[bool, tuple[int, str]] = {}  # is_derived → (since, why)
         self._write = write
@@ -146,6 +147,9 @@ class SymbolRecording:
     def on_frame(self, frame: Frame, payload: bytes, wall_ns: int, now_ns: int, can_bridge: bool) -> None:
         """One frame of any session. `payload` is the text as received; `can_bridge`: another session may bring what lacks."""
         statistics = self.statistics
+        if 0 < self._heard_ns - wall_ns < LATE_NS:  # Several feeds' clocks, and ours when it is set, are a moment apart.
+            wall_ns = self._heard_ns
+        self._heard_ns = wall_ns
         day = wall_ns // DAY_NS
         if day > self.day:
             self._turn_to(day, now_ns)

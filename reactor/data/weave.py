@@ -59,7 +59,8 @@ class Measured:
     """What one reading told."""
 
     statistics: ConversionStatistics
-    windows: list[tuple[int, int]] = field(default_factory=list)  # by source: how far (exchange, local) times go back, ns
+    windows: list[tuple[int, int]] = field(default_factory=list)  # by source: to suppose next time, ns
+    disorder: list[tuple[int, int]] = field(default_factory=list)  # by source: how far (exchange, local) times went back, ns
     read: int = 0
     written: int = 0
     latency_min_ns: int = 0
@@ -106,7 +107,8 @@ class Weave:
             yield written
         measured.read, measured.written = weave.taken, weave.written
         measured.latency_min_ns, measured.is_late = weave.latency_min, bool(weave.is_late)
-        measured.windows = [(max(lane.disorder[0], WINDOW_NS[0]), max(lane.disorder[1], WINDOW_NS[1])) for lane in self._lanes]
+        measured.disorder = [(lane.disorder[0], lane.disorder[1]) for lane in self._lanes]
+        measured.windows = [(max(exch, WINDOW_NS[0]), max(local, WINDOW_NS[1])) for exch, local in measured.disorder]
 
     def _read(self, number: int) -> None:
         source, lane = self._sources[number], self._lanes[number]

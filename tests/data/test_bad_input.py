@@ -133,13 +133,27 @@ def test_prices_that_are_none(tmp_path: Path, price: str) -> None:
     refused(convert(tmp_path, "tardis", csv(tmp_path, text)), "trades.csv:52", "not a number")
 
 
-def test_lines_out_of_order_are_put_in_order(tmp_path: Path) -> None:
-    lines = [*GOOD[:50], GOOD[80], *GOOD[50:80], *GOOD[81:]]
-    done = convert(tmp_path, "collector", capture(tmp_path, gzip.compress(b"".join(lines))))
-    assert done.code == 0, done.text
+@pytest.mark.parametrize("source", ["collector", "tardis"])
+def test_lines_out_of_order_are_put_in_order_and_named(tmp_path: Path, source: str) -> None:
+    lines = GOOD if source == "collector" else [row.encode() for row in GOOD_CSV]
+    head = b"" if source == "collector" else HEADER.encode()
+    text = head + b"".join([*lines[:50], lines[80], *lines[50:80], *lines[81:]])
+    done = convert(tmp_path, source, capture(tmp_path, text if head else gzip.compress(text), "in.csv"))
+    assert done.code == 1, done.text
+    assert f"in.csv:{53 if head else 52}: received before" in done.text
+    assert "29 other" in done.text
     events = load_npz(done.output)
     assert (events["exch_ts"][1:] >= events["exch_ts"][:-1]).all()
     assert len(events) == 2000
+
+
+def test_lines_that_waited_for_a_snapshot_are_in_order(tmp_path: Path) -> None:
+    snapshot = b'%d {"lastUpdateId":1,"E":%d,"T":%d,"bids":[["60000","1"]],"asks":[["60001","1"]]}\n'
+    late = snapshot % ((NOW_MS + 30) * 1_000_000, NOW_MS, NOW_MS)
+    restamped = b"%d %b" % ((NOW_MS + 30) * 1_000_000, GOOD[12].partition(b" ")[2])
+    text = b"".join([*GOOD[:10], late, GOOD[10], GOOD[11], restamped, *GOOD[13:100]])
+    done = convert(tmp_path, "collector", capture(tmp_path, gzip.compress(text)))
+    assert done.code == 0, done.text
 
 
 def test_a_line_of_fifty_megabytes_that_is_damage(tmp_path: Path) -> None:

@@ -141,6 +141,13 @@ def test_missing_updates_are_a_gap_and_the_book_begins_anew(running: Stage) -> N
     assert len(running.gaps) == 1
 
 
+def test_no_line_is_stamped_before_the_one_that_was_heard_before_it(running: Stage) -> None:
+    running.trade(20, 101)
+    running.trade(18, 102)
+    running.trade(25, 103)
+    assert running.told == ["20:t101", "20:t102", "25:t103"]
+
+
 def test_a_gap_begins_with_the_last_line_of_its_own_stream_whatever_other_streams_say_meanwhile(running: Stage) -> None:
     running.delta(10, 11, 12)
     running.trade(11, 101)

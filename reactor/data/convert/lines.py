@@ -41,7 +41,7 @@ def read_parts(path: str | Path, scanner: Scanner, rows: Rows, statistics: Conve
         DataError: names file and line.
     """
     at = scanner.at
-    at.line = 0
+    at.line = at.order.lines_back = 0
     blocks = LineBlocks(path)
     for block in blocks:
         scanner.scan(ffi.from_buffer(block), len(block), rows)
@@ -54,6 +54,10 @@ def read_parts(path: str | Path, scanner: Scanner, rows: Rows, statistics: Conve
         yield
     if blocks.damage:
         statistics.damages.append(f"{path}:{at.line}: {blocks.damage}")
+    if back := at.order.lines_back:
+        more = f" (so are {back - 1:,} other lines)" if back > 1 else ""
+        what = f"received before a line above it{more}: everything was put in order"
+        statistics.damages.append(f"{path}:{at.order.first_back}: {what}")
     statistics.files.append(str(path))
     statistics.lines += at.line
     statistics.symbol = ffi.string(at.symbol).decode()

@@ -15,10 +15,10 @@ from reactor._native import lib
 from reactor.data.convert.binance import open_binance
 from reactor.data.convert.collector import tell_venue
 from reactor.data.convert.finish import Compat, ConversionStatistics, local_shift
-from reactor.data.convert.tardis import SnapshotMode, csv_kind, open_csvs, trades_first
+from reactor.data.convert.tardis import SnapshotMode, csv_kind, name_disorder, open_csvs, trades_first
 from reactor.data.events import EVENT_DTYPE, EventArray, Rows, shift_local_timestamp
 from reactor.data.npz import NpzWriter
-from reactor.data.weave import Open, Weave
+from reactor.data.weave import Measured, Open, Weave
 from reactor.domain.errors import DataError
 
 UNWRITTEN_ROWS: Final = 1 << 19  # The npz writer compresses this much behind our back at most.
@@ -44,8 +44,10 @@ def stream_tardis(
     for kind, path in kinds:
         if kind == lib.CSV_BOOK_TICKER:
             raise DataError(str(path), "book tickers are fused in memory: convert without --stream")
-    opened = partial(open_csvs, trades_first(kinds, compat), snapshot_mode, compat)
-    return _stream(opened, output, base_latency_ns, compat, progress)
+    kinds = trades_first(kinds, compat)
+    measured = _stream(partial(open_csvs, kinds, snapshot_mode, compat), output, base_latency_ns, compat, progress)
+    name_disorder(kinds, measured)
+    return measured.statistics
 
 
 def stream_collector(
@@ -68,12 +70,10 @@ def stream_collector(
     if venue != "binance":
         raise DataError(str(paths[0]), f"is of {venue}, whose books are kept in memory: convert without --stream")
     opened = partial(open_binance, paths, with_book_ticker, with_mark_price, without_snapshots)
-    return _stream(opened, output, base_latency_ns, compat, progress)
+    return _stream(opened, output, base_latency_ns, compat, progress).statistics
 
 
-def _stream(
-    open_all: Open, output: str | Path, base_latency_ns: int, compat: Compat, progress: Progress | None
-) -> ConversionStatistics:
+def _stream(open_all: Open, output: str | Path, base_latency_ns: int, compat: Compat, progress: Progress | None) -> Measured:
     if not str(output).endswith(".npz"):
         raise DataError(str(output), "a stream is written as .npz")
     say = progress or (lambda _, __: None)
@@ -95,7 +95,7 @@ def _stream(
             writer.write(rows)
             say("writing", writer.rows)
     told.statistics.finish(told.read, told.written, shift_ns)
-    return told.statistics
+    return told
 
 
 def _pieces(weave: Weave, shift_ns: int) -> Iterator[EventArray]:

@@ -13,6 +13,7 @@ asked for `compat="hftbacktest"`:
 from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import chain, groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -21,7 +22,7 @@ from reactor.data.capture import FIRST_LINE_BYTES, LineBlocks, first_line
 from reactor.data.convert.finish import Compat, ConversionStatistics, local_shift, ordered
 from reactor.data.events import EventArray, Rows
 from reactor.data.fuse import Fuse
-from reactor.data.weave import Source, weave_into
+from reactor.data.weave import Measured, Source, weave_into
 from reactor.domain.errors import DataError
 
 SnapshotMode = Literal["process", "ignore", "ignore-sod"]
@@ -96,7 +97,36 @@ def convert_tardis(
     events = Rows()
     shift = partial(local_shift, base_latency_ns=base_latency_ns, compat=compat)
     measured = weave_into(events, partial(open_csvs, kinds, snapshot_mode, compat), shift)
+    name_disorder(kinds, measured)
     return events.take_array(), measured.statistics
+
+
+def name_disorder(kinds: Sequence[tuple[int, str | Path]], measured: Measured) -> None:
+    """Where local times of events went back, the first row of which that is true is named as damage.
+
+    (A snapshot of several messages is told side by side, so its events may go back where no row does.)
+    """
+    for (_, group), (_, local_ns) in zip(groupby(kinds, key=itemgetter(0)), measured.disorder, strict=True):
+        paths = [path for _, path in group] if local_ns > 0 else []
+        newest_us = 0
+        for path in paths:
+            back = []
+            for number, local_us in _local_times(path):
+                if local_us < newest_us:
+                    back.append(number)
+                newest_us = max(newest_us, local_us)
+            if back:
+                more = f" (so are {len(back) - 1:,} other rows)" if len(back) > 1 else ""
+                what = f"received before a row above it{more}: everything was put in order"
+                measured.statistics.damages.append(f"{path}:{back[0]}: {what}")
+
+
+def _local_times(path: str | Path) -> Iterator[tuple[int, int]]:
+    """(line number, local time in µs) of every row."""
+    lines = (line for block in LineBlocks(path) for line in bytes(block).splitlines())
+    for number, line in enumerate(lines, 1):
+        if number > 1 and line:
+            yield number, int(line.split(b",", 4)[3])
 
 
 def trades_first(kinds: Sequence[tuple[int, str | Path]], compat: Compat) -> list[tuple[int, str | Path]]:
@@ -110,7 +140,7 @@ def open_csvs(
     """The files as sources of rows; files of one kind that follow each other are one (days, in their order)."""
     return [
         _one_kind(kind, [path for _, path in group], snapshot_mode, compat, statistics)
-        for kind, group in groupby(kinds, key=lambda item: item[0])
+        for kind, group in groupby(kinds, key=itemgetter(0))
     ]
 
 
