@@ -4,15 +4,22 @@ Between two orders of a quiet session lie seconds, and in that time the caches f
 as long. A rehearsal is the room's own class with private rings, a clock of its own and a stage instead of sockets. It shares
 nothing with the real role but the code: not a ring, not a counter, not a connection. What it decides goes nowhere.
 
-    signal ─▶ [collector]      event, reports ─▶ [prepost]      command, answers ─▶ [engine ─ stage]
+    signal ─▶ [collector]      event, reports ─▶ [prepost]      command, answers ─▶ [engine ─ stage ─ loopback]
 
 Each plays before the session starts (warm-up) and then whenever its shard has done what came in and has decided nothing for a
-while (loop/shard.py says how long, and how much of the core at most): under load there is none. One play costs about 100 µs.
+while (loop/shard.py says how long, and how much of the core at most): under load there is none. One play costs 30 to 50 µs.
+
+What the real rooms would read is warmed by themselves (loop/role.py, Glances): a rehearsal brings the code, a glance the data.
 """
 
+import asyncio
+import base64
+import contextlib
+import hashlib
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 from reactor.domain.ids import ClientIds, order_id_of
@@ -43,12 +50,15 @@ from reactor.exchanges.venue import Credentials
 from reactor.loop.clock import ManualClock
 from reactor.loop.counters import Metrics
 from reactor.loop.log import NullLog
-from reactor.net.network import Listener, Request, Response, Sent
+from reactor.net.loopback import Loopback
+from reactor.net.network import Listener, Request, Response, Sent, StreamListener
+from reactor.net.stream import GUID, StreamConnection
 from shm.ring import NORMAL, URGENT, Producer, heap_ring
 from shm.seqlock import heap_rows
 
 MS: Final = 1_000_000
-STEP_NS: Final = 100 * MS  # of the rehearsal's own clock per play, so that no rate limit is ever met
+STEP_NS: Final = 1 * MS  # of a rehearsal's own clock per play: what is done every few ms is done every few plays
+SETTLE_STEP_NS: Final = 100 * MS
 SETTLE_TURNS_MAX: Final = 100  # Prepost compares its books with the stage's before it trades: seconds of its clock.
 PRICE: Final = 1000  # quote units; of every instrument
 WALLET_E8: Final = 1_000_000 * E8  # of every asset
@@ -141,7 +151,7 @@ class PrepostRehearsal:
             top.ask_ticks, top.is_synchronised = ticks + 1, 1
         parameters = replace(
             parameters,
-            risk=replace(parameters.risk, cooldown_s=0.0, daily_trades_max=1 << 40),
+            risk=replace(parameters.risk, cooldown_s=0.0, daily_trades_max=1 << 40, order_rate_window_ms=0),
             orders_max=256,
             closed_orders_kept_max=256,
         )
@@ -159,11 +169,13 @@ class PrepostRehearsal:
         """One decision."""
         if not self._is_ready:
             self._settle()
-        self._turn()
         event = self._events.try_claim(NORMAL)
         if event is None:
             return
+        self._clock.advance(STEP_NS)
         now_ns = self._clock.monotonic_ns()
+        for top in self._tops:
+            top.receive_ns = now_ns
         clear(event, "event")
         header = event.header
         header.stage_ns[Stage.RECEIVE] = header.stage_ns[Stage.SIGNAL] = header.stage_ns[Stage.EVENT] = now_ns
@@ -191,14 +203,12 @@ class PrepostRehearsal:
         for venue in self._venues:
             self._report(ReportKind.SESSION_UP, venue)
         for _ in range(SETTLE_TURNS_MAX):
+            self._clock.advance(SETTLE_STEP_NS)
             self._turn()
         self._is_ready = True
 
     def _turn(self) -> None:
-        self._clock.advance(STEP_NS)
         now_ns = self._clock.monotonic_ns()
-        for top in self._tops:
-            top.receive_ns = now_ns
         self._role.do_work(now_ns)
         commands = self._commands
         for lane in (URGENT, NORMAL):
@@ -257,41 +267,105 @@ class PrepostRehearsal:
         return report
 
 
-class _Line:
-    """One WebSocket whose other side is the stage."""
+class _Backstage:
+    """What a line takes for its transport: the handshake is kept, everything else that is not for the kernel goes nowhere."""
 
-    def __init__(self, url: str, listener: Listener, clock: ManualClock) -> None:
+    def __init__(self, wire: socket.socket | None) -> None:
+        self._wire = wire
+        self.request = b""
+
+    def get_extra_info(self, name: str) -> socket.socket | None:
+        """The socket; nothing is encrypted."""
+        return self._wire if name == "socket" else None
+
+    def write(self, data: bytes) -> None:
+        """See asyncio.WriteTransport."""
+        self.request = self.request or data
+
+    def is_closing(self) -> bool:
+        """See asyncio.BaseTransport."""
+        return False
+
+    def get_write_buffer_size(self) -> int:
+        """See asyncio.WriteTransport."""
+        return 0
+
+
+class _Line(StreamConnection):
+    """One WebSocket whose other side is the stage: what is said comes in as bytes, what is sent goes into a loopback."""
+
+    def __init__(self, url: str, listener: Listener, clock: ManualClock, wire: socket.socket | None) -> None:
+        super().__init__(cast(StreamListener, listener), cast(Any, None), _raise, _nothing, _nothing)
         self.url = url
         self.listener = listener
-        self.is_orders = False
         self.last = b""
-        self._clock = clock
+        self._backstage = _Backstage(wire)
+        self._monotonic_ns = clock.monotonic_ns
+
+    def open(self) -> None:
+        """Shakes hands with itself."""
+        self.begin(self.url, None)
+        self.connection_made(cast(asyncio.BaseTransport, self._backstage))
+        key = self._backstage.request.partition(b"Sec-WebSocket-Key: ")[2].partition(b"\r\n")[0]
+        accept = base64.b64encode(hashlib.sha1(key + GUID).digest())
+        self._hear(b"HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: " + accept + b"\r\n\r\n")
 
     def send(self, payload: bytes) -> Sent:
+        """See StreamConnection."""
+        sent = super().send(payload)
         self.last = payload
-        return Sent.HANDED_OVER
+        return sent
 
     def ping(self, payload: bytes = b"") -> None:
-        self.listener.on_pong(self, payload, self._clock.monotonic_ns())
+        """Is answered at once."""
+        self.listener.on_pong(self, payload, self._monotonic_ns())
 
     def close(self, reason: str = "") -> None:
-        self.listener.on_close(self, reason, self._clock.monotonic_ns())
+        """Is over at once."""
+        self.closed(reason)
 
     def say(self, payload: bytes) -> None:
-        self.listener.on_frame(self, memoryview(payload), self._clock.monotonic_ns())
+        """The venue sends a text frame."""
+        size = len(payload)
+        self._hear(b"\x81" + (bytes((size,)) if size < 126 else b"\x7e" + size.to_bytes(2, "big")) + payload)
+
+    def _hear(self, data: bytes) -> None:
+        self.get_buffer(len(data))[: len(data)] = data
+        self.buffer_updated(len(data))
+
+
+def _raise(error: BaseException, where: str) -> None:
+    raise error
+
+
+def _nothing(*_: object) -> None:
+    pass
 
 
 class Theatre:
-    """The network of a rehearsal: every connection opens, every logon is welcome, no byte leaves."""
+    """The network of a rehearsal: every connection opens, every logon is welcome, no byte leaves this process.
 
-    def __init__(self, clock: ManualClock) -> None:
+    Frames are masked and written as real ones are, where `has_loopback`: the kernel's way is cold after a pause, too.
+    """
+
+    def __init__(self, clock: ManualClock, *, has_loopback: bool) -> None:
         self._clock = clock
         self.lines: list[_Line] = []
         self._opening: list[_Line] = []
+        self._loopback: Loopback | None = None
+        if has_loopback:
+            with contextlib.suppress(OSError):  # Then the kernel's part stays cold.
+                self._loopback = Loopback()
 
     def connect(self, url: str, listener: Listener, headers: Mapping[str, str] | None = None) -> None:
         """See net/network.py."""
-        self._opening.append(_Line(url, listener, self._clock))
+        wire = None if self._loopback is None else self._loopback.near
+        self._opening.append(_Line(url, listener, self._clock, wire))
+
+    def drain(self) -> None:
+        """Takes away what was sent."""
+        if self._loopback is not None:
+            self._loopback.drain()
 
     def request(self, request: Request, on_response: Callable[[Response], None]) -> None:
         """See net/network.py. Time and listen keys are what an engine asks for by itself."""
@@ -306,7 +380,7 @@ class Theatre:
         while self._opening:
             line = self._opening.pop()
             self.lines.append(line)
-            line.listener.on_open(line, self._clock.monotonic_ns())
+            line.open()
         for line in self.lines:
             while b'"session.logon"' in line.last or b'"userDataStream.subscribe' in line.last:
                 number = _number_of(line.last)
@@ -323,13 +397,21 @@ def _number_of(frame: bytes) -> int:
 
 
 class EngineRehearsal:
-    """One place per venue: built, signed, "sent", acknowledged, expired."""
+    """A place, at one venue after the other: built, signed, "sent", acknowledged, expired."""
 
-    def __init__(self, parameters: Any, instruments: Instruments, credentials: Mapping[int, Credentials]) -> None:
+    def __init__(
+        self,
+        parameters: Any,
+        instruments: Instruments,
+        credentials: Mapping[int, Credentials],
+        *,
+        has_loopback: bool = False,
+    ) -> None:
+        """`has_loopback`: what it sends goes the kernel's way, too (net/loopback.py)."""
         from reactor.engine.role import EnginePorts, EngineRole
 
         self._clock = ManualClock()
-        self._stage = Theatre(self._clock)
+        self._stage = Theatre(self._clock, has_loopback=has_loopback)
         self._commands: Producer
         self._commands, commands = heap_ring(64, SIZE["command"], VIEW["command"])
         reports, self._reports = heap_ring(256, SIZE["report"], VIEW["report"])
@@ -346,19 +428,20 @@ class EngineRehearsal:
         self._is_up = False
 
     def play(self) -> None:
-        """One order per venue."""
+        """One order."""
         if not self._is_up:
             self._role.on_start(self._clock.monotonic_ns())
             for _ in range(6):
+                self._clock.advance(5 * MS)
+                self._stage.welcome()
                 self._work()
             self._is_up = True
-        for instrument in self._instruments:
-            self._order(instrument)
         self._clock.advance(STEP_NS)
+        self._order(self._instruments[self._number % len(self._instruments)])
+        self._stage.welcome()
+        self._stage.drain()
 
     def _work(self) -> None:
-        self._clock.advance(5 * MS)
-        self._stage.welcome()
         self._role.do_work(self._clock.monotonic_ns())
         _drain(self._reports)
 
@@ -381,6 +464,7 @@ class EngineRehearsal:
         command.price_ticks, command.quantity_lots = _ticks(instrument), instrument.quantity_lots_min
         command.request_id = self._number
         self._commands.commit(NORMAL)
+        self._role.take_commands()  # As beside a prepost in the same shard.
         self._work()
         self._answer(instrument, raw_text(command.client_order_id))
         _drain(self._reports)

@@ -493,7 +493,8 @@ def rehearsals(
             plays.append(PrepostRehearsal(role.read_parameters(), instruments).play)
         elif role.kind == "engine" and credentials is not None:
             keys = {each.venue: credentials for each in plan.endpoints}
-            plays.append(EngineRehearsal(role.read_parameters(), instruments, keys).play)
+            has_loopback = shard_plan.wait_policy != WaitPolicy.SPIN
+            plays.append(EngineRehearsal(role.read_parameters(), instruments, keys, has_loopback=has_loopback).play)
     return plays
 
 

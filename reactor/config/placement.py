@@ -37,7 +37,7 @@ class PlacementParameters:
     colocate: tuple[tuple[str, ...], ...] = ()  # each inner list of role names becomes one shard; overrules layout
     wait: str = "auto"  # auto, block, hybrid, spin
     hybrid_spin_us: int = 50
-    rehearsal_us: int = 5_000  # how often an idle role plays an invented decision to keep its code warm; 0: never
+    rehearsal_us: int = 500  # how often idle roles play an invented decision and look at what the next one needs; 0: never
     keep_awake: bool = (
         True  # idle cores poll while a session runs if the kernel lets us ask (supervisor/awake.py): power for latency
     )

@@ -117,6 +117,11 @@ class OrderMemory:
         self._by_order_id[order_id] = entry
         return entry
 
+    def glance(self) -> None:
+        """Warms the entry that would be taken next: it is nobody's."""
+        if self._free:
+            self._free[-1].is_closed = False
+
     def learn_venue_id(self, entry: Entry, venue_order_id: int) -> None:
         """The venue has given the order its own id."""
         entry.venue_order_id = venue_order_id

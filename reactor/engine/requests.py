@@ -6,6 +6,7 @@
 NOT_SENT only when provably nothing left. What comes back is read in answers.py.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final, Protocol
 
 from reactor.domain.messages import (
@@ -90,7 +91,9 @@ class Requests:
         queued: QueuedPlaces,
         clock: Clock,
         metrics: Metrics,
+        glances: Sequence[Any],
     ) -> None:
+        """`glances`: places as they may come, for `glance`."""
         self._parameters = parameters
         self._symbols = symbols
         self._venues = venues
@@ -109,6 +112,8 @@ class Requests:
         self._race_closes = policy_of(router, is_place=True, is_whole_close=True) == Policy.RACE
         self._place_copies = copies_of(router, policy_of(router, is_place=True, is_whole_close=False))
         self._rooms: dict[Any, Any] = {}  # view of a command → its bytes
+        self._glances = [(command, bytes_of(command, "command")) for command in glances]
+        self._glanced = 0
         self._held: list[tuple[OrderSession, Entry]] = []  # places that wait to be written
         self._held_ns = 0  # since when
         self.held_cancels: dict[str, HeldCancel] = {}  # by client id; while there are any, `release_cancels` is due
@@ -194,6 +199,23 @@ class Requests:
         held.append((carrier, entry))
         if len(held) >= HELD_MAX or send_ns - self._held_ns > HELD_NS:
             self._write_held()
+
+    def glance(self) -> None:
+        """Reads and makes what the next place would: its time, budget, number and frame. Nothing of it is sent or stays."""
+        if not self._glances:
+            return
+        self._glanced = at = (self._glanced + 1) % len(self._glances)
+        command, room = self._glances[at]
+        _, index, flags, raw_id, number, side, order_type, time_in_force, _, _ = _read_place(room)
+        venue = self._venues[number]
+        connections, in_flight = venue.connections, self._in_flight
+        timestamp_ms = connections.timestamp_ms()
+        connections.budget.next_window_ms(timestamp_ms)
+        slot = in_flight.open(_PLACED, number, 0)
+        key = place_key(index, side, order_type, time_in_force, flags)
+        venue.codec.place_frame(slot.number * COPIES_MAX, command, raw_id, timestamp_ms, key)
+        in_flight.drop(slot)
+        self._orders.glance()
 
     def _is_overtaken(self, command: Any, raw_id: bytes) -> bool:
         """A cancel was faster than its place: both end here."""

@@ -8,13 +8,23 @@ do_work   reports that wait ─▶ timers ─▶ URGENT commands ─▶ NORMAL c
 """
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from reactor.domain.ids import ClientIds
 from reactor.domain.instrument import VENUE_NAMES, Instruments
-from reactor.domain.messages import FLAG_REPLAYED, CommandKind, ControlKind, Reason
+from reactor.domain.messages import (
+    FLAG_REPLAYED,
+    NO_INSTRUMENT,
+    NO_PAIR,
+    CommandKind,
+    ControlKind,
+    OrderType,
+    Reason,
+    TimeInForce,
+    new,
+)
 from reactor.engine.account import Account
 from reactor.engine.answers import Answers
 from reactor.engine.connections import VenueConnections
@@ -43,6 +53,8 @@ URGENT: Final = 1
 TICK_NS: Final = 5_000_000
 URGENT_PER_PASS_MAX: Final = 256
 NORMAL_PER_PASS_MAX: Final = 64  # About 2 ms of sending at worst; then sockets and the urgent lane get their turn.
+SAMPLE_ID: Final = b"glance"  # of the places that are made for nobody
+SAMPLE_PRICE: Final = 1000  # quote units
 NORMAL_BETWEEN_LOOKS: Final = 8  # How many normal commands may stand before an urgent one that has just come.
 
 C = CommandKind
@@ -109,7 +121,7 @@ class EngineRole:
         )
         self._requests = Requests(
             parameters, self._symbols, self._venues, self._in_flight, self._orders, self._answers, self._refusals,
-            ports.commands, ports.clock, ports.metrics,
+            ports.commands, ports.clock, ports.metrics, _sample_places(ports.instruments, parameters.endpoints),
         )  # fmt: skip
         self._answers.ask = self._requests.ask
         limits = dict(parameters.rate_limits)
@@ -222,6 +234,10 @@ class EngineRole:
             self._requests.flush()
         elif self._requests.has_sent:
             self.wake()
+
+    def glance(self) -> None:
+        """Makes the bytes of a place for nobody, where real ones are made, and throws them away: for a shard that has time."""
+        self._requests.glance()
 
     def deadline_ns(self, now_ns: int) -> int:
         """Timers are looked at every tick."""
@@ -362,3 +378,23 @@ class EngineRole:
         set_gauge(Counter.SESSIONS_UP, len(sessions))
         set_gauge(Counter.SESSION_SCORE_MIN, min((session.score for session in sessions), default=0))
         set_gauge(Counter.RTT_US, min((session.health.rtt_ns for session in sessions), default=0) // 1000)
+
+
+def _sample_places(instruments: Instruments, endpoints: Sequence[Endpoints]) -> list[Any]:
+    """A place of either side on every instrument that is traded here; nobody's, and never sent."""
+    venues = {each.venue for each in endpoints}
+    places = []
+    for instrument in instruments:
+        for side in (1, -1):
+            if instrument.venue in venues:
+                command = new("command")
+                header = command.header
+                header.kind, header.instrument_index = _PLACE, instrument.instrument_index
+                header.hedge_instrument_index, header.pair_id = NO_INSTRUMENT, NO_PAIR
+                command.client_order_id = SAMPLE_ID
+                command.venue, command.side = instrument.venue, side
+                command.order_type, command.time_in_force = OrderType.LIMIT, TimeInForce.IOC
+                command.price_ticks = SAMPLE_PRICE * 10**instrument.price_decimals // instrument.tick_size
+                command.quantity_lots = instrument.quantity_lots_min
+                places.append(command)
+    return places

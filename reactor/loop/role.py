@@ -28,6 +28,17 @@ class Role(Protocol):
         """Closes what is open. Called once, after the last pass."""
 
 
+class Glances(Protocol):
+    """Optional: how a role keeps warm what its next decision will read.
+
+    The shard looks for this method and calls it when a pass had nothing to do (shard.py says how often).
+    """
+
+    def glance(self) -> None:
+        """Reads and computes what the next decision would, with the objects that it would use. Changes nothing that anybody
+        could notice, writes into no ring and no socket."""
+
+
 class Drains(Protocol):
     """Optional second half of a role: how it ends in order when its supervisor has died (the engine cancels what is ours).
 

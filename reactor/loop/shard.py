@@ -44,8 +44,8 @@ PASSES_TIME_MAX_NS = 200_000  # Passes follow each other without asking the loop
 PASS_PERIOD_MAX_NS = 5_000_000  # Heartbeats, deadlines and late subscribers are looked after at least this often.
 HEARTBEAT_NS = 4_000_000  # A published row is 1 kB of each role: of 6 µs a thousand per second would be felt.
 REFRESH_NS = 10_000_000  # update_connections of every link; contract of shm/ring.py.
-REHEARSAL_PAUSE = 7  # After a rehearsal at least so many times its length without one: an eighth of a core, and a tick that
-# comes in its middle (one in eight) waits for half of it.
+REHEARSAL_PAUSE = 7  # After a rehearsal, and after a glance, at least so many times its length without one: an eighth of a core
+# for each, and a tick that comes in its middle waits for half of it.
 WAIT_S_MIN = 0.001  # Of a shard that is not hot: what it has to do is never due to the half millisecond.
 ORPHAN_TIME_MAX_NS = 4_500_000_000  # The promise is 5 s from the supervisor's death to "none of ours is open".
 NEVER_NS = 1 << 61
@@ -153,6 +153,8 @@ class Shard:
         self._has_tick: Callable[[], int] = _no_tick
         self._rehearsals: tuple[Callable[[], None], ...] = ()
         self._rehearsal_due_ns = 0
+        self._glances: tuple[Callable[[], None], ...] = ()
+        self._glance_due_ns = 0
         self._next_rehearsal = 0
         self._timer_ns = 0  # when the armed timer fires
         self._wake_fd = wake_fd
@@ -206,6 +208,8 @@ class Shard:
         self._links = tuple(links)
         self._has_tick = has_tick or _no_tick
         self._rehearsals = tuple(rehearsals) if self.parameters.rehearsal_ns else ()
+        glances = [getattr(cell.role, "glance", None) for cell in self._cells]
+        self._glances = tuple(glance for glance in glances if glance is not None) if self.parameters.rehearsal_ns else ()
         duties = []
         for cell in self._cells:
             duties.append(self._duty(cell.role.name))
@@ -338,17 +342,21 @@ class Shard:
         first_ns = now_ns = self._monotonic_ns()
         while True:
             work = self._work(now_ns)
-            if not work and now_ns >= self._rehearsal_due_ns:
-                work = self._rehearse(now_ns)
+            rehearsed = 0  # No reason to stay awake, but to look once more: something may have come in meanwhile.
+            if not work:
+                if now_ns >= self._glance_due_ns:
+                    rehearsed = self._glance(now_ns)
+                elif now_ns >= self._rehearsal_due_ns:
+                    rehearsed = self._rehearse(now_ns)
             if now_ns >= self._heartbeat_due_ns:
                 self._heartbeat(now_ns)
             if self._has_ended or self._is_leaving or (self._orphaned_ns and self._has_left_orphaned(now_ns)):
                 self._end()
                 return
-            if self._waiter.may_sleep(work, now_ns):
+            if self._waiter.may_sleep(work, now_ns) and not rehearsed:
                 self._sleep()
                 return
-            if not work:
+            if not (work or rehearsed):
                 break  # Spinning: sockets want to be seen.
             now_ns = self._monotonic_ns()
             if now_ns - first_ns > PASSES_TIME_MAX_NS:
@@ -367,12 +375,27 @@ class Shard:
             rehearsals[number]()
         except Exception as error:
             self._rehearsals = ()
-            for cell in self._cells:
-                cell.log.warning("a rehearsal failed; the code will be cold", error=f"{type(error).__name__}: {error}")
+            self._tell_cold("a rehearsal", error)
         end_ns = self._monotonic_ns()
         self._rehearsal_due_ns = max(
             now_ns + self.parameters.rehearsal_ns // len(rehearsals), end_ns + REHEARSAL_PAUSE * (end_ns - now_ns)
         )
+        return 1
+
+    def _tell_cold(self, what: str, error: Exception) -> None:
+        for cell in self._cells:
+            cell.log.warning(f"{what} failed; the code will be cold", error=f"{type(error).__name__}: {error}")
+
+    def _glance(self, now_ns: int) -> int:
+        """Every role looks at what its next decision would look at, where it lies. 1: something may have come in meanwhile."""
+        try:
+            for glance in self._glances:
+                glance()
+        except Exception as error:
+            self._glances = ()
+            self._tell_cold("a glance", error)
+        end_ns = self._monotonic_ns()
+        self._glance_due_ns = end_ns + REHEARSAL_PAUSE * (end_ns - now_ns) if self._glances else now_ns + NEVER_NS
         return 1
 
     def _work(self, now_ns: int) -> int:

@@ -224,13 +224,13 @@ class Desk:
         self.parameters = parameters
         try:
             rules = compose_rules(self, parameters.risk)
-            before_order, before_fast_order = compose_pre(parameters.pipeline.pre, self)
+            before_order, before_fast_order, glances = compose_pre(parameters.pipeline.pre, self)
             after_report = compose_post(parameters.pipeline.post, self)
         except Exception:
             self.parameters = before
             raise
         self.rules = rules
-        self._pre, self._pre_fast = before_order, before_fast_order
+        self._pre, self._pre_fast, self._glances = before_order, before_fast_order, glances
         self._post_steps, self._post_ends, self._post_fills = after_report
         clip_e8, margin_e8 = e8_of(parameters.risk.clip_usdt), e8_of(parameters.risk.clip_notional_margin)
         self.clips = [Clip(clip_e8, (terms,), margin_e8) for terms in self.terms]
@@ -266,6 +266,13 @@ class Desk:
                 return self.refuse(decision, reason)
         self._accept(decision)
         return 0
+
+    def glance(self, decision: Decision) -> None:
+        """Reads what `decide` would read of a decision for which nobody has asked; nothing happens."""
+        decision.now_ns = self.now_ns
+        for look in self._glances:
+            look(decision)
+        self.orders.glance()
 
     def refuse(self, decision: Decision, reason: int) -> int:
         """Counts a refusal and tells whoever asked. Returns the reason."""

@@ -98,6 +98,8 @@ class Intake:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._decision = Decision()
+        self._glance = Decision()  # of nobody
+        self._glanced = 0  # pair id
         self._event = Event()
         self._message = new("event")  # the event at hand, where the memory is warm
         self._room = bytes_of(self._message, "event")
@@ -134,7 +136,7 @@ class Intake:
             self._open_single(event)
             return
         decision = self._begin(event, pair.open.index)
-        direction = event.direction
+        direction, parameters = event.direction, pair.parameters
         decision.pair = pair
         decision.pair_id = pair.pair_id
         decision.leg = LEG_OPEN
@@ -142,41 +144,17 @@ class Intake:
         if direction not in (-1, 1):
             desk.refuse(decision, BAD_PARAMETER)
             return
-        decision.side = side = -direction  # −1: short the perpetual, long spot
+        decision.side = -direction  # −1: short the perpetual, long spot
         state = pair.state
         is_adding = state == PAIR_OPEN
-        if not (state == IDLE or (is_adding and direction == pair.direction and pair.clips < pair.parameters.clips_max)):
+        if not (state == IDLE or (is_adding and direction == pair.direction and pair.clips < parameters.clips_max)):
             desk.refuse(decision, PAIR_BUSY)
             return
-        terms = pair.open
-        parameters = pair.parameters
-        top = desk.tops(terms.index)
-        hedge_top = desk.tops(pair.hedge.index)
-        if top is None or hedge_top is None:
-            desk.refuse(decision, NO_BOOK)
-            return
-        if side > 0:
-            ticks, hedge_ticks = top.ask_ticks, hedge_top.bid_ticks
-        else:
-            ticks, hedge_ticks = top.bid_ticks, hedge_top.ask_ticks
-        lots = event.quantity_lots
-        if lots <= 0:
-            lots = pair.clip.base_e8((ticks, hedge_ticks)) // terms.lot_base_e8
-        hedge_age_ns = desk.now_ns - hedge_top.receive_ns
-        if lots <= 0 or hedge_ticks <= 0 or hedge_age_ns > desk.parameters.construction.book_age_ms_max * MS:
-            desk.refuse(decision, NO_BOOK)  # What cannot be hedged is not opened.
-            return
-        self._size(decision, lots, ticks)
-        if not pair.hedge.is_tradable(abs(pair.hedge.lots_nearest(decision.base_e8)), hedge_ticks):
-            desk.refuse(decision, BELOW_MINIMUM)
+        reason = self._price_open(decision, pair, event.quantity_lots)
+        if reason:
+            desk.refuse(decision, reason)
             return
         decision.price_ticks = event.price_ticks
-        decision.order_type = LIMIT
-        if parameters.opens_as_maker:
-            decision.time_in_force = POST_ONLY
-        else:
-            decision.time_in_force = IOC
-            decision.through_ticks = parameters.open_through_ticks
         decision.pair_sequence = pair.sequence if is_adding else pair.sequence + 1
         if desk.decide(decision):
             return
@@ -185,9 +163,53 @@ class Intake:
         pair.clips += 1
         if parameters.opens_as_maker:
             pair.requotes = 0
-            pair.opening_lots_left = lots
+            pair.opening_lots_left = decision.quantity_lots
             pair.opening_until_ns = desk.now_ns + parameters.maker_ttl_ms * MS
         desk.move_pair(pair, PairEvent.OPEN_SENT)
+
+    def _price_open(self, decision: Decision, pair: Pair, lots: int) -> int:
+        """How much, and how it is to be priced: `lots`, or (0) one clip. NONE, or why it cannot be opened now."""
+        desk, parameters, terms, side = self._desk, pair.parameters, pair.open, decision.side
+        top = desk.tops(terms.index)
+        hedge_top = desk.tops(pair.hedge.index)
+        if top is None or hedge_top is None:
+            return NO_BOOK
+        if side > 0:
+            ticks, hedge_ticks = top.ask_ticks, hedge_top.bid_ticks
+        else:
+            ticks, hedge_ticks = top.bid_ticks, hedge_top.ask_ticks
+        if lots <= 0:
+            lots = pair.clip.base_e8((ticks, hedge_ticks)) // terms.lot_base_e8
+        hedge_age_ns = desk.now_ns - hedge_top.receive_ns
+        if lots <= 0 or hedge_ticks <= 0 or hedge_age_ns > desk.parameters.construction.book_age_ms_max * MS:
+            return NO_BOOK  # What cannot be hedged is not opened.
+        self._size(decision, lots, ticks)
+        if not pair.hedge.is_tradable(abs(pair.hedge.lots_nearest(decision.base_e8)), hedge_ticks):
+            return BELOW_MINIMUM
+        decision.order_type = LIMIT
+        if parameters.opens_as_maker:
+            decision.time_in_force = POST_ONLY
+        else:
+            decision.time_in_force = IOC
+            decision.through_ticks = parameters.open_through_ticks
+        return NONE
+
+    def glance(self) -> None:
+        """Reads what the next open would read, one pair at a time, and decides nothing: whoever comes next finds it warm."""
+        pairs = self._desk.pairs
+        if not pairs:
+            return
+        self._glanced = (self._glanced + 1) % len(pairs)
+        pair, decision = pairs[self._glanced], self._glance
+        decision.clear()
+        decision.terms = pair.open
+        decision.pair = pair
+        decision.pair_id = pair.pair_id
+        decision.leg = LEG_OPEN
+        decision.is_opening = True
+        decision.side = -1 if pair.direction > 0 else 1
+        self._price_open(decision, pair, 0)
+        self._desk.glance(decision)
 
     def _open_single(self, event: Event) -> None:
         """An open without a pair: one clip of one instrument."""

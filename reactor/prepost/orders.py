@@ -354,6 +354,11 @@ class Orders:
         self.unsettled_of[instrument_index][order_id] = order
         return order
 
+    def glance(self) -> None:
+        """Warms the order that would be taken next."""
+        if self._free:
+            self._pool[self._free[-1]].reset()  # As it is already.
+
     def by_client_id(self, client_order_id: str) -> Order | None:
         """The order with this client id, None if it is not ours or not known."""
         return self.by_id.get(self._ids.order_id(client_order_id))

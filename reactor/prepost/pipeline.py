@@ -197,6 +197,9 @@ class PreStage(ABC):
     def run(self, decision: Decision) -> int:
         """0: go on. A reason_e: stop."""
 
+    def glance(self, decision: Decision) -> None:  # noqa: B027 (a stage of a user's own need not)
+        """Reads what `run` would read, so that it is warm when it is wanted, and changes nothing but the decision."""
+
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class PostStage(ABC):
@@ -214,6 +217,7 @@ class PostStage(ABC):
 
 
 RunPre = Callable[[Decision], int]
+Glance = Callable[[Decision], None]
 RunPost = Callable[[Outcome], int]
 PRE_STAGES: dict[str, type[PreStage]] = {}
 POST_STAGES: dict[str, type[PostStage]] = {}
@@ -248,14 +252,15 @@ def run_file(path: str) -> None:
         raise ConfigError(f"{path}: {type(error).__name__}: {error}") from error
 
 
-def compose_pre(names: Sequence[str], desk: Desk) -> tuple[tuple[RunPre, ...], tuple[RunPre, ...]]:
-    """(all stages, the stages of the fast path) as functions.
+def compose_pre(names: Sequence[str], desk: Desk) -> tuple[tuple[RunPre, ...], tuple[RunPre, ...], tuple[Glance, ...]]:
+    """(all stages, the stages of the fast path, what all stages look at) as functions.
 
     Raises:
         ConfigError: a name is not registered.
     """
     stages = [_find(PRE_STAGES, name, "pre")(desk) for name in names]
-    return tuple(stage.run for stage in stages), tuple(stage.run for stage in stages if stage.runs_on_fast_path)
+    runs, fast = tuple(stage.run for stage in stages), tuple(stage.run for stage in stages if stage.runs_on_fast_path)
+    return runs, fast, tuple(stage.glance for stage in stages)
 
 
 def compose_post(names: Sequence[str], desk: Desk) -> tuple[tuple[RunPost, ...], tuple[RunPost, ...], tuple[RunPost, ...]]:

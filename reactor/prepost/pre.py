@@ -18,7 +18,7 @@ from reactor.domain.messages import (
 )
 from reactor.domain.units import E8
 from reactor.prepost.pipeline import PreStage, pre_stage
-from reactor.prepost.risk import MS, e8_of
+from reactor.prepost.risk import MS, Check, e8_of
 
 if TYPE_CHECKING:
     from reactor.prepost.desk import Desk
@@ -75,6 +75,10 @@ class RiskControl(PreStage):
                 return reason
         return NONE
 
+    def glance(self, decision: Decision) -> None:
+        """The rules of the house at once; a user's rule is asked about real decisions only."""
+        self.desk.rules.covers(decision)
+
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class PositionLimit(PreStage):
@@ -107,6 +111,10 @@ class PositionLimit(PreStage):
             return NO_BOOK
         return POSITION_LIMIT if after_e8 > self._clips_max * clip_e8 else NONE
 
+    def glance(self, decision: Decision) -> None:
+        """It only compares."""
+        self.run(decision)
+
     def _clip_e8(self, decision: Decision) -> int:
         desk, pair = self.desk, decision.pair
         mark_ticks = desk.money.mark_ticks
@@ -129,6 +137,22 @@ class OrderConstruction(PreStage):
         self._bytes: dict[Any, Any] = {}  # book top → its bytes
 
     def run(self, decision: Decision) -> int:
+        rules = self.desk.rules
+        reason = self._refusal(decision, rules.order_fast if decision.is_fast else rules.order)
+        if reason:
+            return reason
+        order = self.desk.new_order(decision)
+        if order is None:
+            return BACKPRESSURE
+        decision.order = order
+        return NONE
+
+    def glance(self, decision: Decision) -> None:
+        """Price, filters, collar; no order."""
+        self._refusal(decision, self.desk.rules.order_ours)
+
+    def _refusal(self, decision: Decision, checks: tuple[Check, ...]) -> int:
+        """Gives the decision its price; NONE if an order may be made of it."""
         desk, terms, is_fast = self.desk, decision.terms, decision.is_fast
         if not terms.is_trading and not is_fast:
             return MARKET_CLOSED
@@ -166,15 +190,10 @@ class OrderConstruction(PreStage):
         # A reduce-only order on futures may be of any notional; all others keep to the venue's minimum.
         if notional_e8 < terms.notional_min_e8 and not (terms.is_perpetual and decision.flags & FLAG_REDUCE_ONLY):
             return BELOW_MINIMUM
-        rules = desk.rules
-        for check in rules.order_fast if is_fast else rules.order:
+        for check in checks:
             reason = check(decision)
             if reason:
                 return reason
-        order = desk.new_order(decision)
-        if order is None:
-            return BACKPRESSURE
-        decision.order = order
         return NONE
 
     def _price(self, decision: Decision) -> int:

@@ -245,6 +245,16 @@ class Publisher(Recorder):
         self.way_out = room[WAY]
         return slot is not None
 
+    def glance(self) -> None:
+        """Warms what `place` writes a command with."""
+        desk, commands, room = self.desk, self._commands, self._place_bytes
+        assert desk is not None, "the publisher knows its desk before it is used"
+        PACK_PLACE(
+            room, 0,
+            commands.sequence(NORMAL), 0, 0, 0, 0, 0, 0, self._monotonic_ns(), PLACE, self._source, 0, NO_INSTRUMENT, 0,
+            0, 0, b"", 0, 1, 0, 0, 0, 0, 0, desk.epoch << 40 | self._requests << REQUEST_KIND_BITS | PLACE,
+        )  # fmt: skip
+
     def cancel(self, order: Order) -> bool:
         """See desk.Outbox."""
         for held in self.held:

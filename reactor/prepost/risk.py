@@ -99,6 +99,7 @@ class RuleChains:
     decision_uncovered: tuple[Check, ...]  # what is left to ask once `covers` has said yes
     order: tuple[Check, ...]
     order_fast: tuple[Check, ...]
+    order_ours: tuple[Check, ...]  # of `order`, those of the house: they only compare
     covers: Callable[[Decision], bool]
 
 
@@ -123,6 +124,7 @@ def compose_rules(desk: Desk, parameters: RiskParameters) -> RuleChains:
         decision_uncovered=tuple(check for rule, check in checks if not rule.checks_order and type(rule) not in COVERED),
         order=tuple(check for rule, check in checks if rule.checks_order),
         order_fast=tuple(check for rule, check in checks if rule.checks_order and rule.checks_fast_path),
+        order_ours=tuple(check for rule, check in checks if rule.checks_order and type(rule).__module__ == __name__),
         covers=Cover(desk, parameters).covers,
     )
 

@@ -192,6 +192,12 @@ class PrepostRole:
             return 0
         return done + self._tidy(now_ns)
 
+    def glance(self) -> None:
+        """Reads what the next decision would read, where it is read, and changes nothing: for a shard that has time."""
+        self.desk.now_ns = self._monotonic_ns()
+        self.intake.glance()
+        self.out.glance()
+
     def deadline_ns(self, now_ns: int) -> int:
         """When a pass is wanted although no message has come."""
         return max(self._due_ns, now_ns)

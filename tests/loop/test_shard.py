@@ -235,3 +235,58 @@ def test_a_shard_leaves_when_its_parent_has_died():
     """)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=30, check=False)
     assert done.stdout == b"up;orphaned;down", done.stderr
+
+
+class GlancingRole(QuietRole):
+    """Looks ahead for 100 ns."""
+
+    def __init__(self, name: str, clock: ManualClock) -> None:
+        super().__init__(name)
+        self.clock = clock
+        self.glances = 0
+
+    def glance(self) -> None:
+        self.glances += 1
+        self.clock.advance(100)
+
+
+def test_a_role_glances_behind_what_came_in_for_an_eighth_of_the_core_at_most():
+    clock = ManualClock()
+    shard = Shard(ShardParameters("test", wait_policy=WaitPolicy.SPIN, rehearsal_ns=2_000, freeze_garbage=False), clock)
+    role = GlancingRole("decider", clock)
+    shard.plug([Cell(role, Metrics(), ListLog(), role.unread)], [], [])
+    shard._pass()
+    assert role.glances == 1
+    clock.advance(699)
+    shard._pass()
+    assert role.glances == 1
+    clock.advance(1)
+    role.waiting = 1
+    shard._pass()
+    assert role.glances == 2
+
+
+def test_where_nothing_is_rehearsed_nobody_glances():
+    clock = ManualClock()
+    shard = Shard(ShardParameters("test", wait_policy=WaitPolicy.SPIN, freeze_garbage=False), clock)
+    role = GlancingRole("decider", clock)
+    shard.plug([Cell(role, Metrics(), ListLog(), role.unread)], [], [])
+    shard._pass()
+    assert role.glances == 0
+
+
+def test_a_glance_that_fails_is_told_once_and_ends_nothing():
+    class Blind(GlancingRole):
+        def glance(self) -> None:
+            super().glance()
+            raise ValueError("nothing to see")
+
+    clock, log = ManualClock(), ListLog()
+    shard = Shard(ShardParameters("test", wait_policy=WaitPolicy.SPIN, rehearsal_ns=2_000, freeze_garbage=False), clock)
+    role = Blind("decider", clock)
+    shard.plug([Cell(role, Metrics(), log, role.unread)], [], [])
+    for _ in range(3):
+        shard._pass()
+        clock.advance(10_000)
+    assert role.glances == 1
+    assert sum("glance" in words for _, words, _ in log.records) == 1
