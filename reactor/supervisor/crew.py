@@ -33,6 +33,7 @@ from shm.wake import Bell
 
 REAP_S = 0.005
 KILL_TIME_S = 1.0
+REFRESH_NS = 100_000_000  # Whether somebody new has announced a segment: asked at every tick only while a role is missing.
 
 
 @dataclass
@@ -68,6 +69,7 @@ class Crew:
         self._controls: dict[str, Producer] = {}
         self._logs: list[tuple[str, Consumer]] = []
         self._control_number = 0
+        self._refresh_due_ns = 0
         for link in plan.links:
             if link.producer == SUPERVISOR:
                 self._controls[link.consumer] = open_producer_of(ports.memory, link, plan.shard_of(link.consumer).wake_fd)
@@ -81,11 +83,13 @@ class Crew:
         now_ns = self._monotonic_ns()
         for name, code in self._processes.reap():
             self._on_death(name, code)
-        self._reader.refresh(now_ns)
-        for producer in self._controls.values():
-            producer.refresh(now_ns)
-        for _, consumer in self._logs:
-            consumer.refresh(now_ns)
+        if now_ns >= self._refresh_due_ns or not self._lifecycle.is_running():
+            self._refresh_due_ns = now_ns + REFRESH_NS
+            self._reader.refresh(now_ns)
+            for producer in self._controls.values():
+                producer.refresh(now_ns)
+            for _, consumer in self._logs:
+                consumer.refresh(now_ns)
         heartbeats = {}
         for role in self.plan.roles:
             row = self._reader.metrics(role.name)
