@@ -13,12 +13,13 @@ import zlib
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from isal import isal_zlib
 
 from reactor.data.events import EventArray
+from reactor.data.part_file import PartFile
 from reactor.domain.errors import DataError
 
 PIECE_BYTES = 4 << 20  # Large against the 32 KiB window that each piece starts without, small against memory.
@@ -42,14 +43,14 @@ class NpzWriter:
 
     def __init__(self, path: str | Path, count: int, dtype: np.dtype[Any], workers: int | None = None) -> None:
         self._path = Path(path)
-        self._part = self._path.with_name(self._path.name + ".part")
         self._pool = ThreadPoolExecutor(workers or os.cpu_count() or 1)
         self._pending: deque[Future[bytes]] = deque()
         self._crc = self._size = self._packed = 0
         self._expected = count
         self.rows = 0
         self._dtype = dtype
-        self._file: IO[bytes] = _open_for_writing(self._part)
+        self._part = PartFile(path)
+        self._file = self._part.file
         self._file.write(_local_header(0, 0, 0))
         header = io.BytesIO()
         npy: Any = np.lib.format
@@ -65,8 +66,7 @@ class NpzWriter:
                 self._finish()
         finally:
             self._pool.shutdown(cancel_futures=True)
-            self._file.close()
-            self._part.unlink(missing_ok=True)
+            self._part.discard()
 
     def write(self, events: EventArray) -> None:
         """Appends rows. The array must not change before the file is finished.
@@ -109,10 +109,11 @@ class NpzWriter:
         offset = self._file.tell()
         self._to_disk(_directory(self._crc, self._packed, self._size, offset))
         self._file.seek(0)
-        self._file.write(_local_header(self._crc, self._packed, self._size))
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        os.replace(self._part, self._path)
+        self._to_disk(_local_header(self._crc, self._packed, self._size))
+        try:
+            self._part.finish()
+        except OSError as error:
+            raise DataError(str(self._path), f"cannot be written: {error.strerror}") from None
 
 
 def save_npz(path: str | Path, events: EventArray) -> None:
@@ -142,13 +143,6 @@ def load_npz(path: str | Path) -> EventArray:
     if events.dtype.names is None or "exch_ts" not in events.dtype.names:
         raise DataError(str(path), f"holds rows of type {events.dtype}, not market events")
     return events
-
-
-def _open_for_writing(path: Path) -> IO[bytes]:
-    try:
-        return path.open("wb")
-    except OSError as error:
-        raise DataError(str(path.parent), f"cannot be written to: {error.strerror}") from None
 
 
 def _deflate(piece: memoryview) -> bytes:

@@ -3,13 +3,13 @@
 Needs pyarrow (extra `parquet`).
 """
 
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from reactor.data.events import EVENT_DTYPE, EventArray
+from reactor.data.part_file import PartFile
 from reactor.domain.errors import DataError
 
 ROWS_PER_GROUP = 1 << 20
@@ -22,17 +22,16 @@ def save_parquet(path: str | Path, events: EventArray) -> None:
         DataError: pyarrow is not installed, or the path cannot be written.
     """
     arrow, parquet = _arrow()
-    target = Path(path)
-    part = target.with_name(target.name + ".part")
     names: tuple[str, ...] = EVENT_DTYPE.names or ()
     table = arrow.table({name: np.ascontiguousarray(events[name]) for name in names})
+    part = PartFile(path)
     try:
-        parquet.write_table(table, part, compression="zstd", row_group_size=ROWS_PER_GROUP)
-        os.replace(part, target)
+        parquet.write_table(table, part.file, compression="zstd", row_group_size=ROWS_PER_GROUP)
+        part.finish()
     except OSError as error:
         raise DataError(str(path), f"cannot be written: {error.strerror or error}") from None
     finally:
-        part.unlink(missing_ok=True)
+        part.discard()
 
 
 def load_parquet(path: str | Path) -> EventArray:

@@ -5,15 +5,15 @@ snapshot at the start of the day and another one after a reconnect, prices on a 
 few milliseconds with a tail. The same seed gives the same bytes.
 """
 
-import os
 import random
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from isal import igzip
 
+from reactor.data.part_file import PartFile
 from reactor.domain.errors import DataError
 
 EXCHANGE: Final = "binance-futures"
@@ -133,24 +133,26 @@ def generate_sample(directory: str | Path, rows: int = 200_000, seed: int = 1, i
         if kind == "incremental_book_L2":
             count = max(count, 2 * LEVELS + 1000)
         path = folder / f"{EXCHANGE}_{kind}_{DAY}_{SYMBOL}.csv{'.gz' if is_packed else ''}"
-        part = path.with_name(path.name + ".part")
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            _write(part, kind, count, seed * len(KINDS) + place, is_packed)
-            os.replace(part, path)
+        except OSError as error:
+            raise DataError(str(folder), f"cannot be written: {error.strerror}") from None
+        part = PartFile(path)
+        try:
+            _write(part.file, kind, count, seed * len(KINDS) + place, is_packed)
+            part.finish()
         except OSError as error:
             raise DataError(str(path), f"cannot be written: {error.strerror or error}") from None
         finally:
-            with suppress(OSError):
-                part.unlink(missing_ok=True)
+            part.discard()
         paths.append(path)
     return paths
 
 
-def _write(path: Path, kind: str, count: int, seed: int, is_packed: bool) -> None:
+def _write(part: IO[bytes], kind: str, count: int, seed: int, is_packed: bool) -> None:
     market = _Market(seed, count if kind != "incremental_book_L2" else count // 12)
     lines = [f"exchange,symbol,timestamp,local_timestamp,{_COLUMNS[kind]}\n"]
-    with _open(path, "wb", compresslevel=3) if is_packed else path.open("wb") as file:
+    with _open(part, "wb", compresslevel=3) if is_packed else nullcontext(part) as file:
         rows = _ROWS[kind](market, f"{EXCHANGE},{SYMBOL},")
         for _ in range(count):
             lines.append(next(rows))

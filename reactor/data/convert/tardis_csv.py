@@ -5,9 +5,7 @@ left out, the book dated by E. What carries no time (Spot's book tickers, its RE
 A REST snapshot becomes rows with is_snapshot true.
 """
 
-import os
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +15,7 @@ from isal import igzip
 from reactor.data.capture import LineBlocks
 from reactor.data.convert.collector import messages, tell_venue
 from reactor.data.convert.finish import ConversionStatistics
+from reactor.data.part_file import PartFile
 from reactor.domain.errors import DataError
 
 HEADERS: Final = {
@@ -34,7 +33,8 @@ class _Writer:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._files: dict[Path, Any] = {}
+        self._parts: dict[Path, PartFile] = {}
+        self._files: dict[Path, Any] = {}  # the gzip streams into them
         self._rows: dict[Path, list[str]] = {}
 
     def put(self, exchange: str, symbol: str, kind: str, local_us: int, rows: list[str]) -> None:
@@ -43,7 +43,8 @@ class _Writer:
         path = self._directory / f"{exchange}_{kind}_{day}_{symbol}.csv.gz"
         if path not in self._files:
             self._directory.mkdir(parents=True, exist_ok=True)
-            self._files[path] = _open(f"{path}.part", "wb", compresslevel=2)
+            self._parts[path] = PartFile(path)
+            self._files[path] = _open(self._parts[path].file, "wb", compresslevel=2)
             self._rows[path] = [HEADERS[kind]]
         waiting = self._rows[path]
         waiting += rows
@@ -59,15 +60,13 @@ class _Writer:
         for path, file in self._files.items():
             self._flush(path)
             file.close()
-            os.replace(f"{path}.part", path)
+            self._parts[path].finish()
         return list(self._files)
 
     def discard(self) -> None:
         """Leaves nothing behind."""
-        for path, file in self._files.items():
-            with suppress(OSError):
-                file.close()
-            Path(f"{path}.part").unlink(missing_ok=True)
+        for part in self._parts.values():
+            part.discard()
 
 
 def write_tardis_csv(paths: Sequence[str | Path], directory: str | Path) -> tuple[list[Path], ConversionStatistics]:
