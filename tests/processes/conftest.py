@@ -22,7 +22,7 @@ from reactor.supervisor.cancel_all import Confirmation, confirm
 from reactor.supervisor.venue_desk import VenueDesk
 
 PYTHON = sys.executable
-PATIENCE_S = 60.0  # Generous: two cores may have other work.
+PATIENCE_S = 120.0  # Generous: two cores may have other work.
 
 TRADE_PATHS = ("/api/v3/myTrades", "/fapi/v1/userTrades")
 
@@ -116,7 +116,7 @@ class Exchange:
 
     def close(self) -> None:
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(PATIENCE_S)
 
 
 class House:
@@ -227,7 +227,7 @@ class House:
         if self.process.poll() is None:
             self.pids()
             self.process.kill()
-            self.process.wait(10)
+            self.process.wait(PATIENCE_S)
         for pid in self.seen:
             with contextlib.suppress(psutil.Error):
                 process = psutil.Process(pid)
