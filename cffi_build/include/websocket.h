@@ -22,6 +22,14 @@ typedef struct outbox {
 
 /* Puts one whole frame behind what waits; `opcode` without the bit that ends a message. Returns the bytes that wait now, 0 if there is no room. */
 uint64_t outbox_put(outbox_t *outbox, uint32_t opcode, const char *payload, uint64_t size);
+
+#define OUTBOX_NO_ROOM -1000000  /* no errno */
+
+/* Writes what waits to a socket that does not block. Returns the bytes that wait still (0: all is written; else the kernel has no
+ * room), or −errno: then nobody knows what left. */
+int64_t outbox_write(outbox_t *outbox, int32_t fd);
+/* Puts one frame behind what waits, and writes all of it: one crossing for an order. OUTBOX_NO_ROOM: nothing was done. */
+int64_t outbox_send(outbox_t *outbox, int32_t fd, uint32_t opcode, const char *payload, uint64_t size);
 /* cffi: end */
 
 typedef struct websocket_head {

@@ -1,7 +1,9 @@
 #include "websocket.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 /* xorshift64*: masks keep our bytes from looking like something else to a proxy between; they are no secret. */
 static uint32_t next_mask(outbox_t *outbox)
@@ -40,4 +42,20 @@ uint64_t outbox_put(outbox_t *outbox, uint32_t opcode, const char *payload, uint
         at[done] = (unsigned char)payload[done] ^ key[done & 3];
     outbox->used += head + 4 + size;
     return outbox->used;
+}
+
+int64_t outbox_write(outbox_t *outbox, int32_t fd)
+{
+    const ssize_t done = write(fd, outbox->room, outbox->used);
+    if (done < 0)
+        return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? (int64_t)outbox->used : -(int64_t)errno;
+    outbox->used -= (uint64_t)done;
+    if (outbox->used != 0)
+        memmove(outbox->room, outbox->room + done, outbox->used);
+    return (int64_t)outbox->used;
+}
+
+int64_t outbox_send(outbox_t *outbox, int32_t fd, uint32_t opcode, const char *payload, uint64_t size)
+{
+    return outbox_put(outbox, opcode, payload, size) == 0 ? OUTBOX_NO_ROOM : outbox_write(outbox, fd);
 }

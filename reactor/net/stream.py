@@ -4,7 +4,7 @@
     socket ◀─ one write  ◀─ outbox: frames masked in C ◀─ send, or put … flush
 
 The handshake, pings, closing and fragments are here; frames of data are the listener's. What is sent goes to the kernel within
-the call, unless the connection is encrypted (then the loop writes it when its turn comes) or the kernel has no room.
+the call, by the loop's own way if the connection is encrypted, unless the kernel has no room.
 """
 
 import asyncio
@@ -16,6 +16,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
+
+import aiofastnet
 
 from reactor.net.network import Sent, StreamListener
 from reactor.net.websocket import CLOSE, CONTINUATION, PING, PONG, TEXT, Outbox
@@ -59,7 +61,9 @@ class StreamConnection(asyncio.BufferedProtocol):
         self._needed = 0  # bytes from the start on that a frame which has begun will have
         self._outbox = Outbox()
         self._put = self._outbox.put
+        self._put_and_write = self._outbox.send
         self._fd = -1  # of the socket, where it may be written to directly
+        self._is_direct = False  # It may, and nothing of ours stands before it in the loop's hands.
         self._transport: asyncio.Transport | None = None
         self._key = base64.b64encode(os.urandom(16))
         self._request = b""
@@ -76,7 +80,16 @@ class StreamConnection(asyncio.BufferedProtocol):
         transport = self._transport
         if not self._is_open or self._is_closing or transport is None or transport.is_closing():
             return Sent.NOT_SENT
-        self._write(self._put(TEXT, payload))
+        if self._is_direct:
+            try:
+                left = self._put_and_write(TEXT, payload, self._fd)
+                if left:
+                    self._leave_to_loop()
+            except OSError as error:
+                self._break(error)
+            return _HANDED_OVER
+        self._put(TEXT, payload)
+        self._write()
         return _HANDED_OVER
 
     def put(self, payload: bytes) -> Sent:
@@ -91,7 +104,7 @@ class StreamConnection(asyncio.BufferedProtocol):
         """Writes what waits."""
         transport = self._transport
         if self._outbox.waiting and transport is not None and not transport.is_closing():
-            self._write(self._outbox.waiting)
+            self._write()
 
     def ping(self, payload: bytes = b"") -> None:
         """Sends a ping frame; nothing happens on a closed connection."""
@@ -114,26 +127,38 @@ class StreamConnection(asyncio.BufferedProtocol):
         """A control frame; nothing happens on a closed connection."""
         transport = self._transport
         if self._is_open and not self._is_closing and transport is not None and not transport.is_closing():
-            self._write(self._put(opcode, payload))
+            self._put(opcode, payload)
+            self._write()
 
-    def _write(self, waiting: int) -> None:
+    def _write(self) -> None:
         """Everything in the outbox, in one go: straight to the kernel where nothing of ours stands before it."""
         outbox, transport = self._outbox, self._transport
         assert transport is not None, "asked only of a connection that is open"
-        frames, done = outbox.room[:waiting], 0
-        outbox.clear()
-        if self._fd >= 0 and not transport.get_write_buffer_size():
+        if self._fd >= 0 and (self._is_direct or not transport.get_write_buffer_size()):
+            self._is_direct = True
             try:
-                done = os.write(self._fd, frames)
-                if done == waiting:
+                if not outbox.write(self._fd):
                     return
-            except (BlockingIOError, InterruptedError):
-                pass  # The loop writes it when there is room.
-            except OSError as error:  # Part of a frame may be out: not proof of anything.
-                self._close_reason = self._close_reason or f"write failed: {error}"
-                transport.abort()
+            except OSError as error:
+                self._break(error)
                 return
-        transport.write(bytes(frames[done:]))
+        self._leave_to_loop()
+
+    def _leave_to_loop(self) -> None:
+        """What the kernel had no room for follows in order, as what is encrypted does."""
+        outbox, transport = self._outbox, self._transport
+        assert transport is not None, "asked only of a connection that is open"
+        self._is_direct = False
+        rest = bytes(outbox.room[: outbox.waiting])
+        outbox.clear()
+        transport.write(rest)
+
+    def _break(self, error: OSError) -> None:
+        """A write failed: part of a frame may be out, so it is not proof of anything."""
+        self._close_reason = self._close_reason or f"write failed: {error}"
+        self._outbox.clear()
+        assert self._transport is not None, "asked only of a connection that is open"
+        self._transport.abort()
 
     # -- the loop's calls
 
@@ -152,6 +177,7 @@ class StreamConnection(asyncio.BufferedProtocol):
         socket = transport.get_extra_info("socket")
         if socket is not None and transport.get_extra_info("ssl_object") is None:
             self._fd = socket.fileno()
+            self._is_direct = True
         self._transport.write(self._request)
 
     def get_buffer(self, sizehint: int) -> memoryview:
@@ -194,7 +220,7 @@ class StreamConnection(asyncio.BufferedProtocol):
             return
         self._is_closed = True
         self._is_open = False
-        self._fd = -1  # The number may soon be somebody else's.
+        self._fd, self._is_direct = -1, False  # The number may soon be somebody else's.
         self._parts = None
         self._on_gone(self)
         self._call(self._listener.on_close, self._close_reason or reason, self._monotonic_ns())
@@ -326,6 +352,8 @@ async def open_stream(
     parts = urlsplit(url)
     is_encrypted = parts.scheme == "wss"
     connection.begin(url, headers)
-    context = (ssl_context or ssl.create_default_context()) if is_encrypted else None
-    port = parts.port or (443 if is_encrypted else 80)
-    await loop.create_connection(lambda: connection, parts.hostname or "", port, ssl=context)
+    if is_encrypted:  # Its TLS costs less than uvloop's, and it is what picows brings along.
+        context = ssl_context or ssl.create_default_context()
+        await aiofastnet.create_connection(loop, lambda: connection, parts.hostname or "", parts.port or 443, ssl=context)
+    else:
+        await loop.create_connection(lambda: connection, parts.hostname or "", parts.port or 80)

@@ -13,16 +13,19 @@ CONTINUATION: Final = 0x0
 ROOM_SIZE: Final = 16 * 1024  # Some thirty orders; a longer frame gets more.
 HEAD_SIZE_MAX: Final = 14
 
+_NO_ROOM: Final[int] = lib.OUTBOX_NO_ROOM
+
 
 class Outbox:
     """Whole masked frames, one behind another, until they are written: `room[:waiting]`."""
 
-    __slots__ = ("_native", "_put", "_room", "room", "waiting")
+    __slots__ = ("_native", "_put", "_room", "_send", "room", "waiting")
 
     def __init__(self) -> None:
         self._native = ffi.new("outbox_t *")
         self._native.random = int.from_bytes(os.urandom(8), "little") | 1
         self._put = lib.outbox_put
+        self._send = lib.outbox_send
         self._room: Any = None
         self.waiting = 0  # bytes
         self._grow(ROOM_SIZE)
@@ -35,6 +38,32 @@ class Outbox:
             waiting = self._put(self._native, opcode, payload, len(payload))
         self.waiting = waiting
         return waiting
+
+    def send(self, opcode: int, payload: bytes, fd: int) -> int:
+        """Puts one frame behind what waits and writes all of it to the socket. Returns how many bytes wait still.
+
+        Raises:
+            OSError: the socket is broken. Part of a frame may be out.
+        """
+        left: int = self._send(self._native, fd, opcode, payload, len(payload))
+        if left == _NO_ROOM:
+            self.put(opcode, payload)
+            return self.write(fd)
+        return left if not left and not self.waiting else self._written(left)
+
+    def write(self, fd: int) -> int:
+        """Writes what waits to the socket. Returns how many bytes wait still: the kernel has no room for them.
+
+        Raises:
+            OSError: the socket is broken. Part of a frame may be out.
+        """
+        return self._written(lib.outbox_write(self._native, fd))
+
+    def _written(self, left: int) -> int:
+        if left < 0:
+            raise OSError(-left, os.strerror(-left))
+        self.waiting = left
+        return left
 
     def clear(self) -> None:
         """It is written."""

@@ -18,6 +18,7 @@ COSTS: Final = ("p50", "p99", "ns_per_", "ns per ", "kib_per_", "resident_mb")  
 PROGRAMS: Final[dict[str, tuple[str, str]]] = {
     "floor": ("floor.py", "stdout"),
     "ring": ("latency/ring.py", "stdout"),
+    "send": ("latency/send.py", "stdout"),
     "feed": ("feed/feed.py", "stdout"),
     "allocations": ("allocations.py", "stdout"),
     "memory": ("memory.py", "stdout"),

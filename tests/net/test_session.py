@@ -198,16 +198,16 @@ def test_a_listener_that_fails_loses_neither_the_frame_after_it_nor_the_connecti
     uvloop.run(main())
 
 
-def certificate(directory: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """(server's context, a client's that trusts it): a certificate of our own for localhost."""
+def certificate(directory: Path, host: str = "localhost", days_left: int = 1) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """(server's context, a client's that trusts it): a certificate of our own for `host`."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
     now = datetime.datetime.now(datetime.UTC)
     made = (
         x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), False)
+        .not_valid_before(now - datetime.timedelta(days=9))
+        .not_valid_after(now + datetime.timedelta(days=days_left))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), False)
         .sign(key, SHA256())
     )
     file = directory / "localhost.pem"

@@ -5,6 +5,7 @@ import random
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvloop
@@ -267,6 +268,58 @@ def test_it_works_over_tls_and_an_untrusted_certificate_is_refused(tmp_path: Pat
             await suspicious.close()
 
     uvloop.run(main())
+
+
+@pytest.mark.parametrize(
+    ("host", "days_left", "words"),
+    [("venue.example", 1, "hostname mismatch"), ("localhost", -1, "certificate has expired")],
+    ids=["another host's", "an expired one"],
+)
+@pytest.mark.parametrize("kind", ["by the read", "by the frame"])
+def test_a_certificate_that_is_not_this_hosts_today_is_refused(
+    tmp_path: Path, host: str, days_left: int, words: str, kind: str
+) -> None:
+    """A venue's name in somebody else's certificate is what a redirected line looks like: no byte of an order may follow."""
+    ours, theirs = certificate(tmp_path, host, days_left)
+    heard: list[str] = []
+
+    async def never(socket: ServerConnection) -> None:
+        heard.append(socket.request.path if socket.request else "")
+
+    class Framed:
+        def __init__(self) -> None:
+            self.closed: list[str] = []
+
+        def on_close(self, connection: Connection, reason: str, now_ns: int) -> None:
+            self.closed.append(reason)
+
+    async def main() -> str:
+        async with serve(never, "localhost", 0, ssl=ours) as server:
+            network = UvloopNetwork(ssl_context=theirs)
+            ear: Any = Ear() if kind == "by the read" else Framed()
+            network.connect(f"wss://localhost:{server.sockets[0].getsockname()[1]}/ws", ear)
+            async with asyncio.timeout(WAIT_S):
+                while not ear.closed:
+                    await asyncio.sleep(0.001)
+            await network.close()
+            return str(ear.closed[0])
+
+    reason = uvloop.run(main())
+    assert reason.startswith("cannot connect")
+    assert words in reason.lower()
+    assert not heard
+
+
+def test_a_server_that_does_not_speak_tls_is_refused() -> None:
+    async def main() -> str:
+        async with serve(echo, "localhost", 0) as server:
+            network, ear = UvloopNetwork(), Ear()
+            network.connect(f"wss://localhost:{server.sockets[0].getsockname()[1]}/ws", ear)
+            await ear.until(lambda: ear.closed)
+            await network.close()
+            return ear.closed[0]
+
+    assert uvloop.run(main()).startswith("cannot connect")
 
 
 def test_frames_that_wait_leave_in_order_with_the_next_or_when_they_are_flushed() -> None:

@@ -1,5 +1,9 @@
 """Frames of a client, against RFC 6455 read naively."""
 
+import os
+import socket
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -54,3 +58,60 @@ def test_no_two_frames_have_the_same_mask() -> None:
         masks.add(bytes(outbox.room[2:6]))
         outbox.clear()
     assert len(masks) == 200
+
+
+def test_a_frame_and_what_waits_before_it_leave_in_one_write() -> None:
+    outbox = Outbox()
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, theirs:
+        outbox.put(TEXT, b"first")
+        assert outbox.send(TEXT, b"second", ours.fileno()) == 0
+        assert outbox.waiting == 0
+        data = theirs.recv(1000)
+        _, first, size = read_frame(data)
+        assert [first, read_frame(data[size:])[1]] == [b"first", b"second"]
+        assert outbox.send(TEXT, b"x" * (2 * ROOM_SIZE), ours.fileno()) == 0
+        assert read_frame(theirs.recv(4 * ROOM_SIZE))[1] == b"x" * (2 * ROOM_SIZE), "a long frame gets its room"
+
+
+def test_what_the_kernel_does_not_take_waits_and_follows_in_order() -> None:
+    outbox = Outbox()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        theirs.setblocking(False)
+        payloads = [bytes([number]) * 50_000 for number in range(20)]
+        left = 0
+        for payload in payloads:
+            left = outbox.send(TEXT, payload, ours.fileno())
+            assert left == outbox.waiting
+        assert left > 0, "a socket that nobody reads is full at some time"
+        data = bytearray()
+        while left:
+            data += theirs.recv(1 << 20)
+            left = outbox.write(ours.fileno())
+        while True:
+            try:
+                data += theirs.recv(1 << 20)
+            except BlockingIOError:
+                break
+        for payload in payloads:
+            _, read, size = read_frame(bytes(data[: len(payload) + 20]))
+            assert read == payload
+            del data[:size]
+        assert not data
+
+
+def test_a_broken_socket_is_an_error_with_its_reason() -> None:
+    outbox = Outbox()
+    ours, theirs = socket.socketpair()
+    theirs.close()
+    with ours, pytest.raises(BrokenPipeError, match="Broken pipe"):
+        outbox.send(TEXT, b"x", ours.fileno())
+    outbox = Outbox()
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    os.close(write_end)
+    outbox.put(TEXT, b"x")
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        outbox.write(write_end)
