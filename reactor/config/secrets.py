@@ -2,11 +2,12 @@
 
 A key is read from two environment variables or from a file of mode 0600, the token of external signals likewise. They travel
 as JSON in an anonymous memory file (memfd) whose descriptor only the process of the engine (key) or of the collector (token)
-inherits; it reads once and closes.
+inherits; it reads once and closes. Whoever holds a secret leaves no core dump.
 """
 
 import json
 import os
+import resource
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,12 +28,18 @@ class Secrets:
     external_token: bytes = b""  # for the collector
 
 
+def forbid_core_dumps() -> None:
+    """A process that dies leaves its memory nowhere; children inherit it. Profilers of the same user still look inside."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
 def read_credentials(environment: Mapping[str, str], api_key_variable: str, secret_variable: str, file: str) -> Credentials:
     """The key of one exchange.
 
     Raises:
         ConfigError: it is nowhere, or its file may be read by others.
     """
+    forbid_core_dumps()
     if file:
         return _from_file(Path(file).expanduser())
     api_key, secret = environment.get(api_key_variable, ""), environment.get(secret_variable, "")
@@ -102,6 +109,7 @@ def hand_over(secrets: Secrets) -> int:
 
 def take_over(fd: int) -> Secrets:
     """The other end of `hand_over`: reads the secrets and closes the descriptor."""
+    forbid_core_dumps()
     with os.fdopen(fd, "rb") as file:
         row, token = json.loads(file.read())
     return Secrets(Credentials(*row) if row is not None else None, token.encode("ascii"))

@@ -1,6 +1,8 @@
 """Keys come from the environment or a private file, and reach the engine through a descriptor."""
 
 import os
+import resource
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,14 @@ import pytest
 from reactor.config.secrets import Secrets, hand_over, read_credentials, read_token, take_over
 from reactor.domain.errors import ConfigError
 from reactor.exchanges.venue import Credentials
+
+
+@pytest.fixture(autouse=True)
+def limits(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, tuple[int, int]]]:
+    """What was asked of the kernel; the test's own process keeps its limits."""
+    asked: list[tuple[int, tuple[int, int]]] = []
+    monkeypatch.setattr(resource, "setrlimit", lambda kind, values: asked.append((kind, values)))
+    return asked
 
 
 def test_a_key_is_read_from_the_environment():
@@ -37,6 +47,16 @@ def test_a_damaged_file_is_one_sentence_without_its_content(tmp_path: Path):
     with pytest.raises(ConfigError) as caught:
         read_credentials({}, "A", "B", str(path))
     assert "hidden" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "read",
+    [lambda: read_credentials({"A": "a", "B": "b"}, "A", "B", ""), lambda: take_over(hand_over(Secrets()))],
+    ids=["supervisor", "child"],
+)
+def test_who_holds_a_secret_leaves_no_core_dump(limits: list[tuple[int, tuple[int, int]]], read: Callable[[], object]):
+    read()
+    assert limits == [(resource.RLIMIT_CORE, (0, 0))]
 
 
 def test_a_key_travels_through_a_descriptor_and_is_gone_afterwards():
