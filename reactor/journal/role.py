@@ -29,6 +29,11 @@ MS = 1_000_000
 POLL_NS = 500_000  # How often a transaction is asked whether it is done, if it takes long or more waits than a batch holds.
 TIMER_SLACK_NS = 500_000  # The loop counts in milliseconds: a timer may come a little early.
 LOOK_SHARE = 0.6  # Of the promised delay entries gather for this part; the rest is for the commit.
+# A transaction costs as much as fifty entries. Where so many come (a millisecond, averaged over several looks, so that a burst
+# is none), they gather for longer: some 3 000 orders a second, far beyond what a venue allows an account.
+BUSY_ENTRIES_PER_MS = 10.0
+BUSY_LOOK_NS = 12_000_000
+BUSY_WEIGHT = 0.25  # of the newest look in that average
 HEARTBEAT_NS_MAX = 2_000_000_000  # SQLite has a thread of its own, so a writer that is silent for this long is no slow disk.
 ENTRY_SIZE = SIZE["journal"]
 STOP_NS_MAX = 3_000_000_000  # A stop waits this long for a disk that fails.
@@ -73,7 +78,8 @@ class JournalParameters:
     """How the journal is written."""
 
     fsync: Literal["checkpoint", "commit"] = "checkpoint"  # see reactor/journal/__init__.py
-    delay_ms_max: float = 5.0  # an entry is with the operating system after this, on a disk that is not slow
+    # An entry is with the operating system after this, on a disk that is not slow, and below some 3 000 orders/s.
+    delay_ms_max: float = 5.0
     batch_rows_max: int = 1_024  # about 4 ms of work
     checkpoint_ms: int = 1_000
     # A commit that takes longer is an alarm. A busy host lets the writer wait for a few hundred ms now and then, and the ring
@@ -115,7 +121,8 @@ class JournalRole:
         self._lock = JournalLock(ports.path)
         self._lock_until_ns = 0
         self._committer: Committer | None = None
-        self._look_ns = int(parameters.delay_ms_max * MS * LOOK_SHARE)
+        self._calm_look_ns = self._look_ns = int(parameters.delay_ms_max * MS * LOOK_SHARE)
+        self._entries_per_ms = 0.0
         self._room = memoryview(bytearray(parameters.batch_rows_max * ENTRY_SIZE))
         self._has_more = False  # the rings held more than a batch takes
         self._rows = 0  # how much of the room is a batch that is not yet written
@@ -234,6 +241,10 @@ class JournalRole:
             if rows < rows_max:
                 rows += ring.peek_into(room[rows * ENTRY_SIZE :], NORMAL)
         self._rows = rows
+        rate = rows * MS / max(now_ns - self._looked_ns, MS)
+        self._entries_per_ms += BUSY_WEIGHT * (rate - self._entries_per_ms)
+        is_busy = self._entries_per_ms >= BUSY_ENTRIES_PER_MS
+        self._look_ns = max(self._calm_look_ns, BUSY_LOOK_NS) if is_busy else self._calm_look_ns
         if not self._has_more:
             self._since_ns = self._looked_ns
         self._has_more = rows == rows_max

@@ -72,6 +72,24 @@ def test_a_full_batch_is_followed_by_the_next_at_once(tmp_path: Path) -> None:
     assert count(bench.path) == 8
 
 
+def test_what_comes_by_the_ten_thousand_gathers_for_longer_and_a_burst_does_not(tmp_path: Path) -> None:
+    bench = make_bench(tmp_path, capacity=256)
+    entries = Entries()
+
+    def commits(batches: list[int]) -> int:
+        before = bench.metrics.get(Counter.COMMITS)
+        for size in batches:
+            bench.send(*(entries.order(number) for number in range(size)))
+            bench.run(3)
+        return bench.metrics.get(Counter.COMMITS) - before
+
+    assert commits([100] + [1] * 19) == 20, "one burst"
+    commits([60] * 20)
+    assert commits([60] * 20) == 5, "every 12 ms instead of every 3"
+    commits([1] * 40)
+    assert commits([1] * 20) == 20, "calm again"
+
+
 def test_entries_seen_again_after_a_crash_change_nothing(tmp_path: Path) -> None:
     bench = make_bench(tmp_path)
     entries = Entries()
