@@ -4,7 +4,7 @@ Between two orders of a quiet session lie seconds, and in that time the caches f
 as long. A rehearsal is the room's own class with private rings, a clock of its own and a stage instead of sockets. It shares
 nothing with the real role but the code: not a ring, not a counter, not a connection. What it decides goes nowhere.
 
-    signal ─▶ [collector]      event, reports ─▶ [prepost]      command, answers ─▶ [engine ─ stage ─ loopback]
+    read ─▶ [feed ─▶ collector]      event, reports ─▶ [prepost]      command, answers ─▶ [engine ─ stage ─ loopback]
 
 Each plays before the session starts (warm-up) and then whenever its shard has done what came in and has decided nothing for a
 while (loop/shard.py says how long, and how much of the core at most): under load there is none. One play costs 30 to 50 µs.
@@ -46,20 +46,24 @@ from reactor.domain.messages import (
     signal_index,
 )
 from reactor.domain.units import E8
-from reactor.exchanges.venue import Credentials
+from reactor.exchanges.venue import Credentials, Endpoints
 from reactor.loop.clock import ManualClock
 from reactor.loop.counters import Metrics
 from reactor.loop.log import NullLog
+from reactor.loop.shard import Cell, Shard, ShardParameters
 from reactor.net.loopback import Loopback
 from reactor.net.network import Listener, Request, Response, Sent, StreamListener
 from reactor.net.stream import GUID, StreamConnection
-from shm.ring import NORMAL, URGENT, Producer, heap_ring
+from shm.ring import NORMAL, URGENT, Producer, Watch, heap_ring
 from shm.seqlock import heap_rows
 
 MS: Final = 1_000_000
 STEP_NS: Final = 1 * MS  # of a rehearsal's own clock per play: what is done every few ms is done every few plays
 SETTLE_STEP_NS: Final = 100 * MS
 SETTLE_TURNS_MAX: Final = 100  # Prepost compares its books with the stage's before it trades: seconds of its clock.
+HOLD_PLAYS: Final = 8  # So often the pair is taken for open, or for flat, and everything that has a timer is due.
+HOLD_STEP_NS: Final = 400 * MS
+NEVER_MS: Final = 1_000_000_000_000
 PRICE: Final = 1000  # quote units; of every instrument
 WALLET_E8: Final = 1_000_000 * E8  # of every asset
 
@@ -77,6 +81,136 @@ def _drain(ring: Any) -> None:
 
 def _ticks(instrument: Instrument) -> int:
     return int(PRICE * 10**instrument.price_decimals // instrument.tick_size)
+
+
+class MarketRehearsal:
+    """A pair's spread opens and closes: with the collector in the shard MTTrigger fires, then MTCloseTrigger."""
+
+    def __init__(self, parameters: Any, instruments: Instruments, endpoints: Mapping[int, Endpoints], collector: Any) -> None:
+        """`collector`: the parameters of the one in this shard, None if it is in another."""
+        from reactor.feed.role import FeedPorts, FeedRole
+
+        pair = next(legs for legs in parameters.pairs if set(legs) <= set(parameters.instruments))
+        self._clock = ManualClock()
+        self._stage = Theatre(self._clock, has_loopback=False)
+        signals, self._signals = heap_ring(64, SIZE["signal"], VIEW["signal"])
+        tops, _ = heap_rows(len(instruments), SIZE["book_top"], VIEW["book_top"])
+        self._positions, positions = heap_rows(len(instruments), SIZE["position"], VIEW["position"])
+        ports = FeedPorts(instruments, endpoints, self._stage, self._clock, Metrics(), NullLog(), signals, tops, positions)
+        self._role = FeedRole(_easy_feed(parameters, pair), ports)
+        self._collector = None if collector is None else self._plug_collector(collector, instruments)
+        self._legs = tuple(_Leg(instruments[index], self._clock) for index in pair)
+        self._plays = 0
+
+    def _plug_collector(self, parameters: Any, instruments: Instruments) -> Any:
+        from reactor.collector.role import CollectorPorts, CollectorRole
+
+        _, responses = heap_ring(64, SIZE["response"], VIEW["response"])
+        events, self._events = heap_ring(1024, SIZE["event"], VIEW["event"])
+        ports = CollectorPorts(instruments, self._clock, Metrics(), NullLog(), [self._signals], responses, events)
+        collector = CollectorRole(_easy_triggers(parameters), ports)
+        collector.on_start(self._clock.monotonic_ns())
+        shard = Shard(ShardParameters("rehearsal"), self._clock)
+        unread = Watch([(self._signals, URGENT), (self._signals, NORMAL)]).unread
+        shard.plug([Cell(collector, Metrics(), NullLog(), unread)], [], [])
+        self._role.board.plug_collector(shard.turn_behind(self._role.name), collector.is_awaiting)
+        return collector
+
+    def play(self) -> None:
+        """One tick, by turns of the open and of the hedge leg: to a wide spread, or back to a narrow one."""
+        if not self._plays:
+            self._settle()
+        open_leg, hedge_leg = self._legs
+        if not self._plays % HOLD_PLAYS:
+            self._hold(-1 if self._plays & HOLD_PLAYS else 0)
+            hedge_leg.say(MARK)
+        leg, heights = (open_leg, (0.98, 1.0)) if self._plays & 2 else (hedge_leg, (1.01, 0.99))
+        leg.say(TICKER, heights[self._plays & 1])
+        self._plays += 1
+        if self._collector is None:
+            _drain(self._signals)
+        else:
+            self._collector.do_work(self._clock.monotonic_ns())  # What nobody waits for.
+            _drain(self._events)
+
+    def _settle(self) -> None:
+        """Every session is live, both tops are known."""
+        self._role.on_start(self._clock.monotonic_ns())
+        for leg in self._legs:
+            leg.sit_down(self._stage, self._role)
+        open_leg, hedge_leg = self._legs
+        open_leg.say(TICKER, 1.0)
+        hedge_leg.say(TICKER, 0.99)
+
+    def _hold(self, direction: int) -> None:
+        """The pair is open (−1) or flat (0): the feed learns it at its next timer."""
+        now_ns = self._clock.monotonic_ns()
+        row = self._positions.edit(self._role.parameters.instruments[0])
+        row.pair_direction, row.pair_opened_ns, row.pair_entry_spread_e8 = direction, now_ns, E8 // 100
+        self._positions.done(self._role.parameters.instruments[0])
+        self._clock.advance(HOLD_STEP_NS)
+        self._stage.welcome()
+        self._role.do_work(self._clock.monotonic_ns())
+
+
+TICKER: Final = b'{"stream":"%b@bookTicker","data":{"u":%d,"s":"%b","b":"%b","B":"1","a":"%b","A":"1"}}'
+MARK: Final = b'{"stream":"%b@markPrice","data":{"e":"markPriceUpdate","E":%d,"s":"%b","p":"%b","i":"%b","r":"0.01","T":1}}'
+
+
+class _Leg:
+    """One instrument of a pair, and the socket its frames come from."""
+
+    def __init__(self, instrument: Instrument, clock: ManualClock) -> None:
+        self._instrument = instrument
+        self._clock = clock
+        self._symbol = instrument.symbol.encode()
+        self._number = 0
+        self._line: Any = None
+
+    def sit_down(self, stage: "Theatre", role: Any) -> None:
+        """Where the venue's sessions are live, their first one is ours."""
+        stage.welcome()
+        session = role.venues[self._instrument.venue].lines[0].sessions[0]
+        self._line = next(line for line in stage.lines if line.listener is session)
+
+    def say(self, form: bytes, height: float = 1.0) -> None:
+        """One read of the socket. `height`: the price, as a multiple of PRICE."""
+        self._number += 1
+        self._clock.advance(1)
+        instrument, symbol = self._instrument, self._symbol
+        ticks = int(_ticks(instrument) * height)
+        bid, ask = instrument.price_text(ticks).encode(), instrument.price_text(ticks + 1).encode()
+        self._line.say(form % (symbol.lower(), self._number, symbol, bid, ask))
+
+
+def _easy_feed(parameters: Any, pair: tuple[int, int]) -> Any:
+    """The feed of one pair on tickers alone; its signals speak after the first samples."""
+    signals = parameters.signals
+    adaptive, fixed, close = signals.adaptive_spread, signals.fixed_spread, signals.position_close
+    signals = replace(
+        signals,
+        adaptive_spread=adaptive and replace(adaptive, samples_min=2),
+        fixed_spread=fixed and replace(fixed, short_min=0.001),
+        position_close=close and replace(close, take_profit=0.001),
+        user=(),
+    )
+    streams = replace(parameters.books.streams, has_tickers=True, has_depth=False, has_trades=False)
+    return replace(
+        parameters,
+        instruments=pair,
+        books=replace(parameters.books, streams=streams, stale_after_ms=NEVER_MS, mark_stale_after_ms=NEVER_MS),
+        books_by_venue={},
+        sessions=replace(parameters.sessions, redundancy=1, rotate_after_s=NEVER_MS, alarm_after_s=NEVER_MS),
+        signals=signals,
+        strategies=(),
+    )
+
+
+def _easy_triggers(parameters: Any) -> Any:
+    """Every wide spread is wide enough."""
+    triggers = parameters.triggers
+    mt = replace(triggers.mt, percentile_min=0.75, spread_min=0.0, funding_rate_min=0.0, allow_short_perpetual=True)
+    return replace(parameters, triggers=replace(triggers, mt=mt, users=()))
 
 
 class CollectorRehearsal:
@@ -382,6 +516,10 @@ class Theatre:
             self.lines.append(line)
             line.open()
         for line in self.lines:
+            while b'"SUBSCRIBE"' in line.last:
+                number = _number_of(line.last)
+                line.last = b""
+                line.say(b'{"result":null,"id":%d}' % number)
             while b'"session.logon"' in line.last or b'"userDataStream.subscribe' in line.last:
                 number = _number_of(line.last)
                 line.last = b""

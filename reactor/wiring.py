@@ -483,19 +483,32 @@ def rehearsals(
     plan: Plan, shard_plan: ShardPlan, instruments: Instruments, credentials: Credentials | None
 ) -> list[Callable[[], None]]:
     """What keeps this shard's decisions warm, in the order of the flow."""
-    from reactor.rehearsal import CollectorRehearsal, EngineRehearsal, PrepostRehearsal
+    from reactor.rehearsal import CollectorRehearsal, EngineRehearsal, MarketRehearsal, PrepostRehearsal
 
     plays: list[Callable[[], None]] = []
-    for role in sorted((plan.role(name) for name in shard_plan.roles), key=lambda role: FLOW.index(role.kind)):
-        if role.kind == "collector":
-            plays.append(CollectorRehearsal(role.read_parameters(), instruments).play)
-        elif role.kind == "prepost":
+    roles = [plan.role(name) for name in shard_plan.roles]
+    collector = next((role.read_parameters() for role in roles if role.kind == "collector"), None)
+    markets = [
+        parameters for parameters in (role.read_parameters() for role in roles if role.kind == "feed") if owns_pair(parameters)
+    ]
+    if markets:  # One is enough: the others run the same code.
+        endpoints = {each.venue: each for each in plan.endpoints}
+        plays.append(MarketRehearsal(markets[0], instruments, endpoints, collector).play)
+    elif collector is not None:
+        plays.append(CollectorRehearsal(collector, instruments).play)
+    for role in sorted(roles, key=lambda role: FLOW.index(role.kind)):
+        if role.kind == "prepost":
             plays.append(PrepostRehearsal(role.read_parameters(), instruments).play)
         elif role.kind == "engine" and credentials is not None:
             keys = {each.venue: credentials for each in plan.endpoints}
             has_loopback = shard_plan.wait_policy != WaitPolicy.SPIN
             plays.append(EngineRehearsal(role.read_parameters(), instruments, keys, has_loopback=has_loopback).play)
     return plays
+
+
+def owns_pair(feed: Any) -> bool:
+    """The feed of these parameters makes the signals of a pair."""
+    return any(set(legs) <= set(feed.instruments) for legs in feed.pairs)
 
 
 def run_live_bot(plan: Plan, shard_plan: ShardPlan) -> int:
