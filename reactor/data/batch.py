@@ -185,16 +185,10 @@ def _convert(job: Job) -> tuple[EventArray, ConversionStatistics]:
 
 
 def _stream(job: Job) -> ConversionStatistics:
-    options = dict(job.options)
-    steps = [options.pop(name, 0.0) for name in ("tick_size", "lot_size")]
-    options.pop("depth_level", None)
-    if any(steps):
-        raise DataError(job.output, "steps of price and quantity are for books kept in memory: convert without --stream")
-    if job.source == "tardis":
-        return stream_tardis(job.inputs, job.output, **options)
-    if options.pop("venue", None) not in (None, "binance"):
-        raise DataError(job.output, "only Binance captures can be streamed: convert without --stream")
-    return stream_collector(job.inputs, job.output, **options)
+    if job.source == "collector":
+        return stream_collector(job.inputs, job.output, **job.options)
+    without_steps = {name: value for name, value in job.options.items() if name not in ("tick_size", "lot_size")}
+    return stream_tardis(job.inputs, job.output, **without_steps)
 
 
 def save_events(path: str, events: EventArray) -> None:

@@ -11,6 +11,7 @@ Binance Spot, which those cannot convert, by this rule:
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -85,19 +86,39 @@ def convert_collector(
     if venue == "bybit" and tick_size > 0 and lot_size > 0:
         statistics = ConversionStatistics()
         return ordered(read_fused(paths, tick_size, lot_size, statistics), statistics, base_latency_ns, compat), statistics
-    opened: Open
-    if venue == "binance":
-        opened = partial(open_binance, paths, with_book_ticker, with_mark_price, without_snapshots)
-    elif venue == "bybit":
-        opened = partial(open_bybit, paths, depth_level)
-    elif tick_size > 0 and lot_size > 0:
-        opened = partial(open_hyperliquid, paths, tick_size, lot_size)
-    else:
-        what = "is of Hyperliquid, whose books come as snapshots: give the tick size and the lot size"
-        raise DataError(str(paths[0]), what)
-    rows = Rows()
-    measured = weave_into(rows, opened, partial(local_shift, base_latency_ns=base_latency_ns, compat=compat))
+    options = CaptureOptions(with_book_ticker, with_mark_price, without_snapshots, tick_size, lot_size, depth_level)
+    rows, shift = Rows(), partial(local_shift, base_latency_ns=base_latency_ns, compat=compat)
+    measured = weave_into(rows, opener(paths, venue, options), shift)
     return rows.take_array(), measured.statistics
+
+
+@dataclass(frozen=True)
+class CaptureOptions:
+    """What is wanted of captures; see convert_collector."""
+
+    with_book_ticker: bool = False
+    with_mark_price: bool = False
+    without_snapshots: bool = False
+    tick_size: float = 0.0
+    lot_size: float = 0.0
+    depth_level: int = 50
+
+
+def opener(paths: Sequence[str | Path], venue: CaptureVenue, options: CaptureOptions) -> Open:
+    """What opens the captures as sources of rows.
+
+    Raises:
+        DataError: Hyperliquid without the steps of price and quantity.
+    """
+    if venue == "binance":
+        wishes = (options.with_book_ticker, options.with_mark_price, options.without_snapshots)
+        return partial(open_binance, paths, *wishes)
+    if venue == "bybit":
+        return partial(open_bybit, paths, options.depth_level)
+    if options.tick_size > 0 and options.lot_size > 0:
+        return partial(open_hyperliquid, paths, options.tick_size, options.lot_size)
+    what = "is of Hyperliquid, whose books come as snapshots: give --tick-size and --lot-size"
+    raise DataError(str(paths[0]), what)
 
 
 def messages(blocks: LineBlocks) -> Iterator[tuple[int, int, dict[str, Any]]]:

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from reactor._native import lib
-from reactor.data.convert.binance import open_binance
-from reactor.data.convert.collector import tell_venue
+from reactor.data.convert.collector import CaptureOptions, CaptureVenue, opener, tell_venue
 from reactor.data.convert.finish import Compat, ConversionStatistics, local_shift
 from reactor.data.convert.tardis import SnapshotMode, csv_kind, name_disorder, open_csvs, trades_first
 from reactor.data.events import EVENT_DTYPE, EventArray, Rows, shift_local_timestamp
@@ -54,23 +53,27 @@ def stream_collector(
     paths: Sequence[str | Path],
     output: str | Path,
     *,
+    venue: CaptureVenue | None = None,
     with_book_ticker: bool = False,
     with_mark_price: bool = False,
     without_snapshots: bool = False,
     base_latency_ns: int = 0,
+    tick_size: float = 0.0,
+    lot_size: float = 0.0,
+    depth_level: int = 50,
     compat: Compat = "",
     progress: Progress | None = None,
 ) -> ConversionStatistics:
-    """As convert_collector of Binance captures, into an npz file, in bounded memory.
+    """As convert_collector, into an npz file, in bounded memory.
 
     Raises:
-        DataError: as convert_collector; or the venue is another one.
+        DataError: as convert_collector; or Bybit's books are to be fused.
     """
-    venue = tell_venue(paths[0])
-    if venue != "binance":
-        raise DataError(str(paths[0]), f"is of {venue}, whose books are kept in memory: convert without --stream")
-    opened = partial(open_binance, paths, with_book_ticker, with_mark_price, without_snapshots)
-    return _stream(opened, output, base_latency_ns, compat, progress).statistics
+    venue = venue or tell_venue(paths[0])
+    if venue == "bybit" and tick_size > 0 and lot_size > 0:
+        raise DataError(str(paths[0]), "books are fused in memory: convert without --stream, or without the steps")
+    options = CaptureOptions(with_book_ticker, with_mark_price, without_snapshots, tick_size, lot_size, depth_level)
+    return _stream(opener(paths, venue, options), output, base_latency_ns, compat, progress).statistics
 
 
 def _stream(open_all: Open, output: str | Path, base_latency_ns: int, compat: Compat, progress: Progress | None) -> Measured:

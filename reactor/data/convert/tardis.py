@@ -91,7 +91,8 @@ def convert_tardis(
     tickers = [path for kind, path in kinds if kind == lib.CSV_BOOK_TICKER]
     if tickers:
         if not (tick_size > 0 and lot_size > 0):
-            raise DataError(str(tickers[0]), "book_ticker rows are fused with the book: give the tick size and the lot size")
+            what = "book_ticker rows are fused with the book: give --tick-size and --lot-size, or leave the file out"
+            raise DataError(str(tickers[0]), what)
         return _convert_fused(kinds, statistics, tick_size, lot_size, snapshot_mode, base_latency_ns, compat), statistics
     kinds = trades_first(kinds, compat)
     events = Rows()

@@ -81,16 +81,38 @@ def test_collector_captures(tmp_path: Path, venue: str) -> None:
     assert statistics == expected
 
 
+@pytest.mark.parametrize("venue", ["bybit", "hyperliquid"])
+def test_captures_of_other_venues(tmp_path: Path, venue: str) -> None:
+    dice, now_ms, lines = random.Random(2), 1_758_841_134_000, []
+    steps = {"tick_size": 1.0, "lot_size": 0.001} if venue == "hyperliquid" else {}
+    for _ in range(3000):
+        now_ms += dice.randint(0, 40)
+        price, quantity = dice.randint(100, 120), dice.randint(0, 9)
+        if venue == "bybit":
+            levels = f'"b":[["{price}","{quantity}"]],"a":[["{price + 1}","{quantity}"]]'
+            message = f'{{"topic":"orderbook.50.X","type":"delta","ts":{now_ms},"data":{{"s":"X",{levels}}}}}'
+        else:
+            bid, ask = (f'[{{"px":"{px}","sz":"{quantity}","n":1}}]' for px in (price, price + 1))
+            message = f'{{"channel":"l2Book","data":{{"coin":"X","time":{now_ms},"levels":[{bid},{ask}]}}}}'
+        lines.append(f"{now_ms * 1_000_000 + dice.randint(-(10**6), 10**7)} {message}\n")
+    path = tmp_path / "x.gz"
+    path.write_bytes(gzip.compress("".join(lines).encode()))
+    statistics = stream_collector([path], tmp_path / "out.npz", **steps)
+    events, expected = convert_collector([path], **steps)
+    assert load_npz(tmp_path / "out.npz").tobytes() == events.tobytes()
+    assert statistics == expected
+
+
 def test_what_cannot_be_streamed_is_said(tmp_path: Path) -> None:
     paths = generate_sample(tmp_path, 1000)
     with pytest.raises(DataError, match="book tickers are fused in memory"):
         stream_tardis(paths, tmp_path / "out.npz")
     with pytest.raises(DataError, match=r"written as \.npz"):
         stream_tardis(paths[:2], tmp_path / "out.parquet")
-    capture = tmp_path / "hyper.gz"
-    capture.write_bytes(gzip.compress(b'1 {"channel":"trades","data":[]}\n'))
-    with pytest.raises(DataError, match="without --stream"):
-        stream_collector([capture], tmp_path / "out.npz")
+    captures = [tmp_path / "bybit.gz"]
+    captures[0].write_bytes(gzip.compress(b'1 {"topic":"publicTrade.BTCUSDT","data":[]}\n'))
+    with pytest.raises(DataError, match="books are fused in memory"):
+        stream_collector(captures, tmp_path / "out.npz", tick_size=0.1, lot_size=0.001)
 
 
 def test_a_damaged_row_leaves_no_file(tmp_path: Path) -> None:

@@ -170,5 +170,5 @@ def test_other_columns_are_refused(tmp_path: Path) -> None:
 
 
 def test_tickers_without_steps_are_refused(market: list[Path]) -> None:
-    with pytest.raises(DataError, match="give the tick size and the lot size"):
+    with pytest.raises(DataError, match="give --tick-size and --lot-size"):
         convert_tardis(market)
