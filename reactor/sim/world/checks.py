@@ -48,6 +48,7 @@ class Checks:
         self._looked_ns = 0
         self._excused_until_ns = 0
         self.naked_ns_max = 0  # the longest of them
+        self.allows_doubles = False  # for who tries what sending a place twice does
         self.count = 0
 
     def excuse(self, ns: int) -> None:
@@ -196,6 +197,8 @@ class Checks:
         self._quota(desk)
         for name, core in self._cores.items():
             self._same_fills(desk, name, core)
+            if (doubles := self.doubles(core)) and not self.allows_doubles:
+                raise Violation(f"executed more than once on {name}: {doubles[:4]}")
             self._same_wallet(desk, name, core)
         self._nothing_open(desk)
         for pair in desk.pairs:
@@ -243,6 +246,15 @@ class Checks:
                         f"position of {terms.name}: ours {ours} and {foreign} of others,"
                         f" the exchange's {lots * terms.lot_base_e8} (1e-8)"
                     )
+
+    def doubles(self, core: VenueCore) -> list[str]:
+        """Client ids of ours under which the venue has executed more than one order: one decision, executed twice."""
+        account = core._accounts[self._account]
+        executed = {fill.order_id for fill in account.fills}
+        names = Tally(
+            order.original_client_order_id or order.client_order_id for id_, order in account.orders.items() if id_ in executed
+        )
+        return [name for name, count in names.items() if count > 1 and self._ids.order_id(name)]
 
     def _trades(self, account: Any, symbol: str) -> "tuple[dict[Key, Any], dict[Key, Any]]":
         """What the exchange has executed for the account: ours (and what it forced), and somebody else's."""
