@@ -36,7 +36,7 @@ from reactor.rehearsal import CollectorRehearsal, EngineRehearsal, PrepostRehear
 FRAMES_PER_READ = 8
 FRAMES_PER_BLOCK = 2_000
 FRAMES_MAX = 1_000_000
-WARM = 2_500  # Decisions: the engine remembers 4 096 closed orders before it forgets the first.
+WARM = 4_500  # Decisions: the engine remembers 4 096 closed orders, one of each, before it forgets the first.
 WARM_FRAMES = 20_000
 NS_PER_FRAME = 10_000
 

@@ -242,7 +242,12 @@ def one_round(floor: str | None, cores: tuple[int, int], messages: int, gap_ns: 
 
     def in_c(*arguments: str) -> str:
         assert floor is not None, "asked only with a compiler"
-        return subprocess.run([floor, *arguments], capture_output=True, text=True, check=True, timeout=TIME_MAX_S).stdout
+        try:
+            return subprocess.run(
+                [floor, *arguments], capture_output=True, text=True, check=True, timeout=TIME_MAX_S + 5
+            ).stdout
+        except (subprocess.TimeoutExpired, subprocess.CalledProcessError) as error:
+            sys.exit(f"the ring in C found no end; spinning needs both cores: does something else use {cores}? ({error})")
 
     one_way: dict[str, Any] = {}
     per_s: dict[str, Any] = {}

@@ -58,6 +58,22 @@ def regressions(before: Any, after: Any) -> list[tuple[str, float, float]]:
     return found
 
 
+def _earlier(path: Path) -> Any:
+    """What an earlier run wrote. Read before anything is measured: that may take minutes.
+
+    Raises:
+        ConfigError: it cannot be read, or is no such run.
+    """
+    try:
+        return json.loads(path.read_text())
+    except OSError as error:
+        raise ConfigError(f"--compare {path}: {error.strerror}") from None
+    except ValueError as error:
+        raise ConfigError(
+            f"--compare {path}: {error}; a run to compare with is made by `crypto-trade bench NAME --json > FILE`"
+        ) from None
+
+
 def bench(
     name: Annotated[str, typer.Argument(help="Which; none: shows what there is.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Numbers for programs.")] = False,
@@ -73,6 +89,7 @@ def bench(
     if name not in PROGRAMS:
         raise ConfigError(f"no benchmark {name!r}; there are {', '.join(PROGRAMS)}")
     program, how = PROGRAMS[name]
+    before = None if compare is None else _earlier(compare)
     is_json = as_json or compare is not None
     if is_json and not how:
         raise ConfigError(f"{name} prints for people only")
@@ -91,7 +108,9 @@ def bench(
     if as_json:
         typer.echo(json.dumps(result, indent=1))
     if compare is not None:
-        worse = regressions(json.loads(compare.read_text()), result)
+        if not dict(leaves(before)).keys() & dict(leaves(result)).keys():
+            raise ConfigError(f"--compare {compare}: it has no number of {name}'s; which benchmark was it made by?")
+        worse = regressions(before, result)
         for where, then, now in worse:
             typer.echo(f"worse: {where} {then:g} → {now:g} (× {max(then / now, now / then):.2f})", err=True)
         if worse:
