@@ -57,12 +57,12 @@ def read_fused(paths: Sequence[str | Path], tick_size: float, lot_size: float, s
         for _ in read_parts(path, scanner, told, statistics):
             events = told.take_array()
             is_trade = (events["ev"] & np.uint64(0xFF)) == TRADE_EVENT
-            trades.append(events[is_trade])
-            fuse.take(events[~is_trade])
+            trades.append(events.compress(is_trade))  # An index by mask or places takes twice to seven times as long.
+            fuse.take(events.compress(~is_trade))
             told.count = 0
     fused = fuse.rows.take_array()
     if len(fused) == 0:
         return np.concatenate(trades)
     every = np.concatenate([fused, *trades])
-    in_order: EventArray = every[np.lexsort((every["local_ts"], every["exch_ts"]))]
+    in_order: EventArray = every.take(np.lexsort((every["local_ts"], every["exch_ts"])))
     return in_order if len(every) > len(fused) else fused
