@@ -89,7 +89,10 @@ class StreamConnection(asyncio.BufferedProtocol):
                 self._break(error)
             return _HANDED_OVER
         self._put(TEXT, payload)
-        self._write()
+        if self._fd < 0:
+            transport.write(self._outbox.take())
+        else:
+            self._write()
         return _HANDED_OVER
 
     def put(self, payload: bytes) -> Sent:
@@ -146,12 +149,9 @@ class StreamConnection(asyncio.BufferedProtocol):
 
     def _leave_to_loop(self) -> None:
         """What the kernel had no room for follows in order, as what is encrypted does."""
-        outbox, transport = self._outbox, self._transport
-        assert transport is not None, "asked only of a connection that is open"
+        assert self._transport is not None, "asked only of a connection that is open"
         self._is_direct = False
-        rest = bytes(outbox.room[: outbox.waiting])
-        outbox.clear()
-        transport.write(rest)
+        self._transport.write(self._outbox.take())
 
     def _break(self, error: OSError) -> None:
         """A write failed: part of a frame may be out, so it is not proof of anything."""

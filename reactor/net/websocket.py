@@ -65,8 +65,14 @@ class Outbox:
         self.waiting = left
         return left
 
+    def take(self) -> bytes:
+        """Everything that waits, for somebody else to write; nothing waits any more."""
+        frames = bytes(self.room[: self.waiting])
+        self._native.used = self.waiting = 0
+        return frames
+
     def clear(self) -> None:
-        """It is written."""
+        """It is written, or never will be."""
         self._native.used = self.waiting = 0
 
     def _grow(self, size: int) -> None:
