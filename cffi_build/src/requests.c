@@ -40,6 +40,7 @@ typedef struct holes {
     uint64_t price;                /* in 10^-price_decimals */
     uint64_t quantity;
     uint64_t timestamp_ms;
+    char     signature[SIGNATURE_SIZE];
 } holes_t;
 
 static uint64_t fill(const place_template_t *template, const char *text, uint32_t size, char *room, const holes_t *holes)
@@ -48,7 +49,7 @@ static uint64_t fill(const place_template_t *template, const char *text, uint32_
     const char *end = text + size;
     while (text < end) {
         const char *start = text;
-        while (text < end && (unsigned char)*text > HOLE_TIMESTAMP)
+        while (text < end && (unsigned char)*text > HOLE_SIGNATURE)
             text++;
         memcpy(at, start, (size_t)(text - start));
         at += text - start;
@@ -71,6 +72,10 @@ static uint64_t fill(const place_template_t *template, const char *text, uint32_
         case HOLE_TIMESTAMP:
             at = put_whole(at, holes->timestamp_ms, 1);
             break;
+        case HOLE_SIGNATURE:
+            memcpy(at, holes->signature, SIGNATURE_SIZE);
+            at += SIGNATURE_SIZE;
+            break;
         default:
             assert(0 && "a template holds no other control character");
         }
@@ -81,13 +86,17 @@ static uint64_t fill(const place_template_t *template, const char *text, uint32_
 uint64_t place_fill(const place_template_t *template, const command_message_t *place, const char *client_order_id, uint64_t number,
                     int64_t timestamp_ms)
 {
-    holes_t holes = {.client_order_id = client_order_id, .number = number, .timestamp_ms = (uint64_t)timestamp_ms};
+    holes_t holes;
+    holes.client_order_id = client_order_id;
+    holes.number = number;
+    holes.timestamp_ms = (uint64_t)timestamp_ms;
     if (place->price_ticks < 0 || place->quantity_lots < 0 ||
         __builtin_mul_overflow((uint64_t)place->price_ticks, (uint64_t)template->tick_size, &holes.price) ||
         __builtin_mul_overflow((uint64_t)place->quantity_lots, (uint64_t)template->lot_size, &holes.quantity))
         return 0;
-    uint64_t signed_size = 0;
-    if (template->signed_size)
-        signed_size = fill(template, template->signed_text, template->signed_size, template->signed_room, &holes);
-    return signed_size << 32 | fill(template, template->frame, template->frame_size, template->frame_room, &holes);
+    if (template->key) {
+        uint64_t size = fill(template, template->signed_text, template->signed_size, template->signed_room, &holes);
+        hmac_sign(template->key, template->signed_room, (uint32_t)size, holes.signature);
+    }
+    return fill(template, template->frame, template->frame_size, template->frame_room, &holes);
 }

@@ -4,7 +4,7 @@
             ──place_call───▶ RestCall (the fallback)
 
 An order's bytes come from a template made once per (instrument, side, type, time in force): filling it is one call of C
-(requests.py) and, unless the session has logged on, one HMAC. No JSON library runs when an order goes out.
+(requests.py), which signs it, too, unless the session has logged on. No JSON library runs when an order goes out.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,16 @@ import orjson
 from reactor.domain.instrument import Instrument, Instruments
 from reactor.domain.messages import FLAG_REDUCE_ONLY, OrderType, TimeInForce
 from reactor.exchanges.binance.answers import INSURANCE, RENAMED_SUFFIX, TIF_WORDS, BinanceAnswers
-from reactor.exchanges.binance.requests import CLIENT_ORDER_ID, NUMBER, PRICE, QUANTITY, TIMESTAMP, PlaceTemplate
+from reactor.exchanges.binance.requests import (
+    CLIENT_ORDER_ID,
+    NUMBER,
+    PRICE,
+    QUANTITY,
+    SIGNATURE,
+    TIMESTAMP,
+    HmacKey,
+    PlaceTemplate,
+)
 from reactor.exchanges.binance.rules import LINES, ProductLine, time_url
 from reactor.exchanges.binance.sign import signed_query, signer_of, socket_payload
 from reactor.exchanges.venue import Credentials, Endpoints, RestCall
@@ -79,6 +88,7 @@ class BinanceOrders(BinanceAnswers):
         self.has_logon = self._signer.has_logon
         self._socket_signer = None if self.has_logon else self._signer
         self._socket_key = "" if self.has_logon else credentials.api_key
+        self._place_key = None if self.has_logon else HmacKey(credentials.secret.encode())
         self._headers = {"X-MBX-APIKEY": credentials.api_key}
         self._order_url = f"{endpoints.rest_url}{line.rest_root}/order"
         self._places: dict[int, PlaceTemplate] = {}
@@ -114,12 +124,8 @@ class BinanceOrders(BinanceAnswers):
             template = self._places.get(key)
             if template is None:
                 template = self._places[key] = self._template(command)
-        sizes = template.fill(template.native, command, client_order_id, number, timestamp_ms)
-        frame = template.frame[: sizes & 0xFFFFFFFF]
-        signer = self._socket_signer
-        if signer is None or not sizes:
-            return bytes(frame)
-        return b"".join((frame, signer.sign(template.signed[: sizes >> 32]), _SIGNATURE_END))
+        size = template.fill(template.native, command, client_order_id, number, timestamp_ms)
+        return bytes(template.frame[:size])
 
     def _template(self, command: Any) -> PlaceTemplate:
         instrument = self._instruments[command.header.instrument_index]
@@ -129,7 +135,9 @@ class BinanceOrders(BinanceAnswers):
         if key:
             words["apiKey"] = key
         frame = _frame_text("order.place", words, bool(key), NUMBER.decode())
-        return PlaceTemplate(instrument, frame, socket_payload(words) if key else b"")
+        if not key:
+            return PlaceTemplate(instrument, frame)
+        return PlaceTemplate(instrument, frame + SIGNATURE + _SIGNATURE_END, socket_payload(words), self._place_key)
 
     def _place_words(self, instrument: Instrument, command: Any) -> dict[str, str | int]:
         """Everything about a place but key, time and signature: the one spot where an order's meaning is spelled."""
