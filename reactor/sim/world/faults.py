@@ -197,7 +197,7 @@ class Faults:
             "executes_without_answer": lambda: self._exchange("answer_lost_rate", 0.05, 0.6),
             "busy": lambda: self._exchange("busy_rate", 0.05, 0.6),
             "bans": lambda: self._exchange("ban_rate", 0.001, 0.03),
-            "slow": lambda: self._exchange("latency_ms_mean", 1.0, 120.0),
+            "slow": lambda: self._exchange("latency_ms_mean", 1.0, 2_000.0),  # Up to what a starved host makes of a venue.
             "rejects": self._rejects,
             "drift": self._drift,
             "stranger": self._stranger,
