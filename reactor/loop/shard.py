@@ -3,8 +3,9 @@
 A pass calls the `do_work` of every role that has a reason, in the order of the flow: something unread in its rings, one of its
 sockets, its deadline, or work done in the pass before. It runs after every wake-up (eventfd of the shard's rings), after every
 socket callback, and at least every PASS_PERIOD_MAX_NS. What happens between two passes follows the wait policy (wait.py).
-Where a feed shares the shard, a signal that a trigger waits for is read by the collector, and what comes of it carried on, before
-the feed says the next one (`turn_behind`); its pass follows at once, because a turn of the loop would read other sockets first. Answers of the venue wait for that turn, so that one pass takes all of them.
+Where a feed shares the shard, a signal that a trigger waits for is read by the collector, and what comes of it carried on,
+before the feed says the next one (`turn_behind`); its pass follows at once, because a turn of the loop would read other sockets
+first. Answers of the venue wait for that turn, so that one pass takes all of them.
 
     wake-up, socket callback, timer ─▶ pass: role.do_work … ─▶ work done? ─▶ again
                                                               └▶ nothing: raise sleep flags, re-check, sleep in epoll
