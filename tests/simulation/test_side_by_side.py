@@ -61,11 +61,13 @@ def test_the_strategys_exposure_counts_against_the_arbitrage():
         assert abs(desk.money.net_exposure_e8) <= limit * 1.5, "together they stay where one of them would"
 
 
-@pytest.mark.parametrize("seed", [26, 27, 36])
-def test_with_everything_that_can_go_wrong_the_account_adds_up(seed: int):
-    verdict = run_seed(seed, WorldParameters(seconds=8.0, settings=QUOTES))
-    assert not verdict.violation, "\n".join((verdict.violation, *verdict.story[-40:]))
-    assert verdict.fills > 0
+def test_with_everything_that_can_go_wrong_the_account_adds_up():
+    fills = 0
+    for seed in (26, 27, 36):
+        verdict = run_seed(seed, WorldParameters(seconds=8.0, settings=QUOTES))
+        assert not verdict.violation, "\n".join((verdict.violation, *verdict.story[-40:]))
+        fills += verdict.fills
+    assert fills > 0, "a halt at the start may end one of them, not all"
 
 
 @pytest.mark.long
