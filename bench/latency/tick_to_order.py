@@ -141,8 +141,9 @@ def run_once(case: Case, options: Options, folder: Path, port: int) -> dict[str,
         tail = (folder / f"{case.name}.log").read_text()[-2000:]
         raise SystemExit(f"{case.name}: the venue ended with {venue.returncode}\n{tail}")
     measured = json.loads(result.read_text())
-    for step, before, after in zip(measured.get("steps", []), metered[::2], metered[1::2], strict=True):
-        step["cpu_us_per_order"] = _per_order(before, after, step["answered"])
+    if options.rates:
+        for step, before, after in zip(measured["steps"], metered[::2], metered[1::2], strict=True):
+            step["cpu_us_per_order"] = _per_order(before, after, step["answered"])
     return {
         "case": case.name,
         "memory_mb": memory_mb,

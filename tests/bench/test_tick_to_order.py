@@ -1,4 +1,4 @@
-"""The throughput measurement in small: one line per rate, and a sum that says that nothing was dropped."""
+"""Both measurements in small: orders per second by rate, with a sum that says that nothing was dropped; and a tick's way."""
 
 import json
 import os
@@ -31,3 +31,12 @@ def test_one_command_measures_how_many_orders_are_done_and_what_they_cost(tmp_pa
     assert {"journal", "venue"} < set(run["steps"][0]["cpu_us_per_order"])
     assert not run["refused"]
     assert "dropped [0]" in done.stdout
+
+
+def test_without_rates_it_measures_how_long_a_tick_takes(tmp_path: Path) -> None:
+    result, port = tmp_path / "result.json", 41_000 + os.getpid() % 10_000
+    program = str(ROOT / "bench" / "latency" / "tick_to_order.py")
+    words = ["colocated", "--repeat", "1", "--samples", "50"]
+    subprocess.run([sys.executable, program, *words, "--port", str(port), "--json", str(result)], check=True, timeout=180)
+    run = json.loads(result.read_text())["colocated"][0]
+    assert run["orders"] >= 50
