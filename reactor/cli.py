@@ -76,7 +76,11 @@ def run(
     assignments: Assignments = None,
     plain: Annotated[bool, typer.Option("--plain", help="Log lines instead of the live view.")] = False,
 ) -> None:
-    """Trades: starts every process, shows what happens, stops in order, reports."""
+    """Trades: starts every process, shows what happens, stops in order, reports.
+
+    Exit code 0: the venue confirmed that nothing of ours is open and that our books are its books. 1: orders of ours may be
+    open. 2: refused, nothing was sent. 3: a role gave up, nothing is open. 4: nothing is open, but our books differ.
+    """
     import asyncio
 
     from reactor.monitor.dashboard import Dashboard
@@ -252,6 +256,7 @@ def stop(
     flatten: Annotated[bool, typer.Option("--flatten", help="Close every pair first.")] = False,
 ) -> None:
     """Ends a session in order: cancels ours, hedges, lets the venue confirm, leaves."""
+    from reactor.supervisor.final_report import EXIT_OK, EXIT_WORDS
     from reactor.supervisor.instance import wait_for_end
 
     answer = _ask("stop", instance, flatten=flatten)
@@ -259,9 +264,8 @@ def stop(
     code = wait_for_end(name, 60.0)
     if code is None:
         raise TradeError(f"{name}: still stopping after 60 s; look at its log")
-    typer.echo(
-        f"{name}: stopped" + ("; the venue confirmed that nothing of ours is open" if code == 0 else f", exit code {code}")
-    )
+    number = "" if code == EXIT_OK else f", exit code {code}"
+    typer.echo(f"{name}: stopped{number}" + (f"; {EXIT_WORDS[code]}" if code in EXIT_WORDS else ""))
     raise typer.Exit(code)
 
 

@@ -17,7 +17,8 @@ Owns      the run directory, the processes, the wake-up descriptors, the control
 Reads     every role's metrics row, the risk row, the log rings, the exchange's pipe.
 Writes    the plan, the control rings, the log, the report.
 Invariants
-    the exit code is 0 only if the venue itself confirmed that nothing of ours is open
+    the exit code is 0 only if the venue itself confirmed that nothing of ours is open, positions and balances in our books are
+        its own to the last unit, and no role gave up; 1 orders of ours may be open, 2 config, 3 a role gave up, 4 books differ
     a foreign order is never touched
     no child outlives it, and none of its children sees a secret that it does not need
 When it dies: every child notices, the engine cancels ours, all leave; the next start finds a clean host.

@@ -3,7 +3,8 @@
 Written when every role has left, from the last picture, the journal and the venues' own answers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 from reactor.config.plan import Plan
 from reactor.domain.errors import TradeError
@@ -19,6 +20,14 @@ FUNDING_SAME_MS = 5_000  # Two payments of one instrument within that are one: t
 EXIT_OK = 0
 EXIT_NOT_CLEAN = 1  # something of ours may be open
 EXIT_FAILED = 3  # a role gave up, but nothing of ours is open
+EXIT_DIFFERENT = 4  # nothing of ours is open, but whether we own what we believe to own is not confirmed
+EXIT_WORDS: Final[Mapping[int, str]] = {
+    EXIT_OK: "the venue confirmed that nothing of ours is open, and our books are its books",
+    EXIT_NOT_CLEAN: "orders of ours may still be open; look at the report",
+    EXIT_FAILED: "a role gave up; nothing of ours is open",
+    EXIT_DIFFERENT: "nothing of ours is open, but positions or balances differ from the venue's or could not be compared",
+}
+"""What the end of a session means, for who reads a number."""
 
 
 def fill_figures(report: Report, picture: Picture) -> None:
@@ -48,8 +57,8 @@ def fill_confirmation(report: Report, confirmation: Confirmation) -> None:
 
 async def fill_comparison(
     report: Report, plan: Plan, instruments: Instruments, desks: Sequence[VenueDesk], drained_ms: int, log: Log
-) -> None:
-    """Positions and balances as our journal has them beside what the exchange reports, to the last unit.
+) -> bool:
+    """Positions and balances as our journal has them beside what the exchange reports, to the last unit. True: all are equal.
 
     `drained_ms`: when prepost had its last word from the venues (wall clock). Funding that is paid on a pair that stays after
     that stands in no journal; the next start books it.
@@ -58,9 +67,18 @@ async def fill_comparison(
         await _compare(report, plan, instruments, desks, drained_ms)
     except TradeError as error:
         report.problems.append(f"our books could not be compared with the exchange's: {error}")
+        return False
     except Exception as error:  # The comparison is a service; the way out does not depend on it.
         log.error("the comparison failed", error=repr(error))
         report.problems.append(f"our books could not be compared with the exchange's ({type(error).__name__}); see the log")
+        return False
+    different = [each.what for each in report.comparisons if not each.is_equal]
+    if different:
+        what = ", ".join(different)
+        report.problems.append(
+            f"our books differ from the exchange's: {what}; the next start books what the exchange can explain"
+        )
+    return not different
 
 
 async def _compare(report: Report, plan: Plan, instruments: Instruments, desks: Sequence[VenueDesk], drained_ms: int) -> None:
@@ -91,8 +109,10 @@ def _is_among(times: Sequence[tuple[str, int]], payment: ListedFunding) -> bool:
     return any(symbol == payment.symbol and abs(time_ms - payment.time_ms) < FUNDING_SAME_MS for symbol, time_ms in times)
 
 
-def exit_code(confirmation: Confirmation, failure: str) -> int:
-    """0 only if the venue itself confirmed that nothing of ours is open and no role gave up."""
+def exit_code(confirmation: Confirmation, failure: str, *, are_books_equal: bool) -> int:
+    """0 only if the venue itself confirmed that nothing of ours is open, our books are its books, and no role gave up."""
     if not confirmation.is_clean:
         return EXIT_NOT_CLEAN
+    if not are_books_equal:
+        return EXIT_DIFFERENT
     return EXIT_FAILED if failure else EXIT_OK

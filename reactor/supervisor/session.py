@@ -5,9 +5,10 @@
     stop        lifecycle.StopSequence: drain, confirm with the venue, leave, close
     report      what prepost counted, and what the exchange says
 
-The exit code is 0 only if the venue itself confirmed that nothing of ours is open. What stands beside: the simulated
-exchange (exchange_process.py), what is asked first (survey.py), the processes (crew.py), what an operator may ask meanwhile
-(operator_requests.py), the end in figures (final_report.py).
+The exit code is 0 only if the venue itself confirmed that nothing of ours is open and that our books are its books
+(final_report.py has the others). What stands beside: the simulated exchange (exchange_process.py), what is asked first
+(survey.py), the processes (crew.py), what an operator may ask meanwhile (operator_requests.py), the end in figures
+(final_report.py).
 """
 
 import asyncio
@@ -470,13 +471,16 @@ class Session:
         fill_figures(report, picture)
         report.restarts = self._crew.deaths()
         fill_confirmation(report, confirmation)
+        are_books_equal = True
         if (self.config.system.home / "journal.sqlite").exists():  # Without one no role has traded: stopped while starting.
-            await fill_comparison(report, self.plan, self._instruments, self.desks, self._drained_ms, self._log)
+            are_books_equal = await fill_comparison(
+                report, self.plan, self._instruments, self.desks, self._drained_ms, self._log
+            )
         if self._failure:
             report.problems.append(self._failure)
         if self._exchange is not None:
             report.notices += self._exchange.notices
-        report.exit = exit_code(confirmation, self._failure)
+        report.exit = exit_code(confirmation, self._failure, are_books_equal=are_books_equal)
         self._log.info("session ended", exit=report.exit, open_orders=report.open_orders)
 
     async def _close(self) -> None:
