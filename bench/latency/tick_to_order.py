@@ -99,10 +99,10 @@ def build_venue(folder: Path) -> Path:
     return binary
 
 
-def run_once(case: Case, options: Options, folder: Path, port: int) -> dict[str, Any]:
+def run_once(case: Case, options: Options, folder: Path) -> dict[str, Any]:
     """One venue, one client, one result."""
-    result = folder / f"{case.name}.{port}.json"
-    arguments = [str(folder / "venue"), "--port", str(port), "--answers", str(folder / "answers"), "--out", str(result)]
+    result = folder / f"{case.name}.json"
+    arguments = [str(folder / "venue"), "--answers", str(folder / "answers"), "--out", str(result)]
     arguments += ["--core", "-1", "--block"] if options.rests else ["--core", str(options.core)]
     if options.rates:
         arguments += ["--rates", options.rates, "--step-seconds", str(options.step_seconds)]
@@ -112,7 +112,7 @@ def run_once(case: Case, options: Options, folder: Path, port: int) -> dict[str,
         arguments += ["--samples", str(options.samples), "--warmup", str(options.warmup)]
     venue = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
     assert venue.stdout is not None
-    venue.stdout.readline()
+    port = int(venue.stdout.readline().removeprefix("ready "))
     awake = _keep_awake(options)
     client = _start(case, options, folder, port)
     metered: list[dict[str, float]] = []  # at the begin and the end of each step, or of all
@@ -260,7 +260,6 @@ def main() -> None:
     parser.add_argument("--step-seconds", type=float, default=2.0, help="of each throughput step")
     parser.add_argument("--p99-ms", type=float, default=50.0, help="a rate is held if it is done and this bounds its p99")
     parser.add_argument("--venue", choices=("auto", "spin", "rest"), default="auto", help="how it waits")
-    parser.add_argument("--port", type=int, default=19100)
     parser.add_argument("--set", action="append", default=[], help="more settings for the system, path=value")
     parser.add_argument("--cold", action="store_true", help="let idle cores halt, as a quiet host does")
     parser.add_argument("--json", type=Path)
@@ -282,11 +281,9 @@ def main() -> None:
         folder = Path(name)
         build_venue(folder)
         write_answers(folder / "answers")
-        port = words.port
         for _ in range(words.repeat):
             for case in cases:
-                results[case.name].append(run_once(case, options, folder, port))
-                port += 2
+                results[case.name].append(run_once(case, options, folder))
                 time.sleep(0.5)
     venue = "rests, on every core" if options.rests else f"spins on core {options.core}"
     how = f"venue {venue}; system on {_cores(options)}; hot Python: {compiled.state()[0]}"

@@ -11,14 +11,14 @@
  * stream tells NEW and, a moment later, CANCELED, so that open orders do not pile up. It checks nothing: limits, balances
  * and signatures are the simulated exchange's business.
  *
- *   venue --port P --answers FILE --out FILE [--core N] [--block]
+ *   venue --answers FILE --out FILE [--port P] [--core N] [--block]
  *         [--interval-us 2000 --every 5 --samples 2500 --warmup 300]      latency: an order on each `every`-th tick
  *         [--rates 1000,2000,… --step-seconds 2]                          throughput: an order on every tick
  *
  * Spins on its core unless --block is given: then it rests for REST_US after each look, and leaves the core to others. Answers
- * that one look has caused leave in one send per connection, ticks one by one. It says "ready" when it listens, "begin"
- * before its first tick, "step" and "done" around each step. The result is one JSON object. A tick waits for room in its
- * socket: what the system cannot take in time is not offered (`sent` tells).
+ * that one look has caused leave in one send per connection, ticks one by one. It says "ready PORT" when it listens, on
+ * a free port unless told, "begin" before its first tick, "step" and "done" around each step. The result is one JSON object. A
+ * tick waits for room in its socket: what the system cannot take in time is not offered (`sent` tells).
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -79,7 +79,7 @@ static struct {
     const char *answers, *out;
     step_t steps[STEPS_MAX];
     int step_count;
-} options = {.port = 19100, .core = -1, .every = 5, .samples = 2500, .warmup = 300, .interval_us = 2000, .step_seconds = 2, .out = "/dev/stdout"};
+} options = {.core = -1, .every = 5, .samples = 2500, .warmup = 300, .interval_us = 2000, .step_seconds = 2, .out = "/dev/stdout"};
 
 static connection_t connections[CONNECTIONS_MAX];
 static connection_t *market, *user;
@@ -712,7 +712,9 @@ int main(int count, char **words)
     poller = epoll_create1(0);
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
     epoll_ctl(poller, EPOLL_CTL_ADD, listener, &event);
-    printf("ready\n");
+    socklen_t address_size = sizeof address;
+    getsockname(listener, (struct sockaddr *)&address, &address_size);
+    printf("ready %d\n", ntohs(address.sin_port));
     fflush(stdout);
     int64_t patience_ns = clock_ns(CLOCK_MONOTONIC) + 60000000000;
     while (market == NULL && clock_ns(CLOCK_MONOTONIC) < patience_ns)

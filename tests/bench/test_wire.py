@@ -1,7 +1,6 @@
 """Our system as a measuring venue's client, in small: it starts alone, orders once per thick bid, and is gone when told."""
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -28,19 +27,22 @@ PATIENCE_S = 90
 
 @pytest.mark.parametrize("layout", ["colocated", "processes"])
 def test_the_client_orders_once_per_thick_bid_and_leaves_nobody_behind(tmp_path: Path, layout: str) -> None:
-    binary, result, port = tmp_path / "venue", tmp_path / "result.json", 21_000 + os.getpid() % 20_000
+    binary, result = tmp_path / "venue", tmp_path / "result.json"
     subprocess.run(["cc", "-O2", "-o", str(binary), str(WIRE.parent / "venue.c")], check=True)
     write_answers(tmp_path / "answers")
-    arguments = ["--port", str(port), "--answers", str(tmp_path / "answers"), "--out", str(result), "--core", "-1", "--block"]
+    arguments = ["--answers", str(tmp_path / "answers"), "--out", str(result), "--core", "-1", "--block"]
     arguments += ["--interval-us", "10000", "--every", "2", "--samples", str(SAMPLES), "--warmup", str(WARM)]
-    venue = subprocess.Popen([str(binary), *arguments], stdout=subprocess.DEVNULL)
-    client = subprocess.Popen([sys.executable, str(WIRE / "client.py"), str(port), layout], stdout=subprocess.DEVNULL)
+    venue = subprocess.Popen([str(binary), *arguments], stdout=subprocess.PIPE, text=True)
+    assert venue.stdout is not None
+    port = venue.stdout.readline().removeprefix("ready ").strip()
+    client = subprocess.Popen([sys.executable, str(WIRE / "client.py"), port, layout], stdout=subprocess.DEVNULL)
     try:
         venue.wait(PATIENCE_S)
         children = psutil.Process(client.pid).children(recursive=True)
     finally:
         venue.kill()
         venue.wait()
+        venue.stdout.close()
         client.send_signal(signal.SIGTERM)
         client.wait(PATIENCE_S)
     measured = json.loads(result.read_text())
