@@ -26,8 +26,9 @@ Invariants
 
 fsync, by name (`JournalParameters.fsync`)
     checkpoint  a commit hands its rows to the operating system within `delay_ms_max`; the disk has them at the next checkpoint,
-                a second later. The death of any process loses nothing. A power cut may lose that second: never part of a
-                transaction, and reconciliation gets it back from the venue. The default.
+                a second later, in a thread that no commit waits for. The death of any process loses nothing. A power cut may
+                lose that second: never part of a transaction, and reconciliation gets it back from the venue. A disk that does
+                not have them after `checkpoint_slow_ms` is an alarm. The default.
     commit      every commit waits (in its thread) until the disk has it: a power cut loses nothing that was committed.
 
 When it dies, the ring fills and is read by the successor. Meanwhile prepost sees no heartbeat and reduces only.

@@ -44,7 +44,7 @@ class JournalState(IntEnum):
     """The alarm. Anything but OK means: open nothing more (REDUCE_ONLY)."""
 
     OK = 0
-    SLOW = 1  # a commit took too long, or the ring is nearly full
+    SLOW = 1  # a commit or a checkpoint takes too long, or the ring is nearly full
     DISK_LOW = 2  # the disk is nearly full
     FAILING = 3  # the last commit failed; its rows wait
     DEAD = 4  # no sign of life from the writer: only a reader of its metrics can say this
@@ -85,6 +85,9 @@ class JournalParameters:
     # A commit that takes longer is an alarm. A busy host lets the writer wait for a few hundred ms now and then, and the ring
     # holds seconds of entries; a disk that needs a second is in trouble.
     commit_slow_ms: int = 1_000
+    # The same if the disk still does not have what was committed so long ago. Commits do not wait for it, so that this may be
+    # longer: flushes of a second or two happen on a shared disk. It is what a power cut may cost while orders are opened.
+    checkpoint_slow_ms: int = 5_000
     alarm_hold_ms: int = 2_000  # an alarm stays for this long after its last cause
     retry_ms: int = 200  # between two tries of a batch that failed
     free_mb_min: int = 64  # below this the alarm is given while everything can still be written
@@ -177,6 +180,8 @@ class JournalRole:
                 self._look(now_ns)
                 if self._rows:
                     self._start(now_ns)
+        if self._committer.lag_ns(now_ns) > self._parameters.checkpoint_slow_ms * MS:
+            self._on_slow(now_ns)
         self._tell(now_ns, has_looked)
         return 0
 

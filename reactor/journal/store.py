@@ -5,8 +5,15 @@
                    │ one row the database refuses ──▶ that one goes to `damaged`, the others are written
 
 A batch that was written and is written again (its writer died before it could say so) changes nothing: unique keys.
+
+    commits ──▶ write-ahead log ──▶ Checkpointer: every `checkpoint_ms`, in its own thread ──▶ the disk has it
+                                      │ hangs or fails ──▶ commits go on, `lag_ns` grows: the role's alarm
+
+A commit waits for the disk only where it begins the log anew (SQLite syncs the log's header there). So a reader keeps the log
+from being begun anew until it is LOG_PAGES_MAX long; then the writer does it, while no checkpoint runs.
 """
 
+import contextlib
 import os
 import queue
 import sqlite3
@@ -22,10 +29,11 @@ from reactor.domain.errors import ConfigError
 from reactor.domain.instrument import VENUE_NAMES, Instruments
 from reactor.domain.messages import SIZE
 from reactor.journal.rows import CODES, INSERT, Batch, RowMaker, Rows, Value, utc_text
-from reactor.journal.schema import Words, connect
+from reactor.journal.schema import BUSY_MS, Words, connect
 
 _MESSAGE_SIZE = SIZE["journal"]
 CLOSE_S_MAX = 5.0  # A disk that hangs for longer will not take the rest either; the write-ahead log has what was committed.
+LOG_PAGES_MAX = 16_384  # of 4 kB, 64 MB: half a minute of trading, and a start reads it in a tenth of a second.
 WORDS_INSERT = "INSERT INTO words (kind, code, name, is_final) VALUES (?, ?, ?, ?) ON CONFLICT (kind, code) DO UPDATE " \
     "SET name = excluded.name, is_final = excluded.is_final"  # fmt: skip
 _INSTRUMENT: tuple[str, ...] = (
@@ -52,9 +60,9 @@ class Outcome(NamedTuple):
     damaged: int = 0
     duration_ns: int = 0  # until it was committed
     committed_ns: int = 0  # CLOCK_MONOTONIC
-    free_bytes: int = 0  # of the file system, at the last checkpoint
+    free_bytes: int = 0  # of the file system, not older than `checkpoint_ms`
     error: str = ""
-    checkpoint_ns: int = 0  # how long the checkpoint after it took; 0: there was none
+    checkpoint_ns: int = 0  # how long the checkpoint took that ended since the last outcome; 0: there was none
 
 
 @dataclass(frozen=True)
@@ -91,11 +99,32 @@ class Store:
         if parameters.pages_max:
             self._connection.execute(f"PRAGMA max_page_count = {parameters.pages_max}")
         self._free_bytes = self._free()
+        self._checkpointer: Checkpointer | None = None
         self._write_words(words, instruments)
         self._rows = RowMaker(instruments, words, self._numbers(instruments))
 
     def write(self, batch: Batch) -> Outcome:
         """Writes whole journal messages that lie behind one another, in one transaction."""
+        checkpointer = self._checkpointer
+        if checkpointer is None or not checkpointer.begin_reset():
+            return self._write(batch)
+        try:
+            self._checkpoint(
+                "PASSIVE"
+            )  # what has come since: now nothing in the log is needed, and this transaction begins it anew
+            return self._write(batch)
+        finally:
+            checkpointer.end_reset()
+
+    def checkpoint_aside(self) -> None:
+        """From now on commits and checkpoints do not wait for each other."""
+        self._checkpointer = Checkpointer(self._path, self._checkpoint_ns, self._monotonic_ns)
+
+    def lag_ns(self, now_ns: int) -> int:
+        """For how long the oldest commit has waited for a checkpoint of the thread beside; 0: the disk has everything."""
+        return 0 if self._checkpointer is None else self._checkpointer.lag_ns(now_ns)
+
+    def _write(self, batch: Batch) -> Outcome:
         started_ns = self._monotonic_ns()
         damaged = 0
         rows = self._rows.rows(batch)
@@ -111,19 +140,23 @@ class Store:
             return Outcome(Result.FAILED, 0, 0, ended_ns - started_ns, ended_ns, self._free(), str(error))
         committed_ns = self._monotonic_ns()
         checkpoint_ns = 0
+        if self._checkpointer is not None:
+            checkpoint_ns = self._checkpointer.on_commit(committed_ns)
         if committed_ns - self._checkpointed_ns >= self._checkpoint_ns:
             self._checkpointed_ns = committed_ns
-            self._checkpoint("PASSIVE")
+            if self._checkpointer is None:
+                self._checkpoint("PASSIVE")
+                checkpoint_ns = self._monotonic_ns() - committed_ns
             self._free_bytes = self._free()
-            checkpoint_ns = self._monotonic_ns() - committed_ns
         return Outcome(
             Result.WRITTEN, len(batch) // _MESSAGE_SIZE, damaged, committed_ns - started_ns, committed_ns, self._free_bytes,
             checkpoint_ns=checkpoint_ns,
         )  # fmt: skip
 
     def close(self) -> None:
-        """Brings everything into the one file, and closes it."""
-        self._checkpoint("TRUNCATE")
+        """Brings everything into the one file, and closes it. Not while a checkpoint hangs: then the log keeps it."""
+        if self._checkpointer is None or self._checkpointer.stop():
+            self._checkpoint("TRUNCATE")
         self._connection.close()
 
     def limit_pages(self, pages_max: int) -> None:
@@ -213,6 +246,105 @@ def _described(instruments: Instruments) -> list[tuple[Value, ...]]:
     ]  # fmt: skip
 
 
+class Checkpointer:
+    """Brings what was committed to the disk, in a thread and with connections of its own: no commit waits for that."""
+
+    def __init__(self, path: Path, interval_ns: int, monotonic_ns: Callable[[], int] = time.monotonic_ns) -> None:
+        self._path = path
+        self._interval_s = interval_ns / 1e9
+        self._monotonic_ns = monotonic_ns
+        self._connection: sqlite3.Connection | None = None
+        self._reader: sqlite3.Connection | None = None  # As long as it reads in the log, no writer begins that anew.
+        self._lock = threading.Lock()  # of the five below; nobody waits for the disk with it
+        self._waits_since_ns = 0  # when the first commit was made that no checkpoint has taken up; 0: none
+        self._runs_since_ns = 0  # the same of those that the running checkpoint has taken up
+        self._took_ns = 0
+        self._is_long = False
+        self._is_resetting = False
+        self._has_work, self._is_over = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._run, name="checkpoint", daemon=True)
+        self._thread.start()
+
+    def on_commit(self, now_ns: int) -> int:
+        """Something is to be brought to the disk. Returns how long the last checkpoint took, once."""
+        with self._lock:
+            self._waits_since_ns = self._waits_since_ns or now_ns
+            took_ns, self._took_ns = self._took_ns, 0
+        self._has_work.set()
+        return took_ns
+
+    def lag_ns(self, now_ns: int) -> int:
+        """For how long the oldest commit has waited; 0: the disk has everything."""
+        with self._lock:
+            since_ns = self._runs_since_ns or self._waits_since_ns
+        return now_ns - since_ns if since_ns else 0
+
+    def begin_reset(self) -> bool:
+        """Whether the log is so long that the writer has to begin it anew. If so, no checkpoint starts before end_reset."""
+        with self._lock:
+            self._is_resetting, self._is_long = self._is_long, False
+            return self._is_resetting
+
+    def end_reset(self) -> None:
+        """Checkpoints as before."""
+        with self._lock:
+            self._is_resetting = False
+        self._has_work.set()
+
+    def stop(self) -> bool:
+        """Ends the thread. False: it hangs."""
+        self._is_over.set()
+        self._has_work.set()
+        self._thread.join(CLOSE_S_MAX)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while self._has_work.wait() and not self._is_over.wait(self._interval_s):
+            self._has_work.clear()
+            with self._lock:
+                if self._is_resetting:
+                    continue
+                self._is_long = False
+                self._runs_since_ns, self._waits_since_ns = self._waits_since_ns, 0
+            started_ns = self._monotonic_ns()
+            try:
+                pages = self._checkpoint()
+            except sqlite3.Error:  # The log still has everything: tried again, until `lag_ns` is an alarm.
+                self._disconnect()
+                with self._lock:
+                    self._runs_since_ns, self._waits_since_ns = 0, self._runs_since_ns or self._waits_since_ns
+                self._has_work.set()
+                continue
+            with self._lock:
+                self._runs_since_ns = 0
+                self._took_ns = self._monotonic_ns() - started_ns
+                self._is_long = pages > LOG_PAGES_MAX
+        self._disconnect()
+
+    def _checkpoint(self) -> int:
+        """Moves the log into the file. Returns how long the log is, in pages."""
+        if self._connection is None or self._reader is None:
+            self._connection, self._reader = self._connect(), self._connect()
+        if self._reader.in_transaction:
+            self._reader.execute("COMMIT")
+        self._reader.execute("BEGIN")
+        self._reader.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
+        _, pages, _ = self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        if pages > LOG_PAGES_MAX:
+            self._reader.execute("COMMIT")
+        return int(pages)
+
+    def _connect(self) -> sqlite3.Connection:
+        return sqlite3.connect(self._path, timeout=BUSY_MS / 1000, isolation_level=None)
+
+    def _disconnect(self) -> None:
+        for connection in (self._reader, self._connection):
+            if connection is not None:
+                with contextlib.suppress(sqlite3.Error):
+                    connection.close()
+        self._connection = self._reader = None
+
+
 class Committer(Protocol):
     """Who writes batches: another thread, or the caller himself."""
 
@@ -221,6 +353,9 @@ class Committer(Protocol):
 
     def poll(self, timeout_s: float = 0.0) -> Outcome | None:
         """The outcome of the batch, once; None while it is being written. Waits for it up to `timeout_s`."""
+
+    def lag_ns(self, now_ns: int) -> int:
+        """For how long the oldest commit has waited for the disk; 0: it has everything, or does not make anybody wait."""
 
     def close(self) -> None:
         """Waits for the batch that is being written, and closes the file."""
@@ -240,6 +375,9 @@ class InlineCommitter:
         outcome, self._outcome = self._outcome, None
         return outcome
 
+    def lag_ns(self, now_ns: int) -> int:
+        return 0
+
     def close(self) -> None:
         self._store.close()
 
@@ -249,6 +387,7 @@ class ThreadCommitter:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        store.checkpoint_aside()
         self._batches: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
         self._outcomes: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
@@ -262,6 +401,9 @@ class ThreadCommitter:
             return self._outcomes.get(timeout_s > 0, timeout_s or None)
         except queue.Empty:
             return None
+
+    def lag_ns(self, now_ns: int) -> int:
+        return self._store.lag_ns(now_ns)
 
     def close(self) -> None:
         self._batches.put(None)

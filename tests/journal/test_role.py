@@ -159,6 +159,7 @@ class SlowDisk:
     def __init__(self) -> None:
         self.outcome: Outcome | None = None
         self.batches: list[Any] = []
+        self.unsaved_since_ns = 0
 
     def start(self, batch: Any) -> None:
         self.batches.append(bytes(batch))
@@ -166,6 +167,9 @@ class SlowDisk:
     def poll(self, timeout_s: float = 0.0) -> Outcome | None:
         outcome, self.outcome = self.outcome, None
         return outcome
+
+    def lag_ns(self, now_ns: int) -> int:
+        return now_ns - self.unsaved_since_ns if self.unsaved_since_ns else 0
 
     def close(self) -> None:
         """Nothing is open."""
@@ -191,6 +195,25 @@ def test_a_slow_disk_is_an_alarm_and_no_missing_heartbeat(tmp_path: Path) -> Non
     clock.advance(6_000_000_000)
     role.do_work(clock.monotonic_ns())
     assert metrics.get(Counter.STATE) == JournalState.OK
+
+
+def test_a_checkpoint_that_hangs_is_an_alarm_until_it_ends_and_commits_go_on(tmp_path: Path) -> None:
+    disk = SlowDisk()
+    bench = make_bench(tmp_path, open_committer=lambda: disk)
+    disk.unsaved_since_ns = bench.clock.monotonic_ns()
+    states = []
+    for number in range(7):
+        bench.send(Entries().order(number))
+        bench.run(500)
+        disk.outcome = Outcome(Result.WRITTEN, 1, free_bytes=1 << 40)
+        bench.run(500)
+        states.append(JournalState(bench.metrics.get(Counter.STATE)))
+    assert states == [JournalState.OK] * 5 + [JournalState.SLOW] * 2
+    assert bench.metrics.get(Counter.ROWS) == 7
+    assert bench.metrics.get(Counter.SLOW_COMMITS) == 0
+    disk.unsaved_since_ns = 0
+    bench.run(2_001)
+    assert bench.metrics.get(Counter.STATE) == JournalState.OK
 
 
 def test_a_long_commit_is_asked_for_now_and_then_not_all_the_time(tmp_path: Path) -> None:

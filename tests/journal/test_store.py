@@ -6,6 +6,9 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,9 +17,12 @@ from hypothesis import strategies as st
 from journal_bench import INSTRUMENTS, WORDS, Entries, batch_of
 
 from reactor.domain.errors import ConfigError, DataError
+from reactor.journal import store as store_module
 from reactor.journal.rows import Batch, Rows
-from reactor.journal.store import Result, Store, StoreParameters
+from reactor.journal.store import Checkpointer, Result, Store, StoreParameters
+from reactor.loop.clock import ManualClock
 
+PATIENCE_S = 30
 BATCH = 5
 BATCHES = 12
 
@@ -176,6 +182,8 @@ if limit:
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 entries = Entries()
 store = Store(Path({path!r}), StoreParameters(checkpoint_ms=20), INSTRUMENTS, WORDS)
+if {is_beside}:
+    store.checkpoint_aside()
 trade = 0
 while True:
     outcome = store.write(batch_of(*(entries.fill(trade + row) for row in range(7))))
@@ -187,8 +195,8 @@ while True:
 """
 
 
-def start_writer(path: Path, limit: int = 0) -> subprocess.Popen[str]:
-    code = WRITER.format(tests=str(Path(__file__).parent), path=str(path), limit=limit)
+def start_writer(path: Path, limit: int = 0, is_beside: bool = True) -> subprocess.Popen[str]:
+    code = WRITER.format(tests=str(Path(__file__).parent), path=str(path), limit=limit, is_beside=is_beside)
     return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
 
 
@@ -203,10 +211,11 @@ def trades(path: Path) -> list[int]:
 
 
 @pytest.mark.processes
+@pytest.mark.parametrize("is_beside", [False, True])
 @pytest.mark.parametrize("lines", [1, 20, 60])
-def test_a_writer_killed_in_the_middle_of_a_batch_leaves_whole_batches(tmp_path: Path, lines: int) -> None:
+def test_a_writer_killed_in_the_middle_of_a_batch_leaves_whole_batches(tmp_path: Path, lines: int, is_beside: bool) -> None:
     path = tmp_path / "journal.sqlite"
-    writer = start_writer(path)
+    writer = start_writer(path, is_beside=is_beside)
     assert writer.stdout is not None
     confirmed = 0
     for _ in range(lines):
@@ -241,3 +250,152 @@ def test_the_file_is_checkpointed_in_its_own_time(tmp_path: Path) -> None:
         store.write(batch)
     assert (tmp_path / "journal.sqlite").stat().st_size > before
     store.close()
+
+
+class Checkpoints:
+    """Every checkpoint of the thread beside stops before it begins, until the test lets it go."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.begun, self.go, self.ended = threading.Semaphore(0), threading.Semaphore(0), threading.Semaphore(0)
+        self.error = ""
+        self.pages: list[int] = []
+        genuine = Checkpointer._checkpoint
+
+        def checkpoint(checkpointer: Checkpointer) -> int:
+            self.begun.release()
+            assert self.go.acquire(timeout=PATIENCE_S)
+            try:
+                if self.error:
+                    raise sqlite3.OperationalError(self.error)
+                self.pages.append(genuine(checkpointer))
+                return self.pages[-1]
+            finally:
+                self.ended.release()
+
+        monkeypatch.setattr(Checkpointer, "_checkpoint", checkpoint)
+
+    def wait_for_one(self) -> None:
+        assert self.begun.acquire(timeout=PATIENCE_S)
+
+    def let_it_end(self) -> None:
+        self.go.release()
+        assert self.ended.acquire(timeout=PATIENCE_S)
+
+
+def open_beside(folder: Path, clock: ManualClock) -> tuple[Store, Checkpointer]:
+    store = Store(folder / "journal.sqlite", StoreParameters(checkpoint_ms=0), INSTRUMENTS, WORDS, clock.monotonic_ns)
+    store.checkpoint_aside()
+    assert store._checkpointer is not None
+    return store, store._checkpointer
+
+
+def test_while_a_checkpoint_hangs_commits_go_on_and_it_is_told_for_how_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoints, clock = Checkpoints(monkeypatch), ManualClock()
+    store, _ = open_beside(tmp_path, clock)
+    assert store.lag_ns(clock.monotonic_ns()) == 0
+    first, *others = batches()
+    assert store.write(first).result == Result.WRITTEN
+    checkpoints.wait_for_one()
+    for batch in others:
+        clock.advance(1_000_000_000)
+        assert store.write(batch).result == Result.WRITTEN
+    assert store.lag_ns(clock.monotonic_ns()) == len(others) * 1_000_000_000
+    checkpoints.let_it_end()
+    checkpoints.wait_for_one()
+    assert store.lag_ns(clock.monotonic_ns()) == (len(others) - 1) * 1_000_000_000, "the second batch came after its begin"
+    checkpoints.let_it_end()
+    store.close()
+    assert store.lag_ns(clock.monotonic_ns()) == 0
+    assert trades(tmp_path / "journal.sqlite") == list(range(BATCHES * BATCH))
+
+
+def test_a_checkpoint_that_fails_is_tried_again_and_counts_from_the_first_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoints, clock = Checkpoints(monkeypatch), ManualClock()
+    checkpoints.error = "disk I/O error"
+    store, _ = open_beside(tmp_path, clock)
+    store.write(batches()[0])
+    for _ in range(3):
+        checkpoints.wait_for_one()
+        clock.advance(1_000_000_000)
+        checkpoints.let_it_end()
+    checkpoints.wait_for_one()
+    assert store.lag_ns(clock.monotonic_ns()) == 3_000_000_000
+    checkpoints.error = ""
+    checkpoints.let_it_end()
+    store.close()
+    assert store.lag_ns(clock.monotonic_ns()) == 0
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    until_s = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < until_s
+        time.sleep(0.001)
+
+
+def header_of(log: Path) -> bytes:
+    """What SQLite writes, and waits for, when it begins the log anew."""
+    with log.open("rb") as file:
+        return file.read(32)
+
+
+def test_a_commit_begins_the_log_anew_only_when_it_is_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoints, log = Checkpoints(monkeypatch), tmp_path / "journal.sqlite-wal"
+    store, checkpointer = open_beside(tmp_path, ManualClock())
+    first, second, third, fourth, fifth, sixth, *_ = batches()
+    store.write(first)
+    before = header_of(log)
+    for batch in (second, third, fourth):
+        checkpoints.wait_for_one()
+        checkpoints.let_it_end()
+        store.write(batch)
+    assert header_of(log) == before, "everything was checkpointed, and a reader keeps the log all the same"
+    monkeypatch.setattr(store_module, "LOG_PAGES_MAX", 5)
+    checkpoints.wait_for_one()
+    checkpoints.let_it_end()
+    wait_for(lambda: checkpointer._is_long)
+    size = log.stat().st_size
+    store.write(fifth)
+    assert header_of(log) != before
+    checkpoints.wait_for_one()
+    checkpoints.let_it_end()
+    assert checkpoints.pages[-1] < checkpoints.pages[-2], "the log is short again"
+    store.write(sixth)
+    assert log.stat().st_size == size, "its room is used again"
+    checkpoints.wait_for_one()
+    checkpoints.let_it_end()
+    store.close()
+    assert trades(tmp_path / "journal.sqlite") == list(range(6 * BATCH))
+
+
+def test_a_store_closed_while_a_checkpoint_hangs_leaves_everything_in_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoints = Checkpoints(monkeypatch)
+    monkeypatch.setattr(store_module, "CLOSE_S_MAX", 0.0)
+    store, checkpointer = open_beside(tmp_path, ManualClock())
+    for batch in batches():
+        store.write(batch)
+    checkpoints.wait_for_one()
+    store.close()
+    assert trades(tmp_path / "journal.sqlite") == list(range(BATCHES * BATCH))
+    checkpoints.let_it_end()
+    checkpointer._thread.join(PATIENCE_S)
+    assert trades(tmp_path / "journal.sqlite") == list(range(BATCHES * BATCH)), "and whoever comes late spoils nothing"
+
+
+def test_the_disk_has_the_last_batch_too_when_nothing_follows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoints = Checkpoints(monkeypatch)
+    store, _ = open_beside(tmp_path, ManualClock())
+    before = (tmp_path / "journal.sqlite").stat().st_size
+    for batch in batches():
+        store.write(batch)
+    checkpoints.go.release(2 * BATCHES)
+    wait_for(lambda: store.lag_ns(1) == 0)
+    assert (tmp_path / "journal.sqlite").stat().st_size > before
+    store.close()
+    assert not (tmp_path / "journal.sqlite-wal").exists(), "the whole journal is one file again"
