@@ -10,7 +10,7 @@ cannot be cured too (`on_give_up`).
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from reactor.config.plan import SUPERVISOR, Plan, ShardPlan
@@ -23,7 +23,7 @@ from reactor.monitor.reader import Reader
 from reactor.supervisor.exchange_process import NAME as SIM
 from reactor.supervisor.exchange_process import ExchangeProcess
 from reactor.supervisor.instance import Instance
-from reactor.supervisor.lifecycle import Consequence, Lifecycle, RoleState
+from reactor.supervisor.lifecycle import NEEDS, Consequence, Lifecycle, RoleState
 from reactor.supervisor.log_file import LogFile, SupervisorLog, drain
 from reactor.supervisor.processes import Processes
 from reactor.wiring import open_consumer_of, open_producer_of
@@ -31,6 +31,7 @@ from shm.ring import Consumer, Producer
 from shm.segment import Memory
 from shm.wake import Bell
 
+ALL_KINDS = tuple(NEEDS)
 REAP_S = 0.005
 KILL_TIME_S = 1.0
 REFRESH_NS = 100_000_000  # Whether somebody new has announced a segment: asked at every tick only while a role is missing.
@@ -78,8 +79,8 @@ class Crew:
 
     # -- periodic --------------------------------------------------------------------------------------------
 
-    def tick(self, *, may_start: bool) -> None:
-        """Everything periodic: reap, read life signs, start what is due, move the log."""
+    def tick(self, may_start: Collection[str] = ALL_KINDS) -> None:
+        """Everything periodic: reap, read life signs, start what is due of these kinds, move the log."""
         now_ns = self._monotonic_ns()
         for name, code in self._processes.reap():
             self._on_death(name, code)
@@ -101,8 +102,7 @@ class Crew:
         for name in self._lifecycle.hung(heartbeats, now_ns):
             self._log.error("role gives no sign of life; it is killed", name=name)
             self._processes.kill(self.plan.shard_of(name).name)
-        if may_start:
-            self._start_due(now_ns)
+        self._start_due(now_ns, may_start)
         self.move_log()
 
     def move_log(self) -> None:
@@ -112,8 +112,8 @@ class Crew:
             self._ports.exchange.drain()
         self._ports.file.flush()
 
-    def _start_due(self, now_ns: int) -> None:
-        due = set(self._lifecycle.due_starts(now_ns))
+    def _start_due(self, now_ns: int, kinds: Collection[str]) -> None:
+        due = {name for name in self._lifecycle.due_starts(now_ns) if self._lifecycle.roles[name].kind in kinds}
         for shard in self.plan.shards:
             # A shard of several roles starts when all of them may; their gates lie inside the shard anyway.
             if self._processes.is_alive(shard.name) or not due.intersection(shard.roles):

@@ -18,7 +18,8 @@ exceeds its restarts ends the session in order, except a feed while another feed
 Stop. Each step ends when its condition holds or its time is over; the next step does not depend on the one before having
 worked.
 
-    DRAINING    prepost and the engine alive: REDUCE_ONLY, cancel ours, hedge, confirm with the venue
+    DRAINING    prepost and the engine alive: REDUCE_ONLY, cancel ours, hedge, reconcile, confirm with the venue; one that has
+                died is started again and waited for, within the same time: fills nobody heard are then still booked
     CONFIRMING  the supervisor asks the venue itself, cancels what is left, asks again
     LEAVING     live bots → feeds → collector → prepost → engine → journal: SIGTERM, then SIGKILL
     CLOSING     the simulated exchange leaves last, so that it can be asked until the end
@@ -87,6 +88,9 @@ NEEDS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """By kind: every role of these kinds must be ready first. A kind that the plan does not have counts as ready."""
 
+DRAINERS: Final = ("engine", "prepost")
+RESTARTED_IN_STOP: Final = ("journal", *DRAINERS)
+"""Kinds that a stop starts again: nothing opens any more, but what was filled is still to be heard, booked and written."""
 STOP_ORDER: Final = ("live_bot", "feed", "collector", "prepost", "engine", "journal")
 
 
@@ -210,6 +214,19 @@ class Lifecycle:
         """Some role of this kind is ready."""
         return any(life.state == RoleState.READY for life in self._of_kind(kind))
 
+    def is_returning(self, kind: str) -> bool:
+        """A role of this kind has died and will be ready again, unless it gives up."""
+        states = (RoleState.BACKOFF, RoleState.DOWN, RoleState.STARTING)
+        return any(life.deaths > 0 and life.state in states for life in self._of_kind(kind))
+
+    def can_drain(self) -> bool:
+        """Who brings our books to the end is there."""
+        return all(self.is_alive(kind) for kind in DRAINERS)
+
+    def may_drain(self) -> bool:
+        """Who brings our books to the end is there, or will be."""
+        return all(self.is_alive(kind) or self.is_returning(kind) for kind in DRAINERS)
+
     def stop_order(self) -> list[str]:
         """Names in the order of leaving, the simulated exchange excepted. `on_stop` makes each death one that was asked for."""
         return [life.name for kind in STOP_ORDER for life in self._of_kind(kind)]
@@ -229,6 +246,9 @@ class StopStep(IntEnum):
     STOPPED = auto()
 
 
+SETTLE_MS: Final = 100  # Until prepost has surely heard that an engine that came back has its sessions up.
+
+
 @dataclass
 class StopSequence:
     """Where the stop stands. `advance` is told the facts and answers the step to be in."""
@@ -238,16 +258,25 @@ class StopSequence:
     started_ns: int
     step: StopStep = StopStep.DRAINING
     is_drained: bool = False  # prepost itself confirmed in time
+    settled_ns: int = 0  # from when on prepost's word is one of now; later than `started_ns` where somebody was missing
 
-    def advance(self, can_drain: bool, is_clean: bool, now_ns: int) -> StopStep:
+    @property
+    def limit_ms(self) -> int:
+        """How long DRAINING may take."""
+        return self.parameters.flatten_ms if self.is_flatten else self.parameters.drain_ms
+
+    def advance(self, can_drain: bool, is_clean: bool, now_ns: int, *, may_drain: bool = False) -> StopStep:
         """Leaves DRAINING when prepost says that the venue confirmed, cannot say so any more, or its time is over.
 
-        The later steps are actions of the supervisor and are ended by `done`.
+        `can_drain`: prepost and the engine are there; `may_drain`: who is missing of them is being started again. The later
+        steps are actions of the supervisor and are ended by `done`.
         """
         if self.step == StopStep.DRAINING:
-            limit_ms = self.parameters.flatten_ms if self.is_flatten else self.parameters.drain_ms
-            self.is_drained = is_clean
-            if is_clean or not can_drain or now_ns - self.started_ns > limit_ms * MS:
+            if not can_drain:
+                self.settled_ns = now_ns + SETTLE_MS * MS
+            self.is_drained = can_drain and is_clean and now_ns >= self.settled_ns
+            is_hopeless = not can_drain and not may_drain
+            if self.is_drained or is_hopeless or now_ns - self.started_ns > self.limit_ms * MS:
                 self.step = StopStep.CONFIRMING
         return self.step
 

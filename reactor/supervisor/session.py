@@ -43,7 +43,7 @@ from reactor.supervisor.exchange_process import NAME as SIM
 from reactor.supervisor.exchange_process import ExchangeProcess
 from reactor.supervisor.final_report import exit_code, fill_comparison, fill_confirmation, fill_figures
 from reactor.supervisor.instance import Instance
-from reactor.supervisor.lifecycle import Lifecycle, RoleState, StopSequence, StopStep
+from reactor.supervisor.lifecycle import RESTARTED_IN_STOP, Lifecycle, RoleState, StopSequence, StopStep
 from reactor.supervisor.log_file import LogFile, SupervisorLog, echo_stream
 from reactor.supervisor.notify import are_fresh, for_this_process
 from reactor.supervisor.operator_requests import OperatorRequests
@@ -276,7 +276,7 @@ class Session:
         running_since = 0.0
         next_picture = next_summary = 0.0
         while not self._stopping.is_set():
-            self._crew.tick(may_start=True)
+            self._crew.tick()
             now = time.monotonic()
             if self._lifecycle.is_running() and not running_since:
                 running_since = now
@@ -433,6 +433,7 @@ class Session:
             self._log.error("draining failed", error=repr(error))
             sequence.step = StopStep.CONFIRMING
         self._drained_ms = time.time_ns() // 1_000_000
+        self._tell_what_is_missing(sequence)
         self._log.info("drained" if sequence.is_drained else "could not drain in order; cancelling over REST")
         confirmation = await cancel_ours(self.desks)
         sequence.done(StopStep.CONFIRMING)
@@ -450,20 +451,39 @@ class Session:
         sequence.done(StopStep.CLOSING)
 
     async def _drain(self, sequence: StopSequence) -> None:
-        """Prepost and the engine end in order, if they can."""
-        sent = False
+        """Prepost and the engine end in order, if they can; who has died comes back for that, if there is time."""
+        lifecycle = self._lifecycle
+        told = 0  # which incarnation of prepost knows that it is over
         while sequence.step == StopStep.DRAINING:
-            self._crew.tick(may_start=False)
-            can_drain = self._lifecycle.is_alive("prepost") and self._lifecycle.is_alive("engine")
-            if can_drain and not sent:
-                sent = True
+            self._crew.tick(RESTARTED_IN_STOP)
+            can_drain = lifecycle.can_drain()
+            # A stop is told to a prepost without an engine too: nothing opens when that comes back. Closing needs the engine.
+            can_tell = can_drain or (lifecycle.is_alive("prepost") and not self._is_flatten)
+            if can_tell and told != self._incarnation("prepost"):
+                told = self._incarnation("prepost")
                 self.tell(ControlKind.STOP, self._stopped_by[:50], ("live_bot",))  # They wish nothing any more.
                 if self._is_flatten:
                     self.tell(ControlKind.FLATTEN, self._stopped_by[:50], ("prepost",))
                 self.tell(ControlKind.STOP, self._stopped_by[:50], ("prepost",))  # Taken when it is flat.
-            is_clean = sent and bool(self.reader.risk().venue_confirmed_clean)
-            if sequence.advance(can_drain, is_clean, self._clock.monotonic_ns()) == StopStep.DRAINING:
+            risk = self.reader.risk()
+            is_clean = bool(told and risk.venue_confirmed_clean and risk.is_reconciled) and not lifecycle.is_returning(
+                "journal"
+            )
+            now_ns = self._clock.monotonic_ns()
+            if sequence.advance(can_drain, is_clean, now_ns, may_drain=lifecycle.may_drain()) == StopStep.DRAINING:
                 await asyncio.sleep(TICK_S)
+
+    def _incarnation(self, kind: str) -> int:
+        return sum(life.incarnation for life in self._lifecycle.roles.values() if life.kind == kind)
+
+    def _tell_what_is_missing(self, sequence: StopSequence) -> None:
+        """Plainly, where something may have been sent and the way out was cut short."""
+        missing = [life.name for life in self._lifecycle.roles.values() if life.deaths and life.state != RoleState.READY]
+        if sequence.is_drained or not self._incarnation("prepost"):
+            return
+        why = f"{', '.join(missing)} had died and was not back" if missing else "prepost could not bring our books to the end"
+        limit = f"within the {sequence.limit_ms / 1000:g} s that a stop waits"
+        self.report.problems.append(f"{why} {limit}: fills that nobody heard are booked by the next start")
 
     async def _write_report(self, confirmation: Confirmation) -> None:
         report = self.report

@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from reactor.journal.history import Reader
+from reactor.journal.schema import journal_path
+
 pytestmark = pytest.mark.processes
 
 ROLES = ("journal", "engine", "prepost", "collector", "feed-0")
@@ -87,6 +90,53 @@ def test_a_role_killed_at_a_random_moment_comes_back_and_the_books_still_agree(m
     assert house.exchange.open_orders(house.prefix).ours == []
     assert house.report()["restarts"] == {role: 1}
     assert_books_agree(house)
+    house.assert_nobody_is_left()
+
+
+def fills_that_nobody_heard(house) -> int:
+    """How many trades the exchange lists that stand in no journal of ours."""
+    there = sum(len(rows) for rows in house.exchange.trades("BTCUSDT", house.prefix))
+    with Reader(journal_path(house.directory / "runs", house.name)) as reader:
+        return there - next(reader.rows("SELECT count(*) AS fills FROM fills"))["fills"]
+
+
+def kill_the_engine_over_a_fill(house) -> None:
+    """It stands still until the exchange has filled an order of ours, and dies without having heard of it."""
+    for _ in range(20):
+        engine = house.pids()["engine"]
+        os.kill(engine, signal.SIGSTOP)
+        time.sleep(0.7)  # Prepost takes it for dead after a second, the supervisor kills it after three.
+        if fills_that_nobody_heard(house) > 0:
+            os.kill(engine, signal.SIGKILL)
+            return
+        os.kill(engine, signal.SIGCONT)
+        time.sleep(1.0)
+    raise AssertionError("no order of ours was filled while the engine stood still")
+
+
+def test_a_stop_right_after_an_engines_death_books_what_that_did_not_hear(make_house: Callable):
+    house = make_house(environment={"CRYPTO_TRADE__SYSTEM__STOP__DRAIN_MS": "20000"})  # Whatever else this host does.
+    house.wait_until_trading()
+    kill_the_engine_over_a_fill(house)
+    assert house.end() == 0, house.words()
+    assert house.said("drained")
+    assert house.report()["restarts"] == {"engine": 1}
+    assert house.report()["problems"] == []
+    assert fills_that_nobody_heard(house) == 0
+    assert_books_agree(house)
+    house.assert_nobody_is_left()
+
+
+def test_an_engine_that_does_not_come_back_in_time_is_told_and_nothing_stays_open(make_house: Callable):
+    environment = {"CRYPTO_TRADE__SYSTEM__STOP__DRAIN_MS": "500", "CRYPTO_TRADE__SYSTEM__RESTART__BACKOFF_MS": "5000"}
+    house = make_house(environment=environment)
+    house.wait_until_trading()
+    kill_the_engine_over_a_fill(house)
+    assert house.end() == 4, house.words()
+    report = house.report()
+    assert report["open_orders"] == 0
+    assert "engine had died and was not back within the 0.5 s that a stop waits" in report["problems"][0]
+    assert "our books differ from the exchange's" in report["problems"][1]
     house.assert_nobody_is_left()
 
 

@@ -185,6 +185,43 @@ def test_flatten_may_take_longer():
     assert stop.advance(can_drain=True, is_clean=False, now_ns=8000 * MS) == StopStep.DRAINING
 
 
+def test_draining_waits_for_an_engine_that_comes_back_and_then_for_prepost_to_hear_of_it():
+    stop = StopSequence(StopParameters(drain_ms=1000), is_flatten=False, started_ns=0)
+    # What prepost said before the engine died proves nothing about what was filled meanwhile.
+    assert stop.advance(can_drain=False, is_clean=True, now_ns=500 * MS, may_drain=True) == StopStep.DRAINING
+    assert stop.advance(can_drain=True, is_clean=True, now_ns=520 * MS) == StopStep.DRAINING
+    assert stop.advance(can_drain=True, is_clean=True, now_ns=601 * MS) == StopStep.CONFIRMING
+    assert stop.is_drained
+
+
+def test_draining_waits_for_a_dead_engine_no_longer_than_for_a_living_one():
+    stop = StopSequence(StopParameters(drain_ms=1000), is_flatten=False, started_ns=0)
+    assert stop.advance(can_drain=False, is_clean=False, now_ns=1000 * MS, may_drain=True) == StopStep.DRAINING
+    assert stop.advance(can_drain=False, is_clean=True, now_ns=1001 * MS, may_drain=True) == StopStep.CONFIRMING
+    assert not stop.is_drained
+
+
+def test_an_engine_that_died_may_still_drain_until_it_has_given_up():
+    lifecycle = started()
+    assert lifecycle.can_drain()
+    for death in range(RestartParameters().deaths_max):
+        assert lifecycle.on_died("engine", death) == Consequence.CANCEL_OURS
+        assert (lifecycle.can_drain(), lifecycle.may_drain()) == (False, True), "waits for its backoff"
+        assert "engine" in lifecycle.due_starts(10_000 * MS)
+        lifecycle.on_started("engine", death)
+        assert lifecycle.may_drain(), "it starts"
+        lifecycle.on_ready("engine", death)
+        assert lifecycle.can_drain()
+    assert lifecycle.on_died("engine", 9) == Consequence.END_SESSION
+    assert not lifecycle.may_drain()
+
+
+def test_who_has_never_run_is_not_waited_for():
+    lifecycle = Lifecycle(ALL, RestartParameters())
+    lifecycle.on_started("journal", 0)
+    assert not lifecycle.may_drain(), "stopped while it starts: nothing was sent"
+
+
 def test_the_steps_follow_each_other():
     stop = StopSequence(StopParameters(), is_flatten=False, started_ns=0, step=StopStep.CONFIRMING)
     assert [stop.done(step) for step in (StopStep.CONFIRMING, StopStep.LEAVING, StopStep.CLOSING)] == [
