@@ -32,6 +32,7 @@ from reactor.journal.rows import CODES, INSERT, Batch, RowMaker, Rows, Value, ut
 from reactor.journal.schema import BUSY_MS, Words, connect
 
 _MESSAGE_SIZE = SIZE["journal"]
+_CHECKPOINT = "PRAGMA wal_checkpoint(PASSIVE)"  # → is blocked, pages in the log, how many of them are in the file
 CLOSE_S_MAX = 5.0  # A disk that hangs for longer will not take the rest either; the write-ahead log has what was committed.
 LOG_PAGES_MAX = 16_384  # of 4 kB, 64 MB: half a minute of trading, and a start reads it in a tenth of a second.
 WORDS_INSERT = "INSERT INTO words (kind, code, name, is_final) VALUES (?, ?, ?, ?) ON CONFLICT (kind, code) DO UPDATE " \
@@ -255,10 +256,11 @@ class Checkpointer:
         self._monotonic_ns = monotonic_ns
         self._connection: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None  # As long as it reads in the log, no writer begins that anew.
-        self._lock = threading.Lock()  # of the five below; nobody waits for the disk with it
+        self._lock = threading.Lock()  # of the six below; nobody waits for the disk with it
         self._waits_since_ns = 0  # when the first commit was made that no checkpoint has taken up; 0: none
         self._runs_since_ns = 0  # the same of those that the running checkpoint has taken up
         self._took_ns = 0
+        self._is_running = False
         self._is_long = False
         self._is_resetting = False
         self._has_work, self._is_over = threading.Event(), threading.Event()
@@ -280,10 +282,15 @@ class Checkpointer:
         return now_ns - since_ns if since_ns else 0
 
     def begin_reset(self) -> bool:
-        """Whether the log is so long that the writer has to begin it anew. If so, no checkpoint starts before end_reset."""
+        """Whether the writer has to begin the log anew now. If so, no checkpoint runs, and none starts before end_reset."""
         with self._lock:
-            self._is_resetting, self._is_long = self._is_long, False
-            return self._is_resetting
+            if not self._is_long or self._is_running:
+                return False
+            self._is_resetting, self._is_long = True, False
+        if self._reader is not None:
+            with contextlib.suppress(sqlite3.Error):
+                self._reader.execute("COMMIT")
+        return True
 
     def end_reset(self) -> None:
         """Checkpoints as before."""
@@ -304,7 +311,7 @@ class Checkpointer:
             with self._lock:
                 if self._is_resetting:
                     continue
-                self._is_long = False
+                self._is_running = True
                 self._runs_since_ns, self._waits_since_ns = self._waits_since_ns, 0
             started_ns = self._monotonic_ns()
             try:
@@ -312,30 +319,37 @@ class Checkpointer:
             except sqlite3.Error:  # The log still has everything: tried again, until `lag_ns` is an alarm.
                 self._disconnect()
                 with self._lock:
+                    self._is_running = self._is_long = False
                     self._runs_since_ns, self._waits_since_ns = 0, self._runs_since_ns or self._waits_since_ns
                 self._has_work.set()
                 continue
             with self._lock:
+                self._is_running = False
                 self._runs_since_ns = 0
                 self._took_ns = self._monotonic_ns() - started_ns
                 self._is_long = pages > LOG_PAGES_MAX
         self._disconnect()
 
     def _checkpoint(self) -> int:
-        """Moves the log into the file. Returns how long the log is, in pages."""
+        """Moves the log into the file. Returns how long the log is, in pages.
+
+        The reader moves on only while the log has more than the file: a log that is through could be begun anew meanwhile.
+        """
         if self._connection is None or self._reader is None:
             self._connection, self._reader = self._connect(), self._connect()
-        if self._reader.in_transaction:
-            self._reader.execute("COMMIT")
-        self._reader.execute("BEGIN")
-        self._reader.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
-        _, pages, _ = self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-        if pages > LOG_PAGES_MAX:
-            self._reader.execute("COMMIT")
+        connection, reader = self._connection, self._reader
+        if reader.in_transaction:
+            _, pages, moved = connection.execute(_CHECKPOINT).fetchone()  # It gets as far as the reader: it has been there.
+            if pages == moved:
+                return int(pages)
+            reader.execute("COMMIT")
+        reader.execute("BEGIN")
+        reader.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
+        _, pages, _ = connection.execute(_CHECKPOINT).fetchone()
         return int(pages)
 
     def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(self._path, timeout=BUSY_MS / 1000, isolation_level=None)
+        return sqlite3.connect(self._path, timeout=BUSY_MS / 1000, isolation_level=None, check_same_thread=False)
 
     def _disconnect(self) -> None:
         for connection in (self._reader, self._connection):

@@ -173,7 +173,7 @@ import sys
 sys.path.insert(0, {tests!r})
 from pathlib import Path
 from journal_bench import INSTRUMENTS, WORDS, Entries, batch_of
-from reactor.journal.rows import Batch, Rows
+from reactor.journal import store as store_module
 from reactor.journal.store import Result, Store, StoreParameters
 import resource, signal
 limit = {limit}
@@ -183,6 +183,7 @@ if limit:
 entries = Entries()
 store = Store(Path({path!r}), StoreParameters(checkpoint_ms=20), INSTRUMENTS, WORDS)
 if {is_beside}:
+    store_module.LOG_PAGES_MAX = 50  # So that the log is begun anew all the time.
     store.checkpoint_aside()
 trade = 0
 while True:
@@ -346,7 +347,7 @@ def header_of(log: Path) -> bytes:
 def test_a_commit_begins_the_log_anew_only_when_it_is_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     checkpoints, log = Checkpoints(monkeypatch), tmp_path / "journal.sqlite-wal"
     store, checkpointer = open_beside(tmp_path, ManualClock())
-    first, second, third, fourth, fifth, sixth, *_ = batches()
+    first, second, third, fourth, fifth, sixth, seventh, *_ = batches()
     store.write(first)
     before = header_of(log)
     for batch in (second, third, fourth):
@@ -354,22 +355,29 @@ def test_a_commit_begins_the_log_anew_only_when_it_is_long(tmp_path: Path, monke
         checkpoints.let_it_end()
         store.write(batch)
     assert header_of(log) == before, "everything was checkpointed, and a reader keeps the log all the same"
+    checkpoints.wait_for_one()
+    checkpoints.let_it_end()
+    checkpointer.on_commit(1)  # A commit that the checkpoint before has already met: nothing is left to do.
+    checkpoints.wait_for_one()
+    checkpoints.let_it_end()
+    store.write(fifth)
+    assert header_of(log) == before
     monkeypatch.setattr(store_module, "LOG_PAGES_MAX", 5)
     checkpoints.wait_for_one()
     checkpoints.let_it_end()
     wait_for(lambda: checkpointer._is_long)
     size = log.stat().st_size
-    store.write(fifth)
+    store.write(sixth)
     assert header_of(log) != before
     checkpoints.wait_for_one()
     checkpoints.let_it_end()
     assert checkpoints.pages[-1] < checkpoints.pages[-2], "the log is short again"
-    store.write(sixth)
+    store.write(seventh)
     assert log.stat().st_size == size, "its room is used again"
     checkpoints.wait_for_one()
     checkpoints.let_it_end()
     store.close()
-    assert trades(tmp_path / "journal.sqlite") == list(range(6 * BATCH))
+    assert trades(tmp_path / "journal.sqlite") == list(range(7 * BATCH))
 
 
 def test_a_store_closed_while_a_checkpoint_hangs_leaves_everything_in_the_log(
