@@ -37,11 +37,12 @@ from reactor.loop.clock import Clock, SystemClock
 from reactor.loop.log import Log
 from reactor.net.backoff import Backoff, BackoffParameters
 from reactor.net.network import Failure, Network, Request, Response
-from reactor.net.rate_limit import RateBudget, RateBudgetParameters
+from reactor.net.rate_limit import MARKET_DATA_CEILING, RateBudget, RateBudgetParameters
 from reactor.net.session import UvloopNetwork
 
 MS: Final = 1_000_000
 SECOND_NS: Final = 1_000_000_000
+MINUTE_MS: Final = 60_000
 TICK_S: Final = 0.01
 TOPIC_TICK_S: Final = 0.001  # 256 messages wait for a subscriber: 25 ms at ten thousand a second.
 SNAPSHOTS_IN_FLIGHT_MAX: Final = 8  # Fifty symbols at midnight are through in a second.
@@ -190,8 +191,11 @@ class Snapshots:
         self._backoffs: dict[str, Backoff] = {}
         self._paused_until_ns = 0
         self._is_stopped = False
-        limits = [RateLimit(RateLimitKind.WEIGHT, 60_000, venue.weight_per_minute_max)]
-        self._budget = RateBudget(limits, RateBudgetParameters(share=1.0, reserve=0.0))
+        share = venue.weight_per_minute_max / venue.codec.weight_per_minute
+        self._budget = RateBudget(
+            [RateLimit(RateLimitKind.WEIGHT, MINUTE_MS, venue.codec.weight_per_minute)],
+            RateBudgetParameters(share=share, reserve=0.0, ceiling=MARKET_DATA_CEILING),
+        )
 
     def work(self, recordings: dict[str, SymbolRecording], now_ns: int, wall_ns: int) -> None:
         """Asks for what is wanted and allowed."""
@@ -210,14 +214,20 @@ class Snapshots:
             recording.sync.on_request()
             self._fetching.add(symbol)
             request = Request(call.method, call.url, call.headers, call.body, SNAPSHOT_TIMEOUT_NS)
-            self._network.request(request, partial(self._on_response, recording))
+            self._network.request(request, partial(self._on_response, recording, wall_ns // MS))
 
-    def _on_response(self, recording: SymbolRecording, response: Response) -> None:
+    def _on_response(self, recording: SymbolRecording, asked_ms: int, response: Response) -> None:
         symbol = recording.symbol
         self._fetching.discard(symbol)
         if self._is_stopped:
             return
         now_ns = self._clock.monotonic_ns()
+        wall_ms = self._clock.realtime_ns() // MS
+        used = 0 if response.failure else self._venue.codec.used_weight(response.headers)
+        if (
+            used and asked_ms // MINUTE_MS == wall_ms // MINUTE_MS
+        ):  # By everybody on this address; else perhaps of the old minute.
+            self._budget.observe(RateLimitKind.WEIGHT, MINUTE_MS, used, wall_ms)
         backoff = self._backoffs.get(symbol)
         if backoff is None:
             backoff = self._backoffs[symbol] = Backoff(BackoffParameters(first_ns=100 * MS), random.random)

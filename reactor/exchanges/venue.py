@@ -250,6 +250,7 @@ class MarketCodec(Protocol):
     streams_max: int  # on one connection
     names_per_frame_max: int  # in one subscription frame
     connection_life_ns: int  # the venue cuts after this
+    weight_per_minute: int  # what one address may ask for, all its processes together
 
     def streams(self, symbol: str, options: StreamOptions) -> tuple[Stream, ...]: ...
 
@@ -268,6 +269,9 @@ class MarketCodec(Protocol):
 
     def wait_after(self, status: int, headers: Mapping[str, str]) -> int:
         """How long to ask nothing after such an answer, in ns; 0: it was no limit."""
+
+    def used_weight(self, headers: Mapping[str, str]) -> int:
+        """Weight that this address has used in the venue's current minute, as an answer says; 0: it does not say."""
 
 
 def secrets_of(credentials: Sequence[Credentials]) -> frozenset[str]:

@@ -1,5 +1,7 @@
 """What a feed asks a venue over REST: snapshots and the time, within its share of the venue's weight.
 
+What everybody on this address has used stands in every answer: above MARKET_DATA_CEILING snapshots wait for the next minute.
+
 After a 429 or a 418 nothing is asked until the venue's own time is over. Randomness, sockets and sleeping are elsewhere: a
 Network is asked, answers come back between two passes.
 """
@@ -14,7 +16,7 @@ from reactor.loop.clock import Clock
 from reactor.loop.log import Log
 from reactor.market.clock_offset import ClockOffset
 from reactor.net.network import Network, Request, Response
-from reactor.net.rate_limit import RateBudget, RateBudgetParameters
+from reactor.net.rate_limit import MARKET_DATA_CEILING, RateBudget, RateBudgetParameters
 
 MS: Final = 1_000_000
 SECOND_NS: Final = 1_000_000_000
@@ -48,8 +50,11 @@ class VenueInquiry:
         self._clock_due_ns = 0
         self._wall_minus_monotonic_ns = 0
         self._is_stopping = False
-        limits = [RateLimit(RateLimitKind.WEIGHT, MINUTE_MS, parameters.weight_per_minute_max)]
-        self._budget = RateBudget(limits, RateBudgetParameters(share=1.0, reserve=0.0))
+        share = min(1.0, parameters.weight_per_minute_max / codec.weight_per_minute)
+        self._budget = RateBudget(
+            [RateLimit(RateLimitKind.WEIGHT, MINUTE_MS, codec.weight_per_minute)],
+            RateBudgetParameters(share=share, reserve=0.0, ceiling=MARKET_DATA_CEILING),
+        )
 
     def on_time(self, now_ns: int) -> None:
         """Asks for the venue's time when it is due."""
@@ -59,7 +64,7 @@ class VenueInquiry:
         parameters = self._parameters
         is_first = self.clock_offset.samples < parameters.clock_samples_first
         self._clock_due_ns = now_ns + (SECOND_NS if is_first else int(parameters.clock_interval_s * SECOND_NS))
-        self._request(self._codec.time_call(self._endpoints), self._on_clock)
+        self._request(self._codec.time_call(self._endpoints), self._on_clock, is_urgent=True)
 
     def try_snapshot(self, symbol: str, depth: int, on_response: Callable[[Response], None]) -> bool:
         """Asks for a REST book. False: not now, the budget or the venue forbids it."""
@@ -92,16 +97,30 @@ class VenueInquiry:
         estimate = self.clock_offset.estimate(self._clock.realtime_ns())
         return 0 if estimate is None else estimate.error_ns // 1000
 
-    def _request(self, call: RestCall, on_response: Callable[[Response, int], None]) -> bool:
+    def _request(self, call: RestCall, on_response: Callable[[Response, int], None], *, is_urgent: bool = False) -> bool:
         sent_ns = self._clock.monotonic_ns()
         if self._is_stopping or sent_ns < self._paused_until_ns:
             return False
-        venue_ms = (sent_ns + self._wall_minus_monotonic_ns) // MS
-        if not self._budget.try_spend(call.weight, 0, venue_ms, is_urgent=False):
+        if not self._budget.try_spend(call.weight, 0, self._venue_ms(sent_ns), is_urgent=is_urgent):
             return False
         request = Request(call.method, call.url, call.headers, call.body, self._parameters.timeout_ms * MS)
-        self._network.request(request, lambda response: on_response(response, sent_ns))
+
+        def on_answer(response: Response) -> None:
+            self._observe(response, sent_ns)
+            on_response(response, sent_ns)
+
+        self._network.request(request, on_answer)
         return True
+
+    def _venue_ms(self, at_ns: int) -> int:
+        return (at_ns + self._wall_minus_monotonic_ns + self.offset_ns()) // MS
+
+    def _observe(self, response: Response, sent_ns: int) -> None:
+        """What everybody on this address has used, unless the venue's minute may have ended meanwhile."""
+        used = 0 if response.failure else self._codec.used_weight(response.headers)
+        sent_ms, received_ms = self._venue_ms(sent_ns), self._venue_ms(response.receive_ns)
+        if used and sent_ms // MINUTE_MS == received_ms // MINUTE_MS:
+            self._budget.observe(RateLimitKind.WEIGHT, MINUTE_MS, used, received_ms)
 
     def _on_clock(self, response: Response, sent_ns: int) -> None:
         if response.failure or response.status != 200:

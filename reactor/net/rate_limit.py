@@ -7,8 +7,13 @@ recorder and supervisor share the same address.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from reactor.exchanges.venue import RateLimit, RateLimitKind
+
+# Of an address's weight per minute, whoever used it: above that no market data is asked for. The rest is for the questions on
+# which money depends: what became of an order, what is open, what we own.
+MARKET_DATA_CEILING: Final = 0.6
 
 
 @dataclass(frozen=True)
@@ -17,12 +22,13 @@ class RateBudgetParameters:
 
     share: float = 0.7  # of the host's budget: feeds, recorder and the supervisor's emergency cancel live on the rest
     reserve: float = 0.2  # of our share, kept for cancels, queries and hedges
+    ceiling: float = 1.0  # of the host's budget, used by whomever: above that only what is urgent goes
 
 
 class RateWindow:
     """One limit and what was used of it in its current window."""
 
-    __slots__ = ("end_ms", "interval_ms", "kind", "limit", "open_limit", "total", "total_limit", "used")
+    __slots__ = ("end_ms", "interval_ms", "kind", "limit", "open_limit", "open_total_limit", "total", "total_limit", "used")
 
     def __init__(self, limit: RateLimit, parameters: RateBudgetParameters) -> None:
         self.kind = int(limit.kind)
@@ -30,6 +36,7 @@ class RateWindow:
         self.limit = max(1, int(limit.limit * parameters.share))
         self.open_limit = max(1, int(self.limit * (1.0 - parameters.reserve)))
         self.total_limit = limit.limit
+        self.open_total_limit = int(limit.limit * parameters.ceiling)
         self.used = 0  # by this budget
         self.total = 0  # by everybody on this address or account, as far as the venue told us
         self.end_ms = 0  # of the current window, in venue time
@@ -65,7 +72,7 @@ class RateBudget:
             cost = orders if kind == 1 else weight if kind == 0 else 1
             if cost and (
                 window.used + cost > (window.limit if is_urgent else window.open_limit)
-                or window.total + cost > window.total_limit
+                or window.total + cost > (window.total_limit if is_urgent else window.open_total_limit)
             ):
                 return False
         for window in windows:

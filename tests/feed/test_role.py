@@ -389,6 +389,24 @@ def test_a_snapshot_that_fails_is_asked_for_again_and_a_limit_is_obeyed(make_ben
     assert bench.role.book_of(0).sync.is_synchronised
 
 
+def test_snapshots_wait_for_the_next_minute_where_others_on_the_address_have_used_its_weight(make_bench):
+    bench = make_bench((0,))
+    bench.open_all()
+    one, _ = bench.network.live()
+    one.frame(depth(100, 110))
+    bench.run(0.02)
+    left_s = 60 - bench.clock.realtime_ns() // SECOND % 60
+    assert left_s > 30
+    bench.network.answer(SPOT_DEPTH, snapshot(50), headers={"x-mbx-used-weight-1m": "3580"})  # of 6000; it is stale
+    for second in range(left_s - 1):
+        bench.run(1)
+        one.frame(ticker(111 + second))
+        assert not any("depth" in request.url for request, _ in bench.network.requests)
+    bench.run(2)
+    bench.network.answer(SPOT_DEPTH, snapshot(105))
+    assert bench.role.book_of(0).sync.is_synchronised
+
+
 def test_a_gap_on_both_sessions_fetches_the_book_anew_and_no_signal_is_made_meanwhile(spot):
     spot.one.frame(depth(21, 30))
     spot.two.frame(depth(21, 30))

@@ -46,6 +46,16 @@ def test_what_others_on_the_same_address_used_counts_too() -> None:
     assert budget.try_spend(1, 0, 60_000, is_urgent=True)
 
 
+def test_above_the_ceiling_of_the_address_only_what_is_urgent_goes() -> None:
+    budget = RateBudget([WEIGHT], RateBudgetParameters(share=1.0, reserve=0.0, ceiling=0.6))
+    budget.observe(RateLimitKind.WEIGHT, 60_000, 590, 0)
+    assert not budget.try_spend(20, 0, 0, is_urgent=False)
+    assert budget.try_spend(10, 0, 0, is_urgent=False)
+    assert budget.try_spend(400, 0, 0, is_urgent=True)
+    assert not budget.try_spend(1, 0, 0, is_urgent=True)
+    assert budget.try_spend(600, 0, 60_000, is_urgent=False)
+
+
 def test_after_a_stop_order_nothing_goes_until_it_ends() -> None:
     budget = RateBudget([WEIGHT], ALL_OURS)
     budget.block_until(5_000, is_ban=True)

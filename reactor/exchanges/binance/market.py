@@ -34,16 +34,17 @@ class _Line:
     depth_suffixes: Mapping[int, str]  # interval in ms → suffix of the stream name
     snapshot_weights: tuple[tuple[int, int], ...]  # (up to this depth, weight)
     has_marks: bool
+    weight_per_minute: int
 
 
 _LINES: Final[Mapping[int, _Line]] = {
     # "WebSocket connections have a limit of 5 incoming messages per second": PING, PONG and JSON frames together.
     Venue.BINANCE_SPOT: _Line(SyncRule.CONTIGUOUS, 5, {1000: "", 100: "@100ms"},
-                              ((100, 5), (500, 25), (1000, 50), (5000, 250)), False),
+                              ((100, 5), (500, 25), (1000, 50), (5000, 250)), False, 6000),
     Venue.BINANCE_USDM: _Line(SyncRule.CHAINED, 10, {500: "@500ms", 250: "", 100: "@100ms", 0: "@0ms"},
-                              ((50, 2), (100, 5), (500, 10), (1000, 20)), True),
+                              ((50, 2), (100, 5), (500, 10), (1000, 20)), True, 2400),
     Venue.BINANCE_COINM: _Line(SyncRule.CHAINED, 10, {500: "@500ms", 250: "", 100: "@100ms", 0: "@0ms"},
-                               ((50, 2), (100, 5), (500, 10), (1000, 20)), True),
+                               ((50, 2), (100, 5), (500, 10), (1000, 20)), True, 2400),
 }  # fmt: skip
 _DEPTHS: Final = (5, 10, 20, 50, 100, 500, 1000, 5000)  # futures take these values only, up to 1000
 
@@ -59,6 +60,7 @@ class BinanceMarket:
         self.streams_max = STREAMS_MAX
         self.names_per_frame_max = NAMES_PER_FRAME_MAX
         self.connection_life_ns = CONNECTION_LIFE_NS
+        self.weight_per_minute = line.weight_per_minute
 
     def streams(self, symbol: str, options: StreamOptions) -> tuple[Stream, ...]:
         """The streams of one symbol. A depth interval that the venue has not becomes the next slower one."""
@@ -116,6 +118,11 @@ class BinanceMarket:
         if seconds.isascii() and seconds.isdigit():
             return int(seconds) * SECOND_NS
         return BAN_DEFAULT_NS if status == 418 else LIMIT_DEFAULT_NS
+
+    def used_weight(self, headers: Mapping[str, str]) -> int:
+        """X-MBX-USED-WEIGHT-1M counts everybody on this address."""
+        text = headers.get("x-mbx-used-weight-1m", "")
+        return int(text) if text.isascii() and text.isdigit() else 0
 
 
 def _request(method: str, number: int, names: Sequence[str]) -> bytes:

@@ -74,3 +74,10 @@ def test_a_limit_says_how_long_to_wait():
     assert SPOT.wait_after(200, {}) == 0
     assert SPOT.wait_after(429, {"retry-after": "7"}) == 7_000_000_000
     assert SPOT.wait_after(418, {}) == 120_000_000_000
+
+
+def test_an_answer_says_how_much_this_address_has_used():
+    assert SPOT.used_weight({"x-mbx-used-weight-1m": "1234"}) == 1234
+    for text in ("", "-1", "1e9", "١"):
+        assert SPOT.used_weight({"x-mbx-used-weight-1m": text}) == 0
+    assert SPOT.used_weight({}) == 0
