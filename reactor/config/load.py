@@ -20,7 +20,8 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from reactor.config.schema import Config, contradictions
+from reactor.config.contradictions import contradictions
+from reactor.config.schema import Config
 from reactor.domain.errors import ConfigError
 
 ENVIRONMENT_PREFIX = "CRYPTO_TRADE__"

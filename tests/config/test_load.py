@@ -49,21 +49,6 @@ def test_every_problem_is_told_at_once(tmp_path: Path):
     }
 
 
-def test_contradictions_are_sentences_with_a_remedy():
-    found = problems_of(
-        assignments=[
-            "strategy.pairs=[{open: 'binance_spot:BTCUSDT', hedge: 'binance_spot:BTCUSDT'}, {open: 'kraken:X', hedge: BTC}]",
-            "exchanges.binance.simulated.speed=0",
-            "strategy.settlement.asks_funding=false",
-        ]
-    )
-    assert "strategy.pairs.0: a leg cannot hedge itself; give two instruments" in found
-    assert any(problem.startswith("strategy.pairs.1.open: no venue is called 'kraken'") for problem in found)
-    assert any(problem.startswith("strategy.pairs.1.hedge: 'BTC' is no instrument") for problem in found)
-    assert "exchanges.binance.simulated.speed: must be greater than 0" in found
-    assert "strategy.settlement.asks_funding: funding must be booked where it is paid; leave it true" in found
-
-
 def test_values_that_are_refused_do_not_hide_contradictions(tmp_path: Path):
     path = tmp_path / "mine.yaml"
     path.write_text(
@@ -77,29 +62,12 @@ def test_values_that_are_refused_do_not_hide_contradictions(tmp_path: Path):
     ]
 
 
-def test_a_leg_belongs_to_one_pair():
-    first = "{open: 'binance_spot:BTCUSDT', hedge: 'binance_usdm:BTCUSDT'}"
-    second = "{open: 'binance_spot:BTCUSDT', hedge: 'binance_usdm:ETHUSDT'}"
-    (problem,) = problems_of(assignments=[f"strategy.pairs=[{first}, {second}]"])
-    assert problem.startswith("strategy.pairs.1: binance_spot:BTCUSDT is a leg of strategy.pairs.0 already")
-
-
 def test_the_token_of_external_signals_has_no_place_in_a_config():
     (problem,) = problems_of(assignments=["strategy.external.decoder.token=secret"])
     assert "unknown key" in problem
     door = "strategy.external.zeromq=[{address: 'tcp://0.0.0.0:5555'}]"
     (problem,) = problems_of(assignments=[door, "strategy.external.allow_remote=true"])
     assert "name a token_variable or token_file" in problem
-
-
-def test_a_signal_about_an_instrument_that_no_feed_has_is_refused():
-    (problem,) = problems_of(assignments=["strategy.signals.book_top_instruments=['binance_spot:BTCUSD']"])
-    assert "no feed has 'binance_spot:BTCUSD'" in problem
-
-
-def test_the_terms_of_one_pair_are_checked_like_those_of_all():
-    pairs = "strategy.pairs=[{open: 'binance_spot:BTCUSDT', hedge: 'binance_usdm:BTCUSDT', terms: {clips: 1}}]"
-    assert any(problem.startswith("strategy.pairs.0.terms.clips") for problem in problems_of(assignments=[pairs]))
 
 
 def test_environment_overrides_file_and_assignments_override_environment(tmp_path: Path):
@@ -167,39 +135,3 @@ def test_a_file_that_a_config_names_and_that_does_not_exist_is_refused_by_its_fu
     path = tmp_path / "mine.yaml"
     path.write_text("risk_control: {rule_files: [my_rule.py]}\n")
     assert problems_of(path=path) == [f"risk_control.rule_files: {tmp_path / 'my_rule.py'}: no such file"]
-
-
-@pytest.mark.parametrize("key", ["risk_control.clip_usdt", "system.stop.drain_ms", "risk_control.margin_ratio_min"])
-def test_an_amount_below_zero_is_refused(key: str):
-    assert problems_of(assignments=[f"{key}=-3"])[0].startswith(f"{key}: -3")
-
-
-def test_a_spread_or_a_rate_may_be_below_zero():
-    load(assignments=["strategy.triggers.mt.spread_min=-0.01", "strategy.signals.funding_risk.risk_rate=-0.0001"])
-
-
-def test_a_risk_rule_that_does_not_exist_is_refused_before_anything_starts():
-    (problem,) = problems_of(assignments=["risk_control.rules=[kill_switch, nope]"])
-    assert problem.startswith("risk_control.rules: no rule is called 'nope'; there are ")
-
-
-def test_a_trigger_that_does_not_exist_is_refused_before_anything_starts():
-    (problem,) = problems_of(assignments=["strategy.triggers.names=[hedge, nope]"])
-    assert problem.startswith("strategy.triggers.names: no trigger is called 'nope'; there are hedge, ")
-
-
-def test_what_is_wrong_with_a_live_bot_is_said_with_its_remedy():
-    bot = "name: grid, file: nowhere.py, function: trade, clock_speed: 10.0"
-    found = problems_of(
-        assignments=[
-            f"strategy.live_bots=[{{{bot}, instruments: ['kraken:X'], roi: {{'binance_spot:BTCUSDT': [1.0, 2.0]}}}},"
-            f" {{{bot}, instruments: []}}]",
-            "exchanges.binance.environment=testnet",
-        ]
-    )
-    assert "strategy.live_bots.0.instruments: 'kraken:X' is no instrument of exchanges.binance.venues" in found
-    assert "strategy.live_bots.0.roi: binance_spot:BTCUSDT is none of its instruments" in found
-    assert "strategy.live_bots.0.file: nowhere.py: no such file" in found
-    assert "strategy.live_bots.0.clock_speed: a real market has its own speed; leave it at 1" in found
-    assert any(problem.startswith("strategy.live_bots.1.instruments: empty") for problem in found)
-    assert "strategy.live_bots.1.name: there is a live bot 'grid' already" in found
