@@ -49,14 +49,12 @@ from answers import write_answers  # noqa: E402  # The programs of a benchmark s
 from reactor import compiled  # noqa: E402
 
 SPIN_CORES_MIN = 4
-SHARING = ("system.placement.pin=false", "system.placement.wait=block")  # as the system itself decides where cores are few
 REFUSED = "refused_"  # prepost's counters of what our own rules turned down
 HELD = {  # Counters of what had to wait, by role: nothing of it is lost.
     "prepost": ("stalled_on_commands", "stalled_on_journal", "held_for_journal"),
     "collector": ("backpressure",),
     "engine": ("backpressure_stalls",),
 }
-ROLES = ("feed-0", "collector", "prepost", "engine")
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,7 @@ class Case:
 
 CASES = (
     Case("control", is_control=True),
-    Case("colocated", (f"system.placement.colocate=[[{', '.join(ROLES)}]]",)),
+    Case("colocated", ("system.placement.layout=shared",)),
     Case("processes", ("system.placement.layout=processes",)),
 )
 
@@ -194,7 +192,6 @@ def _start(case: Case, options: Options, folder: Path, port: int) -> subprocess.
             f"system.instance=bench-{case.name}",
             f"system.directory={folder}",
             *case.settings,
-            *(SHARING if options.rests else ()),
             *options.extra,
         ]
         command = [sys.executable, "-m", "reactor", "run", "--plain", "--config", str(HERE / "wire" / "load.yaml")]

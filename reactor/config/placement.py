@@ -2,11 +2,13 @@
 
     isolated cores enough for every hot role    → a process and a core each, spin
     more cores than hot roles                   → a process and a core each, hybrid (the last core is left to the rest)
-    otherwise                                   → all hot roles in one process, not pinned, block
+    fewer, but not a single one                 → all hot roles in one process, not pinned, hybrid
+    one core                                    → all hot roles in one process, block
 
 Where cores are short, every hop between two processes waits for the scheduler: measured on two shared cores, a tick becomes
 an order in a third of the time in one process. `layout: processes` keeps a process per role on any host; both survive the
-death of any process, but one process takes all of its roles along.
+death of any process, but one process takes all of its roles along. Hybrid spins between ticks, and not while others wait for
+a core (loop/wait.py).
 
 A hot shard is one that stands between a tick and an order: feeds, collector, prepost, engine. The config may overrule
 every line of the outcome.
@@ -16,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from reactor.loop.wait import WaitPolicy
+from reactor.loop.wait import HYBRID_SPIN_NS, WaitPolicy
 
 HOT_KINDS = ("engine", "prepost", "collector", "feed")
 
@@ -36,7 +38,7 @@ class PlacementParameters:
     layout: Literal["auto", "processes", "shared"] = "auto"  # a process per role, or one for all between tick and order
     colocate: tuple[tuple[str, ...], ...] = ()  # each inner list of role names becomes one shard; overrules layout
     wait: str = "auto"  # auto, block, hybrid, spin
-    hybrid_spin_us: int = 50
+    hybrid_spin_us: int = HYBRID_SPIN_NS // 1000  # after the last work, before it sleeps; not while others wait for cores
     rehearsal_us: int = 500  # how often idle roles play an invented decision and look at what the next one needs; 0: never
     keep_awake: bool = (
         True  # idle cores poll while a session runs if the kernel lets us ask (supervisor/awake.py): power for latency
@@ -98,7 +100,7 @@ def place(roles: Sequence[tuple[str, str]], host: Host, wishes: PlacementParamet
     """
     kinds = dict(roles)
     together = wishes.colocate
-    is_short = not together and wishes.layout == "auto" and _is_short_of_cores(roles, host, wishes)
+    is_short = not together and wishes.layout != "processes" and _is_short_of_cores(roles, host, wishes)
     if is_short or (not together and wishes.layout == "shared"):
         together = (tuple(name for name, kind in roles if kind in HOT_KINDS),)
     shards = shards_of([name for name, _ in roles], together)
@@ -115,11 +117,13 @@ def place(roles: Sequence[tuple[str, str]], host: Host, wishes: PlacementParamet
     if not wishes.pin:
         pool, policy, reason = [], WaitPolicy.BLOCK, "pinning is switched off in the config"
     elif is_short:
-        pool, policy = [], WaitPolicy.BLOCK
+        pool, policy = [], WaitPolicy.HYBRID if len(shared) > 1 else WaitPolicy.BLOCK
         reason = (
             f"{len(host.cores)} cores for {len(together[0])} hot roles: they share one process, "
             "because a hop between processes would wait for a core (placement.layout: processes overrules)"
         )
+        if policy == WaitPolicy.HYBRID:
+            reason += "; it spins a little between ticks while nobody else waits for its core"
     elif len(isolated) >= len(hot):
         pool, policy, reason = isolated, WaitPolicy.SPIN, f"an isolated core for each of {len(hot)} hot shards"
     elif len(shared) > len(hot):

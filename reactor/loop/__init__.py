@@ -3,7 +3,7 @@
     shard.py      one process: pass, sleep, heartbeat, end
     role.py       what a role promises to its shard
     link.py       lanes and backpressure on top of a ring
-    wait.py       spin, hybrid, block: a pure decision
+    wait.py       spin, hybrid, block: a pure decision     pressure.py  whether others wait for a core
     clock.py      the two clocks        timers.py    periodic work inside a pass
     counters.py   life sign, counters, latency spans        log.py    records that never block
 

@@ -38,8 +38,9 @@ from reactor.domain.messages import LifeState
 from reactor.loop.clock import Clock
 from reactor.loop.counters import Metrics
 from reactor.loop.log import Log
+from reactor.loop.pressure import Pressure
 from reactor.loop.role import Role
-from reactor.loop.wait import Waiter, WaitPolicy
+from reactor.loop.wait import HYBRID_SPIN_NS, Waiter, WaitPolicy
 
 PASSES_TIME_MAX_NS = 200_000  # Passes follow each other without asking the loop for this long; then sockets get their turn.
 PASS_PERIOD_MAX_NS = 5_000_000  # Heartbeats, deadlines and late subscribers are looked after at least this often.
@@ -84,7 +85,7 @@ class ShardParameters:
     name: str
     core: int | None = None  # None: not pinned
     wait_policy: WaitPolicy = WaitPolicy.BLOCK
-    hybrid_spin_us: int = 50
+    hybrid_spin_us: int = HYBRID_SPIN_NS // 1000
     rehearsal_ns: int = 0  # how often each rehearsal plays while nothing is decided (reactor/rehearsal.py); 0: never
     freeze_garbage: bool = True  # Off where the process makes cycles by design (aiohttp server).
     is_hot: bool = True  # It stands between a tick and an order. Others never push a hot one off its core (`give_way`).
@@ -161,6 +162,7 @@ class Shard:
         self._wake_fd = wake_fd
         self._drain_wake = drain_wake or (lambda: _drain(wake_fd))
         self._waiter = Waiter(parameters.wait_policy, parameters.hybrid_spin_us * 1000)
+        self._pressure = Pressure()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._is_scheduled = False
@@ -454,6 +456,8 @@ class Shard:
 
     def _heartbeat(self, now_ns: int) -> None:
         self._heartbeat_due_ns = now_ns + HEARTBEAT_NS
+        if self._waiter.wants_pressure(now_ns):
+            self._waiter.heed(self._pressure.waited_us(), now_ns)
         for cell, duty in zip(self._cells, self._duties, strict=True):
             view = cell.metrics.view
             view.heartbeat_ns = now_ns

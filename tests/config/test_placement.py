@@ -23,8 +23,14 @@ def test_a_host_with_too_few_cores_puts_all_hot_roles_into_one_process_and_says_
     journal, hot = place(ROLES, Host((0, 1)), PlacementParameters())
     assert journal.roles == ("journal",)
     assert hot.roles == ("engine", "prepost", "collector", "feed-0")
-    assert (hot.core, hot.wait_policy) == (None, WaitPolicy.BLOCK)
+    assert (hot.core, hot.wait_policy) == (None, WaitPolicy.HYBRID)
     assert "2 cores for 4 hot roles" in hot.reason
+    assert place(ROLES, Host((0, 1)), PlacementParameters(layout="shared"))[1] == hot
+
+
+def test_on_a_single_core_nobody_spins():
+    hot = place(ROLES, Host((0,)), PlacementParameters())[1]
+    assert (hot.core, hot.wait_policy) == (None, WaitPolicy.BLOCK)
 
 
 def test_enough_isolated_cores_give_each_hot_shard_its_own_and_spin():
