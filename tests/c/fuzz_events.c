@@ -2,7 +2,7 @@
  *
  * With clang:  clang -g -O1 -fsanitize=fuzzer,address,undefined -DLIBFUZZER -Icffi_build/include tests/c/fuzz_events.c \
  *                  cffi_build/src/{events,bybit,hyperliquid}.c -o fuzz_events && ./fuzz_events
- * With gcc:    the same without `fuzzer,` and -DLIBFUZZER: the driver below mutates the seeds by itself.
+ * With gcc:    the same without `fuzzer,` and -DLIBFUZZER: the driver of fuzz.h damages the seeds by itself.
  *                  ./fuzz_events [inputs, default 200 000] [seed, default 1]
  *
  * Every input and every array of rows lies in a heap block of exactly its size, so that AddressSanitizer sees one byte too many.
@@ -10,24 +10,13 @@
  * the same rows whether the text comes in one buffer, in two or line by line (a lone line is too short for the reader of usual
  * rows, so the general one reads it), and a merge that loses no row and ends in order.
  */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "bybit.h"
 #include "events.h"
+#include "fuzz.h"
 #include "hyperliquid.h"
 
 #define ROOM 2000
 #define SNAPSHOT_ROOM 40
-
-#define MUST(condition)                                                                        \
-    do {                                                                                       \
-        if (!(condition)) {                                                                    \
-            fprintf(stderr, "broken: %s\n", #condition);                                       \
-            abort();                                                                           \
-        }                                                                                      \
-    } while (0)
 
 static uint64_t accepted;
 
@@ -252,60 +241,19 @@ static const char *const SEEDS[] = {
 };
 static const char *const BITES[] = {"\"", "{", "}", "[", "]", ",", ":", "\\", "9", "-", ".", "0000000000000000000", "e", "null", "\n", "\r\n",
                                     "\xff", " ", "\"b\":", "[1,2],[1,2],[1,2],", "\"bids\":[],", "99999999999999999999", "{\"data\":", "true,", "false,"};
-#define COUNT(array) (sizeof(array) / sizeof(array[0]))
-#define SIZE_MAX_INPUT 4096
-
-static uint64_t random_state;
-static uint32_t random_below(uint32_t limit)
-{
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return (uint32_t)((random_state * 0x2545f4914f6cdd1dull) >> 33) % limit;
-}
-
-static size_t put(uint8_t *input, size_t size, size_t place, const void *bite, size_t length)
-{
-    if (size + length >= SIZE_MAX_INPUT)
-        return size;
-    memmove(input + place + length, input + place, size - place);
-    memcpy(input + place, bite, length);
-    return size + length;
-}
 
 int main(int argc, char **argv)
 {
-    uint64_t inputs = argc > 1 ? strtoull(argv[1], 0, 10) : 200000;
-    random_state = (argc > 2 ? strtoull(argv[2], 0, 10) : 1) * 0x9e3779b97f4a7c15ull | 1;
+    uint64_t inputs = fuzz_begin(argc, argv, 200000);
     static uint8_t input[SIZE_MAX_INPUT];
     for (uint64_t number = 0; number < inputs; number++) {
         size_t size = 0;
         uint32_t alike = random_below(2) ? random_below(COUNT(SEEDS)) : COUNT(SEEDS); /* Half of them are of one kind of line. */
         for (uint32_t lines = 1 + random_below(12); lines > 0; lines--) {
             const char *seed = SEEDS[alike < COUNT(SEEDS) && random_below(8) ? alike : random_below(COUNT(SEEDS))];
-            size = put(input, size, size, seed, strlen(seed));
+            size = fuzz_put(input, size, size, seed, strlen(seed));
         }
-        for (uint32_t change = random_below(5); change > 0 && size > 0; change--) {
-            uint32_t place = random_below((uint32_t)size), length = 1 + random_below(20);
-            const char *bite = BITES[random_below(COUNT(BITES))];
-            switch (random_below(5)) {
-            case 0: input[place] = (uint8_t)random_below(256); break;
-            case 1: size = random_below(4) ? size : place; break;
-            case 2: size = put(input, size, place, bite, strlen(bite)); break;
-            case 3: /* Take a piece out. */
-                if (place + length < size) {
-                    memmove(input + place, input + place + length, size - place - length);
-                    size -= length;
-                }
-                break;
-            default: /* Repeat a piece. */
-                if (place + length <= size) {
-                    uint8_t piece[20];
-                    memcpy(piece, input + place, length);
-                    size = put(input, size, place, piece, length);
-                }
-            }
-        }
+        size = fuzz_damage(input, size, BITES, COUNT(BITES), 5, 4);
         LLVMFuzzerTestOneInput(input, size);
     }
     printf("%llu inputs, %llu rows\n", (unsigned long long)inputs, (unsigned long long)accepted);

@@ -2,7 +2,7 @@
  *
  * With clang:  clang -g -O1 -fsanitize=fuzzer,address,undefined -DLIBFUZZER -Icffi_build/include tests/c/fuzz_executions.c \
  *                  cffi_build/src/{scan,frames,executions}.c -o fuzz_executions && ./fuzz_executions
- * With gcc:    the same without `fuzzer,` and -DLIBFUZZER: the driver below mutates the seeds by itself.
+ * With gcc:    the same without `fuzzer,` and -DLIBFUZZER: the driver of fuzz.h damages the seeds by itself.
  *                  ./fuzz_executions [inputs, default 1 000 000] [seed, default 1]
  *
  * Every input lies in a heap block of exactly its size, so that AddressSanitizer sees a read of one byte too many. What must
@@ -10,11 +10,8 @@
  * may be, words that exist, an asset that ends; the same input gives the same answer when it is decoded again; and a
  * report made of it keeps what its order repeats.
  */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "executions.h"
+#include "fuzz.h"
 #include "scan.h"
 
 #define SLOTS 8
@@ -23,14 +20,6 @@
 static symbol_t slots[SLOTS];
 static uint16_t buckets[BUCKETS];
 static execution_reader_t reader;
-
-#define MUST(condition)                                                                        \
-    do {                                                                                       \
-        if (!(condition)) {                                                                    \
-            fprintf(stderr, "broken: %s\n", #condition);                                       \
-            abort();                                                                           \
-        }                                                                                      \
-    } while (0)
 
 static void prepare(void)
 {
@@ -153,22 +142,10 @@ static const char *const SEEDS[] = {
 static const char *const BITES[] = {"\"", "{", "}", "[", "]", ",", ":", "\\", "9", "-", ".", "0000000000000000000", "e", "null", "\xff",
                                     " ", "\"s\":\"ETHUSDT\",", "99999999999999999999", "{\"data\":", "\"o\":{", "\"event\":{", OURS,
                                     "\"x\":\"TRADE\",", "true", "\x01", "\"status\":200,"};
-#define COUNT(array) (sizeof(array) / sizeof(array[0]))
-#define SIZE_MAX_INPUT 4096
-
-static uint64_t random_state;
-static uint32_t random_below(uint32_t limit)
-{
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return (uint32_t)((random_state * 0x2545f4914f6cdd1dull) >> 33) % limit;
-}
 
 int main(int argc, char **argv)
 {
-    uint64_t inputs = argc > 1 ? strtoull(argv[1], 0, 10) : 1000000;
-    random_state = (argc > 2 ? strtoull(argv[2], 0, 10) : 1) * 0x9e3779b97f4a7c15ull | 1;
+    uint64_t inputs = fuzz_begin(argc, argv, 1000000);
     static uint8_t input[SIZE_MAX_INPUT];
     uint64_t kinds[3] = {0};
     prepare();
@@ -176,42 +153,7 @@ int main(int argc, char **argv)
         const char *seed = SEEDS[random_below(COUNT(SEEDS))];
         size_t size = strlen(seed);
         memcpy(input, seed, size);
-        for (uint32_t change = random_below(4); change > 0 && size > 0; change--) {
-            uint32_t place = random_below((uint32_t)size);
-            switch (random_below(5)) {
-            case 0:
-                input[place] = (uint8_t)random_below(256);
-                break;
-            case 1:
-                size = place;
-                break;
-            case 2: {  /* Put a bite in. */
-                const char *bite = BITES[random_below(COUNT(BITES))];
-                size_t length = strlen(bite);
-                if (size + length < SIZE_MAX_INPUT) {
-                    memmove(input + place + length, input + place, size - place);
-                    memcpy(input + place, bite, length);
-                    size += length;
-                }
-                break;
-            }
-            case 3: {  /* Take a piece out. */
-                uint32_t length = 1 + random_below(12);
-                if (place + length < size) {
-                    memmove(input + place, input + place + length, size - place - length);
-                    size -= length;
-                }
-                break;
-            }
-            default: {  /* Repeat a piece. */
-                uint32_t length = 1 + random_below(64);
-                if (place + length <= size && size + length < SIZE_MAX_INPUT) {
-                    memmove(input + place + length, input + place, size - place);
-                    size += length;
-                }
-            }
-            }
-        }
+        size = fuzz_damage(input, size, BITES, COUNT(BITES), 4, 1);
         LLVMFuzzerTestOneInput(input, size);
         kinds[read_once((const char *)input, size)]++;
     }

@@ -2,17 +2,14 @@
  *
  * With clang:  clang -g -O1 -fsanitize=fuzzer,address,undefined -DLIBFUZZER -Icffi_build/include tests/c/fuzz_frames.c \
  *                  cffi_build/src/{scan,frames,levels,book,intake}.c -o fuzz_frames && ./fuzz_frames
- * With gcc:    the same without `fuzzer,` and -DLIBFUZZER: the driver below mutates the seeds by itself.
+ * With gcc:    the same without `fuzzer,` and -DLIBFUZZER: the driver of fuzz.h damages the seeds by itself.
  *                  ./fuzz_frames [inputs, default 1 000 000] [seed, default 1]
  *
  * Every input lies in a heap block of exactly its size, so that AddressSanitizer sees a read of one byte too many. What must
  * hold for any input: a known kind, no more levels than there is room, positive prices, a slot that exists, texts inside
  * the payload; and the same input gives the same answer when it is decoded again.
  */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
+#include "fuzz.h"
 #include "intake.h"
 #include "scan.h"
 
@@ -31,14 +28,6 @@ static uint16_t dirty[SLOTS], moved[SLOTS];
 static session_t session;
 static intake_t intake;
 static book_t book;
-
-#define MUST(condition)                                                                        \
-    do {                                                                                       \
-        if (!(condition)) {                                                                    \
-            fprintf(stderr, "broken: %s\n", #condition);                                       \
-            abort();                                                                           \
-        }                                                                                      \
-    } while (0)
 
 static void add(symbols_t *table)
 {
@@ -209,64 +198,17 @@ static const char *const SEEDS[] = {
 };
 static const char *const BITES[] = {"\"", "{", "}", "[", "]", ",", ":", "\\", "9", "-", ".", "0000000000000000000", "e", "null",
                                     "\xff", " ", "\"b\":", "\"s\":\"ETHUSDT\",", "[[\"1\",\"2\"],", "99999999999999999999", "{\"data\":"};
-#define COUNT(array) (sizeof(array) / sizeof(array[0]))
-#define SIZE_MAX_INPUT 4096
-
-static uint64_t random_state;
-static uint32_t random_below(uint32_t limit)
-{
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return (uint32_t)((random_state * 0x2545f4914f6cdd1dull) >> 33) % limit;
-}
 
 int main(int argc, char **argv)
 {
-    uint64_t inputs = argc > 1 ? strtoull(argv[1], 0, 10) : 1000000;
-    random_state = (argc > 2 ? strtoull(argv[2], 0, 10) : 1) * 0x9e3779b97f4a7c15ull | 1;
+    uint64_t inputs = fuzz_begin(argc, argv, 1000000);
     static uint8_t input[SIZE_MAX_INPUT];
     uint64_t kinds[FRAME_KINDS] = {0};
     for (uint64_t number = 0; number < inputs; number++) {
         const char *seed = SEEDS[random_below(COUNT(SEEDS))];
         size_t size = strlen(seed);
         memcpy(input, seed, size);
-        for (uint32_t change = random_below(5); change > 0 && size > 0; change--) {
-            uint32_t place = random_below((uint32_t)size);
-            switch (random_below(5)) {
-            case 0:
-                input[place] = (uint8_t)random_below(256);
-                break;
-            case 1:
-                size = place;
-                break;
-            case 2: {  /* Put a bite in. */
-                const char *bite = BITES[random_below(COUNT(BITES))];
-                size_t length = strlen(bite);
-                if (size + length < SIZE_MAX_INPUT) {
-                    memmove(input + place + length, input + place, size - place);
-                    memcpy(input + place, bite, length);
-                    size += length;
-                }
-                break;
-            }
-            case 3: {  /* Take a piece out. */
-                uint32_t length = 1 + random_below(12);
-                if (place + length < size) {
-                    memmove(input + place, input + place + length, size - place - length);
-                    size -= length;
-                }
-                break;
-            }
-            default: {  /* Repeat a piece. */
-                uint32_t length = 1 + random_below(64);
-                if (place + length <= size && size + length < SIZE_MAX_INPUT) {
-                    memmove(input + place + length, input + place, size - place);
-                    size += length;
-                }
-            }
-            }
-        }
+        size = fuzz_damage(input, size, BITES, COUNT(BITES), 5, 1);
         LLVMFuzzerTestOneInput(input, size);
         frame_t frame;
         kinds[frame_decode((const char *)input, size, &symbols, -1, &frame, bids, asks, LEVELS)]++;
