@@ -23,8 +23,8 @@ ROOT = HERE.parent
 
 MEMORY_PARTS = ("ring", "pool", "seqlock", "wake", "clock", "histogram", "topic")
 ARITHMETIC_PARTS = (
-    "messages", "levels", "book", "window", "scan", "frames", "intake", "events", "bybit", "hyperliquid", "weave", "fuse",
-    "audit", "factors", "sampling", "market_link", "live_bot", "websocket", "executions", "hmac", "requests",
+    "messages", "levels", "book", "window", "scan", "frames", "intake", "signals", "events", "bybit", "hyperliquid", "weave",
+    "fuse", "audit", "factors", "sampling", "market_link", "live_bot", "websocket", "executions", "hmac", "requests",
 )  # fmt: skip
 # Sources of shm._native that C of ours calls without the interpreter: compiled in a second time, invisible from outside.
 PRIVATE_PARTS = ("ring", "seqlock", "wake", "clock")

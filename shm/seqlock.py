@@ -72,6 +72,11 @@ class RowsWriter:
         """What readers map."""
         return self._own
 
+    @property
+    def address(self) -> int:
+        """The segment, for C that writes rows by itself (seqlock_write)."""
+        return self._own.address
+
     def close(self) -> None:
         """Takes the segment back. No row may be written after this."""
         self._handles = []

@@ -52,7 +52,9 @@ def test_the_market_opens_a_pair_at_wide_spreads_and_closes_an_open_one_at_narro
 
 
 def test_the_market_plays_without_a_collector(rooms: dict[str, Any]) -> None:
-    metrics = play(MarketRehearsal(rooms["feed"], rooms["instruments"], rooms["endpoints"], None))
+    rehearsal = MarketRehearsal(rooms["feed"], rooms["instruments"], rooms["endpoints"], None)
+    metrics = play(rehearsal)
+    rehearsal._role.board.flush()
     assert metrics.get(FeedCounter.SIGNALS) > PLAYS
     assert metrics.get(FeedCounter.SIGNALS_SKIPPED) == 0
 

@@ -41,6 +41,7 @@ typedef enum depth_rule {
     DEPTH_CHAINED = 1              /* futures: pu == previous u */
 } depth_rule_e;
 
+#define INTAKE_MORE 32768          /* of intake_next_moved */
 #define STREAM_KINDS_MAX 16
 
 /* One connection's share. */
@@ -70,7 +71,7 @@ typedef struct state {
     uint32_t is_dirty;             /* the top changed since it was shown */
     uint32_t is_listed;            /* the slot stands in intake_t.dirty */
     uint32_t is_sleeping;          /* the owner wants to hear of the next data: INTAKE_WAKE */
-    uint32_t moved;                /* INTAKE_TOP bits since intake_take_moved; not 0: the slot stands in intake_t.moved */
+    uint32_t moved;                /* INTAKE_TOP bits since intake_next_moved; not 0: the slot stands in intake_t.moved */
     uint32_t hears_every;          /* somebody wants each move of the top by itself: a stream stops at every one */
     uint32_t reserved;
 } state_t;
@@ -143,18 +144,18 @@ void intake_mark(intake_t *intake, uint16_t slot);
 uint32_t intake_take(intake_t *intake, session_t *session, const char *payload, uint64_t size, int64_t receive_ns);
 
 /* Bits of what intake_take_stream returns, above the offset. */
-#define STREAM_MOVED_SHIFT 40      /* 1: intake_take_moved has something */
+#define STREAM_MOVED_SHIFT 40      /* 1: intake_next_moved has something */
 #define STREAM_STOP_SHIFT 41       /* stream_stop_e */
 
 /* Takes the WebSocket frames (RFC 6455, a server's: not masked) of bytes[at … size), one after another, up to the first with
- * bits of `attention` other than INTAKE_TOP and INTAKE_TOP_PRICE: those are noted per symbol for intake_take_moved, unless
+ * bits of `attention` other than INTAKE_TOP and INTAKE_TOP_PRICE: those are noted per symbol for intake_next_moved, unless
  * somebody hears every one of that symbol. Returns the offset behind the last frame taken (less than 2^40) with the bits above:
  * `size` itself if everything is taken and nothing moved.
  * *stream tells the rest. Call it again from there, unless it was STREAM_TAKEN or STREAM_BROKEN. */
 int64_t intake_take_stream(stream_t *stream, uint64_t at, uint64_t size, int64_t receive_ns);
 
-/* Hands out which tops moved, each once, as slot << 16 | INTAKE_TOP bits, and forgets them. Returns how many. */
-uint32_t intake_take_moved(intake_t *intake, uint32_t *out);
+/* Hands out the top that moved first, and forgets it: slot << 16 | INTAKE_TOP bits | INTAKE_MORE if others did. 0: none did. */
+uint32_t intake_next_moved(intake_t *intake);
 
 /* Takes the best levels of a book into the top of its symbol, unless the top is newer. Returns INTAKE_ bits. */
 uint32_t intake_take_book(intake_t *intake, uint16_t slot, const book_t *book, int64_t receive_ns, int64_t exchange_ns);

@@ -553,6 +553,13 @@ void message_clear(void *message, uint64_t size);
 void signal_say(signal_message_t *target, signal_message_t *message, const book_top_t *top, const book_top_t *hedge,
                 uint64_t signal_id, int64_t receive_ns, int64_t now_ns);
 
+/* Numbers a message of any layout: header.sequence. */
+void message_number(void *message, uint64_t sequence);
+
+/* Fields of a signal, for who reads one or two of them: a call of C walks through less code than a field read from Python. */
+uint32_t signal_hedge(const signal_message_t *signal);  /* header.hedge_instrument_index */
+double signal_value(const signal_message_t *signal, uint32_t at);
+
 /* What a reader asks first: header.kind << 32 | signal_index. */
 uint64_t signal_key(const signal_message_t *signal);
 
@@ -564,6 +571,14 @@ void event_begin(event_message_t *event, const void *cause, uint16_t strategy_in
 
 /* 1: the event is about what there is (twin of reactor/collector/triggers/trigger.py: problem_of). */
 int event_is_sound(const event_message_t *event, uint32_t instruments);
+
+/* The wish of a pair's trigger, in an event begun: kind, pair, legs, and the tops of the signal it was decided on. OPEN with a
+ * direction and what was seen; CLOSE with a reason and the signal's first three values, the third of which is the direction
+ * where funding has turned. */
+void event_open(event_message_t *event, const signal_message_t *signal, uint32_t pair_id, uint16_t open_index,
+                uint16_t hedge_index, int16_t direction, double spread, double percentile, double funding_rate);
+void event_close(event_message_t *event, const signal_message_t *signal, uint32_t pair_id, uint16_t open_index,
+                 uint16_t hedge_index, uint16_t reason);
 
 /* Copies a finished event to its slot, with what its writer knows. */
 void event_finish(event_message_t *target, event_message_t *event, uint64_t sequence, uint16_t source, uint16_t trigger_index,

@@ -260,16 +260,17 @@ int64_t intake_take_stream(stream_t *stream, uint64_t at, uint64_t size, int64_t
     }
 }
 
-uint32_t intake_take_moved(intake_t *intake, uint32_t *out)
+uint32_t intake_next_moved(intake_t *intake)
 {
-    uint32_t count = intake->moved_count;
-    for (uint32_t index = 0; index < count; index++) {
-        uint16_t slot = intake->moved[index];
-        out[index] = (uint32_t)slot << 16 | intake->states[slot].moved;
-        intake->states[slot].moved = 0;
-    }
-    intake->moved_count = 0;
-    return count;
+    if (!intake->moved_count)
+        return 0;
+    const uint16_t slot = intake->moved[0];
+    const uint32_t moved = intake->states[slot].moved;
+    intake->states[slot].moved = 0;
+    intake->moved_count--;
+    for (uint32_t index = 0; index < intake->moved_count; index++)
+        intake->moved[index] = intake->moved[index + 1];
+    return (uint32_t)slot << 16 | moved | (intake->moved_count ? INTAKE_MORE : 0);
 }
 
 uint32_t intake_take_book(intake_t *intake, uint16_t slot, const book_t *book, int64_t receive_ns, int64_t exchange_ns)

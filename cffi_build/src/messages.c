@@ -1,5 +1,6 @@
 #include "messages.h"
 
+#include <assert.h>
 #include <string.h>
 
 void message_clear(void *message, uint64_t size)
@@ -33,6 +34,22 @@ void signal_say(signal_message_t *target, signal_message_t *message, const book_
     *target = *message;
 }
 
+void message_number(void *message, uint64_t sequence)
+{
+    ((message_header_t *)message)->sequence = sequence;
+}
+
+uint32_t signal_hedge(const signal_message_t *signal)
+{
+    return signal->header.hedge_instrument_index;
+}
+
+double signal_value(const signal_message_t *signal, uint32_t at)
+{
+    assert(at < SIGNAL_VALUES_MAX && "a signal has so many values");
+    return signal->values[at];
+}
+
 uint64_t signal_key(const signal_message_t *signal)
 {
     return (uint64_t)signal->header.kind << 32 | signal->signal_index;
@@ -61,6 +78,41 @@ int event_is_sound(const event_message_t *event, uint32_t instruments)
     if ((leg == 0xffff && header->kind != EVENT_HALT) || event->quote_count > QUOTES_PER_MESSAGE)
         return 0;
     return header->kind != EVENT_ORDER || ((event->side == SIDE_BUY || event->side == SIDE_SELL) && event->quantity_lots > 0);
+}
+
+static void begin_pair(event_message_t *event, const signal_message_t *signal, uint16_t kind, uint32_t pair_id,
+                       uint16_t open_index, uint16_t hedge_index)
+{
+    event->header.kind = kind;
+    event->header.pair_id = pair_id;
+    event->header.instrument_index = open_index;
+    event->header.hedge_instrument_index = hedge_index;
+    event->bid_ticks = signal->bid_ticks;
+    event->ask_ticks = signal->ask_ticks;
+    event->hedge_bid_ticks = signal->hedge_bid_ticks;
+    event->hedge_ask_ticks = signal->hedge_ask_ticks;
+}
+
+void event_open(event_message_t *event, const signal_message_t *signal, uint32_t pair_id, uint16_t open_index,
+                uint16_t hedge_index, int16_t direction, double spread, double percentile, double funding_rate)
+{
+    begin_pair(event, signal, EVENT_OPEN, pair_id, open_index, hedge_index);
+    event->direction = direction;
+    event->side = direction < 0 ? SIDE_BUY : SIDE_SELL;
+    event->values[0] = spread;
+    event->values[1] = percentile;
+    event->values[2] = funding_rate;
+}
+
+void event_close(event_message_t *event, const signal_message_t *signal, uint32_t pair_id, uint16_t open_index,
+                 uint16_t hedge_index, uint16_t reason)
+{
+    begin_pair(event, signal, EVENT_CLOSE, pair_id, open_index, hedge_index);
+    event->header.flags = FLAG_CLOSE;
+    event->reason = reason;
+    memcpy(event->values, signal->values, 3 * sizeof *event->values);
+    if (reason == CLOSE_FUNDING_TURNED)
+        event->direction = (int16_t)signal->values[2];
 }
 
 void event_finish(event_message_t *target, event_message_t *event, uint64_t sequence, uint16_t source, uint16_t trigger_index,

@@ -138,6 +138,7 @@ class CollectorRole:
         self._has_room = True
         self._unbound = 0
         self._events_normal = 0
+        self._free_normal = self._free_urgent = 0  # slots known to be free; the reader can only make it more
         self._events_urgent = 0
         self._instruments = len(ports.instruments)
         self._plug(parameters, self._build(parameters))
@@ -171,7 +172,7 @@ class CollectorRole:
 
     def is_awaiting(self, index: int) -> bool:
         """A trigger looks at the signal of this index."""
-        return self._find(index) is not None or self._find_any(index // INSTRUMENTS_MAX) is not None
+        return self._table.find(index) is not None or self._table.find_any(index // INSTRUMENTS_MAX) is not None
 
     def on_stop(self, now_ns: int) -> None:
         self._publish()
@@ -206,10 +207,14 @@ class CollectorRole:
     def _room(self, held: int = 0) -> int:
         """How many signals may be taken so that all they can cause fits the event ring."""
         room = self._messages_max
+        wanted = room + held
+        if self._free_normal >= wanted * self._fan_normal and self._free_urgent >= wanted * self._fan_urgent:
+            return room
+        self._free_normal, self._free_urgent = self._events.free(NORMAL), self._events.free(URGENT)
         if self._fan_normal:
-            room = min(room, self._events.free(NORMAL) // self._fan_normal - held)
+            room = min(room, self._free_normal // self._fan_normal - held)
         if self._fan_urgent:
-            room = min(room, self._events.free(URGENT) // self._fan_urgent - held)
+            room = min(room, self._free_urgent // self._fan_urgent - held)
         return room
 
     def _take_signals(self, source: "Lane", bit: int, now_ns: int) -> int:
@@ -306,8 +311,9 @@ class CollectorRole:
 
     def _on_signal(self, signal: Any, key: int, now_ns: int) -> None:
         """`key`: signal_key of the signal."""
-        slot = self._find(key & KEY_INDEX)
-        any_slot = self._find_any(key >> 32)
+        table = self._table
+        slot = table.find(key & KEY_INDEX)
+        any_slot = table.find_any(key >> 32)
         if slot is not None:
             slot.time_ns = signal_keep(slot.last, signal) or now_ns
             self._judge(slot, signal, now_ns)
@@ -344,8 +350,10 @@ class CollectorRole:
         if lane == URGENT:
             flags = FLAG_URGENT
             self._events_urgent += 1
+            self._free_urgent -= 1
         else:
             self._events_normal += 1
+            self._free_normal -= 1
         event_finish(target, event, events.sequence(lane), self._source, bound.index, flags, self._monotonic_ns())
         events.commit(lane)
 
@@ -398,8 +406,6 @@ class CollectorRole:
     def _plug(self, parameters: CollectorParameters, table: SignalTable) -> None:
         """Resolves what the hot path needs of the table, once."""
         self._table = table
-        self._find = table.find
-        self._find_any = table.find_any
         self._messages_max = parameters.messages_per_pass_max
         self._fan_normal = table.fan(NORMAL, is_response=False)
         self._fan_urgent = table.fan(URGENT, is_response=False)

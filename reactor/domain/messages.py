@@ -165,11 +165,35 @@ def clear(target: Any, name: str) -> None:
 take_tops: Callable[[Any, Any, Any], None] = lib.signal_take_tops
 """(signal, top, hedge top or NO_TOP): writes the tops that a signal was made from, and the later of their exchange times."""
 
-signal_say: Callable[[Any, Any, Any, Any, int, int, int], None] = lib.signal_say
-"""(target, message, top, hedge top or NO_TOP, signal_id, receive_ns, now_ns): the message, finished, in its slot."""
+signal_tell: Callable[[Any, Any, int, int, int], None] = lib.signal_tell
+"""(target, signal_source_t, signal_id, receive_ns, now_ns): tops shown, then the message, finished, in its slot."""
+
+
+def signal_source(message: Any, top: Any, hedge_top: Any, row: Any, hedge_row: Any) -> Any:
+    """What `signal_tell` needs of one signal. NO_TOP and NO_ROW where there is none; keep what they point to alive."""
+    source = ffi.new("signal_source_t *")
+    source.message, source.top, source.hedge = message, top, hedge_top
+    source.row, source.hedge_row = row, hedge_row
+    return source
+
 
 signal_key: Callable[[Any], int] = lib.signal_key
 """(signal): header.kind << 32 | signal_index."""
+
+number: Callable[[Any, int], None] = lib.message_number
+"""(message, sequence): its number on its link, in a message of any layout."""
+
+signal_hedge: Callable[[Any], int] = lib.signal_hedge
+"""(signal): header.hedge_instrument_index."""
+
+signal_value: Callable[[Any, int], float] = lib.signal_value
+"""(signal, at): values[at]."""
+
+event_open: Callable[[Any, Any, int, int, int, int, float, float, float], None] = lib.event_open
+"""(event, signal, pair_id, open leg, hedge leg, direction, spread, percentile, funding rate): the wish to open a pair."""
+
+event_close: Callable[[Any, Any, int, int, int, int], None] = lib.event_close
+"""(event, signal, pair_id, open leg, hedge leg, reason): the wish to close one."""
 
 signal_keep: Callable[[Any, Any], int] = lib.signal_keep
 """(last, signal): keeps a whole signal; returns when it was made, 0 if nobody said."""
@@ -187,6 +211,7 @@ tops_spreads: Callable[[Any, Any, float, Any], int] = lib.tops_spreads
 """(open top, hedge top, ratio of the ticks, doubles[2]): both spreads of a pair; 0 if a book cannot be believed."""
 
 NO_TOP: Any = ffi.NULL
+NO_ROW: Any = ffi.NULL
 
 
 def doubles(count: int) -> Any:

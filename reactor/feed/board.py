@@ -12,10 +12,10 @@ waits, and while one does, `sender.is_pressed()` says to the sockets that they s
 """
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from reactor.domain.instrument import Instruments
-from reactor.domain.messages import NO_INSTRUMENT, NO_TOP, copier, new, signal_index, signal_say
+from reactor.domain.messages import NO_INSTRUMENT, NO_ROW, NO_TOP, copier, new, signal_index, signal_source, signal_tell
 from reactor.feed.counters import Counter
 from reactor.feed.signals.signal import Signal, Tops
 from reactor.loop.counters import Metrics
@@ -25,7 +25,6 @@ from shm.ring import Producer
 
 MS: Final = 1_000_000
 SIGNAL_ID_SHIFT: Final = 48
-SIGNALS: int = Counter.SIGNALS
 TURNS_PER_READ_MAX: Final = 4  # A read that moves more is a burst: one pass for all the rest of it is cheaper for all of them.
 
 
@@ -34,7 +33,7 @@ class Place:
 
     __slots__ = (
         "failed", "hedge_index", "index", "instrument_index", "is_lossless", "message", "refresh_due_ns", "refresh_ns",
-        "signal", "update",
+        "signal", "source", "update",
     )  # fmt: skip
 
     def __init__(self, signal: Signal, source_index: int, pair_id: int) -> None:
@@ -43,6 +42,7 @@ class Place:
         self.failed = False
         self.refresh_ns = signal.refresh_ms * MS
         self.refresh_due_ns = 0
+        self.source: Any = None  # signal_source_t
         self.index = signal_index(signal.signal_type, signal.instrument_index)
         self.instrument_index = signal.instrument_index
         self.hedge_index = signal.hedge_instrument_index
@@ -68,18 +68,19 @@ class Board:
         tops: Tops,
         producer: Producer,
         monotonic_ns: Callable[[], int],
-        show_top: Callable[[int], None],
+        top_row: Callable[[int], Any],
         metrics: Metrics,
         log: Log,
         feed_index: int,
         source_index: int = 0,
     ) -> None:
-        """`show_top(instrument_index)` publishes a top before a signal that was made from it."""
+        """`top_row(instrument_index)`: where a top is shown before a signal that was made from it (top_row_t)."""
         self._tops = tops
         self._monotonic_ns = monotonic_ns
-        self._show_top = show_top
+        self._top_row = top_row
+        self._tell = signal_tell
         self._metrics = metrics
-        self._counters = metrics.view.counters
+        self._said = 0  # since the last pass
         self._log = log
         self._source_index = source_index
         self.sender = ConflatingSender(producer, lambda: new("signal"), copier("signal"))
@@ -150,6 +151,9 @@ class Board:
     def flush(self) -> int:
         """Sends what had to wait for room. Once per pass."""
         sent = self.sender.flush()
+        if self._said:
+            self._metrics.count(Counter.SIGNALS, self._said)
+            self._said = 0
         self._metrics.set(Counter.SIGNALS_SKIPPED, self.sender.skipped)
         self._metrics.set(Counter.SIGNALS_DELAYED, self.sender.delayed)
         return sent
@@ -172,21 +176,16 @@ class Board:
             self._say(place, now_ns, now_ns)
 
     def _say(self, place: Place, receive_ns: int, now_ns: int) -> None:
-        tops, hedge_index = self._tops, place.hedge_index
-        self._show_top(place.instrument_index)
-        hedge_top = NO_TOP
-        if hedge_index != NO_INSTRUMENT:
-            self._show_top(hedge_index)
-            hedge_top = tops[hedge_index]
+        source = place.source
+        if source is None:
+            source = place.source = self._source_of(place)
         self._signal_id += 1
         place.refresh_due_ns = now_ns + place.refresh_ns
         sender = self.sender
         view = sender.begin_each() if place.is_lossless else sender.begin(place.index)
-        signal_say(
-            view, place.message, tops[place.instrument_index], hedge_top, self._signal_id, receive_ns, self._monotonic_ns()
-        )
+        self._tell(view, source, self._signal_id, receive_ns, self._monotonic_ns())
         sender.done()
-        self._counters[SIGNALS] += 1
+        self._said += 1
         turn = self._turn
         if turn is not None and self._is_awaited(place.index):
             if receive_ns != self._read_ns:
@@ -194,6 +193,13 @@ class Board:
             if self._turns < TURNS_PER_READ_MAX:
                 self._turns += 1
                 turn()
+
+    def _source_of(self, place: Place) -> Any:
+        """Made when it is needed first: by then every top is there."""
+        tops, index, hedge_index = self._tops, place.instrument_index, place.hedge_index
+        if hedge_index == NO_INSTRUMENT:
+            return signal_source(place.message, tops[index], NO_TOP, self._top_row(index), NO_ROW)
+        return signal_source(place.message, tops[index], tops[hedge_index], self._top_row(index), self._top_row(hedge_index))
 
     def _switch_off(self, place: Place, error: Exception) -> None:
         """A user's signal that raises is silenced: its trigger finds it stale. The feed goes on."""

@@ -30,6 +30,7 @@ from reactor.market.intake import (
     CROSSED,
     DEPTH,
     MARK,
+    MORE,
     NO_SLOT,
     QUIET,
     REFUSED,
@@ -42,6 +43,7 @@ from reactor.market.intake import (
     Intake,
     Session,
     StreamTaker,
+    next_moved,
 )
 from reactor.market.market_link import MarketLink
 from reactor.market.sync import BookSync, SyncState, Verdict
@@ -139,6 +141,9 @@ class VenueBooks:
         self.codec = codec
         self.intake = Intake()
         self.inquiry = VenueInquiry(codec, endpoints, network, clock, log, parameters.inquiry)
+        self._intake_native = self.intake.native
+        self._next_moved = next_moved
+        self._on_top = listener.on_top
         self.books: list[MarketBook] = []  # by slot
         self.tap: FrameTap | None = None
         self.hears_quantities = False  # somebody reads more of a top than its prices
@@ -243,11 +248,17 @@ class VenueBooks:
 
     def _on_moved(self, receive_ns: int) -> None:
         """The frames of a read are taken: who reads the tops that moved is asked now, once."""
-        for each in self.intake.take_moved():
+        native, more = self._intake_native, MORE
+        while more:
+            each = self._next_moved(native)
+            if not each:
+                return
+            more = each & MORE
             book = self.books[each >> 16]
-            self._listener.on_top(book.instrument_index, each & TOP_PRICE != 0, receive_ns)
-            for link in book.links:
-                link.top(book.top, receive_ns)
+            self._on_top(book.instrument_index, each & TOP_PRICE != 0, receive_ns)
+            if book.links:
+                for link in book.links:
+                    link.top(book.top, receive_ns)
 
     def hear_every(self, book: MarketBook, is_wanted: bool) -> None:
         """From now on the listener is asked at every update of this top, or once per read."""

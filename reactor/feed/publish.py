@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from reactor.domain.instrument import VENUE_NAMES
-from reactor.domain.messages import INSTRUMENTS_MAX, NO_INSTRUMENT
+from reactor.domain.messages import INSTRUMENTS_MAX, NO_INSTRUMENT, NO_ROW
 from reactor.feed.counters import Counter
 from reactor.feed.signals.signal import Tops
 from reactor.loop.counters import Metrics
-from reactor.market.intake import Intake
+from reactor.market.intake import Intake, show_top
 from reactor.market.topic_frame import FrameCutter
 from shm.seqlock import RowsWriter
 from shm.topic import BODY_MAX, TopicPublisher
@@ -26,7 +26,7 @@ class TopRows:
     def __init__(self, rows: RowsWriter, tops: Tops) -> None:
         self._rows = rows
         self._tops = tops
-        self._states: list[Any] = [None] * len(tops)  # state_t by instrument index
+        self._natives: list[Any] = [NO_ROW] * len(tops)  # top_row_t by instrument index
         self._places: list[tuple[Intake, list[int]]] = []  # per venue: instrument index by slot
 
     def add(self, intake: Intake, slot: int, instrument_index: int) -> None:
@@ -36,14 +36,15 @@ class TopRows:
             indexes = [NO_INSTRUMENT] * INSTRUMENTS_MAX
             self._places.append((intake, indexes))
         indexes[slot] = instrument_index
-        self._states[instrument_index] = intake.state(slot)
+        self._natives[instrument_index] = intake.top_row(slot, self._rows.address, instrument_index)
+
+    def native(self, instrument_index: int) -> Any:
+        """The top_row_t, for C that shows a changed top at once: a signal made from it is about to go out."""
+        return self._natives[instrument_index]
 
     def show(self, instrument_index: int) -> None:
-        """Shows a changed top at once: a signal made from it is about to go out."""
-        state = self._states[instrument_index]
-        if state.is_dirty:
-            state.is_dirty = 0
-            self._write(instrument_index)
+        """Shows a changed top at once."""
+        show_top(self._natives[instrument_index])
 
     def has_waiting(self) -> bool:
         """A changed top is not shown yet."""

@@ -91,7 +91,7 @@ class FeedRole:
         self._wanted = 0
         self._is_stopping = False
         self._held: list[StreamSource] = []  # connections that are not read because the signal ring is full
-        self.board = Board(instruments, self._tops, ports.signals, ports.clock.monotonic_ns, self._rows.show, ports.metrics,
+        self.board = Board(instruments, self._tops, ports.signals, ports.clock.monotonic_ns, self._rows.native, ports.metrics,
                            ports.log, parameters.feed_index, ports.source_index)  # fmt: skip
         self._on_board_top = self.board.on_top
         self.is_pressed = self.board.sender.is_pressed  # Asked by the sockets: a signal that may not be lost waits for room.

@@ -15,6 +15,7 @@ Both fill `header.sequence`; the writer fills everything else.
 from collections.abc import Callable
 from typing import Any
 
+from reactor.domain.messages import number
 from shm.ring import NORMAL, Producer
 
 PARKED_PER_FLUSH_MAX = 64  # About 20 µs of copying, so that a flush never delays a pass for longer.
@@ -64,8 +65,8 @@ class ConflatingSender:
     sender.done()
     """
 
-    __slots__ = ("_copy", "_each_last", "_each_waiting", "_lane", "_new", "_open", "_opened", "_parked", "_producer", "_spare",
-                 "_waiting", "delayed", "skipped")  # fmt: skip
+    __slots__ = ("_copy", "_each_last", "_each_waiting", "_lane", "_new", "_number", "_open", "_opened", "_parked", "_producer",
+                 "_spare", "_waiting", "delayed", "skipped")  # fmt: skip
 
     def __init__(
         self, producer: Producer, new: Callable[[], Any], copy: Callable[[Any, Any], object], lane: int = NORMAL
@@ -78,6 +79,7 @@ class ConflatingSender:
         self._spare: list[Any] = []  # messages for them
         self._opened: Any = None  # the parked message that is being filled
         self._producer = producer
+        self._number = number
         self._lane = lane
         self._new = new
         self._copy = copy
@@ -92,7 +94,7 @@ class ConflatingSender:
             view = self._producer.try_claim(self._lane)
             if view is not None:
                 self._open = _IN_RING
-                view.header.sequence = self._producer.sequence(self._lane)
+                self._number(view, self._producer.sequence(self._lane))
                 return view
         parked = self._waiting.get(signal_index)
         if parked is not None:
@@ -112,7 +114,7 @@ class ConflatingSender:
             view = self._producer.try_claim(self._lane)
             if view is not None:
                 self._open = _IN_RING
-                view.header.sequence = self._producer.sequence(self._lane)
+                self._number(view, self._producer.sequence(self._lane))
                 return view
         self.delayed += 1
         self._each_waiting += 1

@@ -45,6 +45,11 @@ STREAM_CONTROL: Final[int] = lib.STREAM_CONTROL
 STREAM_BROKEN: Final[int] = lib.STREAM_BROKEN
 
 take_stream: Callable[[Any, int, int, int], int] = lib.intake_take_stream
+next_moved: Callable[[Any], int] = lib.intake_next_moved
+"""(intake.native): the top that moved inside of streams first, and forgets it: slot << 16 | TOP bits | MORE. 0: none did."""
+MORE: Final[int] = lib.INTAKE_MORE
+show_top: Callable[[Any], int] = lib.top_row_show
+"""(a top_row): shows the top to other roles if it changed since it was shown."""
 _BUCKETS = 4 * INSTRUMENTS_MAX  # A sparse hash: a look-up compares one name.
 
 
@@ -181,8 +186,8 @@ class Intake:
         self._arrays = (ffi.new("symbol_t[]", INSTRUMENTS_MAX), ffi.new("uint16_t[]", _BUCKETS))
         lib.symbols_init(self._symbols, self._arrays[0], INSTRUMENTS_MAX, self._arrays[1], _BUCKETS)
         self._dirty = ffi.new("uint16_t[]", INSTRUMENTS_MAX)
-        self._moved = (ffi.new("uint16_t[]", INSTRUMENTS_MAX), ffi.new("uint32_t[]", INSTRUMENTS_MAX))
-        self.native.moved = self._moved[0]
+        self._moved = ffi.new("uint16_t[]", INSTRUMENTS_MAX)
+        self.native.moved = self._moved
         self.native.states = self._states
         self.native.dirty = self._dirty
         self.native.bids = self.buffer.bids
@@ -207,14 +212,6 @@ class Intake:
         """`take` for one session with every name resolved: (payload, receive_ns) → bits."""
         take, from_buffer, native, own = lib.intake_take, ffi.from_buffer, self.native, session.native
         return lambda payload, receive_ns: take(native, own, from_buffer(payload), len(payload), receive_ns)
-
-    def take_moved(self) -> list[int]:
-        """Tops that moved inside of streams since last time, each once: slot << 16 | TOP bits."""
-        if not self.native.moved_count:
-            return []
-        out = self._moved[1]
-        moved: list[int] = ffi.unpack(out, lib.intake_take_moved(self.native, out))
-        return moved
 
     def decode_body(self, body: bytes, slot: int) -> int:
         """Decodes a REST depth body into `frame` and `buffer`. Returns the FrameKind. Never called inside `take`."""
@@ -263,6 +260,12 @@ class Intake:
     def state(self, slot: int) -> Any:
         """The `state_t` of a symbol, in place."""
         return ffi.addressof(self._states, slot)
+
+    def top_row(self, slot: int, segment: int, index: int) -> Any:
+        """A top_row_t: the top of a symbol is shown as row `index` of the seqlocked segment at that address."""
+        row = ffi.new("top_row_t *")
+        row.state, row.segment, row.index = self.state(slot), ffi.cast("void *", segment), index
+        return row
 
     def set_depth_id(self, slot: int, depth_id: int) -> None:
         """Deltas of the symbol up to this id are duplicates from now on."""

@@ -103,7 +103,6 @@ static void check_both_ways(const char *payload, size_t size, const frame_t *qui
 static void check_stream(const char *bytes, size_t size)
 {
     stream_t stream = {.intake = &intake, .session = &session, .bytes = bytes, .attention = INTAKE_TOP_PRICE | INTAKE_REFUSED};
-    uint32_t out[SLOTS];
     uint64_t at = 0;
     for (;;) {
         int64_t result = intake_take_stream(&stream, at, size, 1);
@@ -115,10 +114,13 @@ static void check_stream(const char *bytes, size_t size)
             break;
         MUST(stream.payload + stream.size == at);
     }
-    uint32_t count = intake_take_moved(&intake, out);
-    MUST(count <= SLOTS && intake.moved_count == 0);
-    for (uint32_t index = 0; index < count; index++)
-        MUST(out[index] >> 16 < intake.symbols.count && (out[index] & INTAKE_TOP));
+    uint32_t count = intake.moved_count, moved = 0;
+    MUST(count <= SLOTS);
+    for (uint32_t index = 0; index < count; index++) {
+        moved = intake_next_moved(&intake);
+        MUST(moved >> 16 < intake.symbols.count && (moved & INTAKE_TOP) && !(moved & INTAKE_MORE) == (index + 1 == count));
+    }
+    MUST(intake.moved_count == 0 && intake_next_moved(&intake) == 0);
 }
 
 static void check_streams(const char *payload, size_t size)

@@ -15,16 +15,13 @@ from reactor.collector.triggers.trigger import (
     Rearm,
     Signal,
     Trigger,
-    copy_tops,
-    set_leg,
 )
-from reactor.domain.messages import FLAG_CLOSE, CloseReason, EventKind, SignalType
+from reactor.domain.messages import CloseReason, SignalType, event_close, signal_hedge, signal_value
 
 CLOSE_SIGNAL, FUNDING_RISK = 0, 1  # order of the bindings
 FUNDING_TURNED: int = CloseReason.FUNDING_TURNED
 POSITION_CLOSE: int = SignalType.POSITION_CLOSE
 REAL_TIME_FUNDING_RISK: int = SignalType.REAL_TIME_FUNDING_RISK
-CLOSE: int = EventKind.CLOSE
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -35,12 +32,13 @@ class MTCloseTrigger(Trigger):
     priority = Priority.URGENT
 
     def __init__(self, parameters: MTCloseParameters, pair_id: int, open_index: int, hedge_index: int) -> None:
-        self.pair_id = pair_id
+        self.pair_id = self._pair_id = pair_id
         self.rearm = Rearm(after_ms=parameters.rearm_after_ms)
         self._parameters = parameters
         self._open_index = open_index
         self._hedge_index = hedge_index
         self._reason = 0
+        self._hedge, self._value = signal_hedge, signal_value
 
     def bindings(self) -> Sequence[Binding]:
         parameters = self._parameters
@@ -52,26 +50,15 @@ class MTCloseTrigger(Trigger):
     def evaluate(self, signals: Sequence[Signal], now_ns: int) -> int | None:
         reason = 0
         signal = signals[CLOSE_SIGNAL]
-        if signal is not None and signal.header.hedge_instrument_index == self._hedge_index:
-            reason = int(signal.values[0])
+        if signal is not None and self._hedge(signal) == self._hedge_index:
+            reason = int(self._value(signal, 0))
         if not reason:
             signal = signals[FUNDING_RISK]
-            if signal is not None and signal.header.hedge_instrument_index == self._hedge_index and signal.values[0] > 0:
+            if signal is not None and self._hedge(signal) == self._hedge_index and self._value(signal, 0) > 0:
                 reason = FUNDING_TURNED
         self._reason = reason
         return reason
 
     def write(self, event: Event, signals: Sequence[Signal]) -> None:
-        header = event.header
-        header.kind = CLOSE
-        header.pair_id = self.pair_id
-        header.flags = FLAG_CLOSE
-        set_leg(event, self._open_index, self._hedge_index)
-        event.reason = self._reason
-        is_funding = self._reason == FUNDING_TURNED
-        cause = signals[FUNDING_RISK if is_funding else CLOSE_SIGNAL]
-        copy_tops(event, cause)
-        values, seen = event.values, cause.values
-        values[0], values[1], values[2] = seen[0], seen[1], seen[2]
-        if is_funding:
-            event.direction = int(seen[2])
+        cause = signals[FUNDING_RISK if self._reason == FUNDING_TURNED else CLOSE_SIGNAL]
+        event_close(event, cause, self._pair_id, self._open_index, self._hedge_index, self._reason)

@@ -4,14 +4,15 @@
     spread_long  = open_bid / hedge_ask − 1     the reverse
 
 Samples are taken on a time grid, not per tick, so that a burst of ticks does not count as an age. The rank of the current
-spread costs O(log N), however often it is asked.
+spread costs O(log N), however often it is asked. The arithmetic is C (cffi_build/include/signals.h).
 """
 
 from typing import Final
 
 from mypy_extensions import mypyc_attr
 
-from reactor.domain.messages import SignalType, doubles, tops_spreads
+from reactor.domain.messages import SIGNAL_VALUES_MAX, SignalType, doubles
+from reactor.factors.pair_signals import HOLDS, NEW, Update, adaptive_spread, adaptive_spread_update
 from reactor.factors.window import Window
 from reactor.feed.signals.parameters import AdaptiveSpreadParameters
 from reactor.feed.signals.signal import Signal, SignalContext, Tops, price_ratio
@@ -30,45 +31,33 @@ class AdaptiveSpread(Signal):
     def __init__(self, context: SignalContext, parameters: AdaptiveSpreadParameters) -> None:
         super().__init__(context)
         self.refresh_ms = parameters.refresh_ms
-        self._samples_min = parameters.samples_min
-        self._interval_ns = parameters.sample_interval_ms * MS
-        self._sample_due_ns = 0
-        self._samples = 0
-        self._capacity = parameters.window_samples
+        self.values = doubles(SIGNAL_VALUES_MAX)
         self.window_short = Window(parameters.window_samples)
         self.window_long = Window(parameters.window_samples)
-        self._spreads = doubles(2)
-        self._ratio = price_ratio(context.instruments, context.instrument_index, context.hedge_instrument_index)
+        self._native = adaptive_spread(
+            self.window_short,
+            self.window_long,
+            price_ratio(context.instruments, context.instrument_index, context.hedge_instrument_index),
+            parameters.sample_interval_ms * MS,
+            parameters.samples_min,
+        )
+        self._capacity = parameters.window_samples
+        self._update: Update = adaptive_spread_update
 
     def adopt(self, other: "AdaptiveSpread") -> None:
         """Takes over the samples of the signal that it replaces, if they are on the same grid."""
-        if other._interval_ns == self._interval_ns and other._capacity == self._capacity:
+        native, theirs = self._native, other._native
+        if theirs.interval_ns == native.interval_ns and other._capacity == self._capacity:
             self.window_short, self.window_long = other.window_short, other.window_long
-            self._samples, self._sample_due_ns = other._samples, other._sample_due_ns
+            native.window_short, native.window_long = theirs.window_short, theirs.window_long
+            native.samples, native.sample_due_ns = theirs.samples, theirs.sample_due_ns
 
     def update(self, tops: Tops, now_ns: int) -> bool:
-        spreads = self._spreads
-        if not tops_spreads(tops[self.instrument_index], tops[self.hedge_instrument_index], self._ratio, spreads):
-            self.is_valid = False
-            return False
-        values = self.values
-        short, long = spreads[0], spreads[1]
-        if now_ns >= self._sample_due_ns:
-            self._sample_due_ns = now_ns + self._interval_ns
-            self.window_short.push(short)
-            self.window_long.push(long)
-            self._samples += 1
-        if self._samples < self._samples_min:
-            return False
-        is_changed = not self.is_valid or short != values[SPREAD_SHORT] or long != values[SPREAD_LONG]
-        values[SPREAD_SHORT] = short
-        values[PERCENTILE_SHORT] = self.window_short.rank(short)
-        values[SPREAD_LONG] = long
-        values[PERCENTILE_LONG] = self.window_long.rank(long)
-        self.is_valid = True
-        return is_changed
+        result = self._update(self._native, tops[self.instrument_index], tops[self.hedge_instrument_index], self.values, now_ns)
+        self.is_valid = result & HOLDS != 0
+        return result & NEW != 0
 
     def on_time(self, tops: Tops, now_ns: int) -> None:
         """A quiet market is sampled all the same."""
-        if now_ns >= self._sample_due_ns:
+        if now_ns >= self._native.sample_due_ns:
             self.update(tops, now_ns)
