@@ -223,10 +223,8 @@ class Snapshots:
             return
         now_ns = self._clock.monotonic_ns()
         wall_ms = self._clock.realtime_ns() // MS
-        used = 0 if response.failure else self._venue.codec.used_weight(response.headers)
-        if (
-            used and asked_ms // MINUTE_MS == wall_ms // MINUTE_MS
-        ):  # By everybody on this address; else perhaps of the old minute.
+        used = 0 if response.failure else self._venue.codec.used_weight(response.headers)  # by everybody on this address
+        if used and asked_ms // MINUTE_MS == wall_ms // MINUTE_MS:  # Else it may be what was used of the minute before.
             self._budget.observe(RateLimitKind.WEIGHT, MINUTE_MS, used, wall_ms)
         backoff = self._backoffs.get(symbol)
         if backoff is None:

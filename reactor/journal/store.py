@@ -110,9 +110,7 @@ class Store:
         if checkpointer is None or not checkpointer.begin_reset():
             return self._write(batch)
         try:
-            self._checkpoint(
-                "PASSIVE"
-            )  # what has come since: now nothing in the log is needed, and this transaction begins it anew
+            self._checkpoint("PASSIVE")  # What has come since: now this transaction may begin the log anew.
             return self._write(batch)
         finally:
             checkpointer.end_reset()
