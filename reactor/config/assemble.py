@@ -4,12 +4,13 @@ Names become indexes here: the rooms know instruments by number only.
 """
 
 import pickle
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from reactor.collector.parameters import CollectorParameters
-from reactor.config.placement import Host, place
+from reactor.config.placement import Host, Place, PlacementParameters, place
 from reactor.config.plan import Plan, RolePlan, ShardPlan, links_of, rows_of
 from reactor.config.schema import Config, LiveBot
 from reactor.domain.errors import ConfigError
@@ -22,6 +23,16 @@ from reactor.feed.signals.parameters import BookTopParameters
 from reactor.live_bot.parameters import AssetParameters, LiveBotParameters
 from reactor.loop.log import Level
 from reactor.prepost.parameters import PairParameters, PrepostParameters
+
+Pairs = tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class Venues:
+    """Where the venues are, and how much one may ask of them (by venue)."""
+
+    endpoints: tuple[Endpoints, ...]
+    rate_limits: tuple[tuple[int, tuple[RateLimit, ...]], ...]
 
 
 def symbols_by_venue(config: Config) -> dict[str, list[str]]:
@@ -74,61 +85,10 @@ def assemble(
     Raises:
         ConfigError: a wish about placement cannot be met, or a room refuses its parameters.
     """
+    venues = Venues(tuple(endpoints), tuple((venue, tuple(limits)) for venue, limits in rate_limits.items()))
     pairs = pair_indexes(config, instruments)
-    groups = feed_groups(config)
-    kinds = role_kinds(config)
-    bots = {f"bot-{bot.name}": bot for bot in config.strategy.live_bots}
-    try:
-        places = place(kinds, host, config.system.placement)
-    except ValueError as error:
-        raise ConfigError(f"system.{error}") from None
-    for each in places:
-        if len(each.roles) > 1 and not bots.keys().isdisjoint(each.roles):
-            raise ConfigError(f"system.placement.colocate: a live bot has a process of its own; take it out of {each.shard}")
-
-    def engine(config: Config, instruments: Instruments, pairs: Pairs) -> Any:
-        binance = config.exchanges.binance
-        return EngineParameters(
-            endpoints=tuple(endpoints),
-            order_id_prefix=config.system.order_id_prefix,
-            rate_limits=tuple((venue, tuple(limits)) for venue, limits in rate_limits.items()),
-            source=kinds.index(("engine", "engine")),
-            dedicated_account=binance.dedicated_account,
-            connections=binance.order_sessions,
-            router=binance.routing,
-            **binance.orders.model_dump(),
-        )
-
-    makers = {"journal": _journal, "engine": engine, "prepost": _prepost, "collector": _collector}
-    roles = []
-    strategies = 0
-    for index, (name, kind) in enumerate(kinds):
-        if kind == "feed":
-            number = int(name.removeprefix("feed-"))
-            mine = tuple(instruments.by_name(each).instrument_index for each in groups[number])
-            parameters = _feed(config, instruments, pairs, number, mine, strategies)
-            strategies += len(parameters.strategies)
-            roles.append(RolePlan(name, kind, index, pickle.dumps(parameters), mine, len(parameters.strategies)))
-        elif kind == "live_bot":
-            bot_parameters = _live_bot(bots[name], instruments, strategies)
-            strategies += 1
-            traded = tuple(asset.instrument_index for asset in bot_parameters.assets)
-            roles.append(RolePlan(name, kind, index, pickle.dumps(bot_parameters), traded, 1))
-        else:
-            roles.append(RolePlan(name, kind, index, pickle.dumps(makers[kind](config, instruments, pairs))))
-    shards = tuple(
-        ShardPlan(
-            each.shard,
-            each.roles,
-            each.core,
-            each.wait_policy,
-            config.system.placement.hybrid_spin_us,
-            make_bell(each.shard),
-            config.system.placement.rehearsal_us,
-        )
-        for each in places
-    )
-    role_plans = tuple(roles)
+    places = places_of(config, host)
+    roles = tuple(_role_plans(config, instruments, pairs, venues))
     return Plan(
         instance=config.system.instance,
         generation=generation,
@@ -139,15 +99,41 @@ def assemble(
         is_simulated=config.exchanges.binance.environment == "simulated",
         instruments=tuple(instruments),
         pairs=pairs,
-        endpoints=tuple(endpoints),
-        rate_limits=tuple((venue, tuple(limits)) for venue, limits in rate_limits.items()),
-        roles=role_plans,
-        shards=shards,
-        links=links_of(role_plans),
-        rows=rows_of(role_plans, len(instruments)),
+        endpoints=venues.endpoints,
+        rate_limits=venues.rate_limits,
+        roles=roles,
+        shards=tuple(_shard_plan(each, make_bell(each.shard), config.system.placement) for each in places),
+        links=links_of(roles),
+        rows=rows_of(roles, len(instruments)),
         log_level=Level[config.system.log.level.upper()],
         has_topic=True,
         notes=tuple(f"{each.shard}: {describe(each.core, each.wait_policy.name.lower())}; {each.reason}" for each in places),
+    )
+
+
+# -- where each role runs ----------------------------------------------------------------------------------------
+
+
+def places_of(config: Config, host: Host) -> list[Place]:
+    """One place per shard, in start order.
+
+    Raises:
+        ConfigError: a wish about placement cannot be met.
+    """
+    try:
+        places = place(role_kinds(config), host, config.system.placement)
+    except ValueError as error:
+        raise ConfigError(f"system.{error}") from None
+    bots = {f"bot-{bot.name}" for bot in config.strategy.live_bots}
+    for each in places:
+        if len(each.roles) > 1 and not bots.isdisjoint(each.roles):
+            raise ConfigError(f"system.placement.colocate: a live bot has a process of its own; take it out of {each.shard}")
+    return places
+
+
+def _shard_plan(chosen: Place, bell: int, wishes: PlacementParameters) -> ShardPlan:
+    return ShardPlan(
+        chosen.shard, chosen.roles, chosen.core, chosen.wait_policy, wishes.hybrid_spin_us, bell, wishes.rehearsal_us
     )
 
 
@@ -156,7 +142,10 @@ def describe(core: int | None, wait: str) -> str:
     return f"{'any core' if core is None else f'core {core}'}, {wait}"
 
 
-def pair_indexes(config: Config, instruments: Instruments) -> tuple[tuple[int, int], ...]:
+# -- what each role is told --------------------------------------------------------------------------------------
+
+
+def pair_indexes(config: Config, instruments: Instruments) -> Pairs:
     """By pair_id: (open leg, hedge leg)."""
     return tuple(
         (instruments.by_name(pair.open).instrument_index, instruments.by_name(pair.hedge).instrument_index)
@@ -164,38 +153,52 @@ def pair_indexes(config: Config, instruments: Instruments) -> tuple[tuple[int, i
     )
 
 
-Pairs = tuple[tuple[int, int], ...]
+def _role_plans(config: Config, instruments: Instruments, pairs: Pairs, venues: Venues) -> Iterator[RolePlan]:
+    """In start order. Strategies are numbered through all feeds and live bots."""
+    groups = iter(enumerate(feed_groups(config)))
+    bots = iter(config.strategy.live_bots)
+    strategies = 0
+    for index, (name, kind) in enumerate(role_kinds(config)):
+        parameters: Any
+        own: tuple[int, ...] = ()
+        hosted = 0
+        match kind:
+            case "journal":
+                parameters = config.system.journal
+            case "engine":
+                parameters = _engine(config, venues, source=index)
+            case "prepost":
+                parameters = _prepost(config, instruments, pairs)
+            case "collector":
+                parameters = _collector(config, pairs)
+            case "feed":
+                number, names = next(groups)
+                parameters = _feed(config, instruments, pairs, number, names, first_strategy_index=strategies)
+                own, hosted = parameters.instruments, len(parameters.strategies)
+            case "live_bot":
+                parameters = _live_bot(next(bots), instruments, strategy_index=strategies)
+                own, hosted = tuple(asset.instrument_index for asset in parameters.assets), 1
+            case _:
+                raise AssertionError(f"no room is called {kind}")
+        yield RolePlan(name, kind, index, pickle.dumps(parameters), own, hosted)
+        strategies += hosted
 
 
-def _live_bot(bot: LiveBot, instruments: Instruments, strategies_before: int) -> LiveBotParameters:
-    parameters = LiveBotParameters(
-        name=bot.name,
-        file=str(Path(bot.file).expanduser().resolve()),
-        function=bot.function,
-        assets=tuple(
-            AssetParameters(instruments.by_name(name).instrument_index, *bot.roi.get(name, (0.0, 0.0)))
-            for name in bot.instruments
-        ),
-        parameters=bot.parameters,
-        strategy_index=strategies_before,
-        orders_max=bot.orders_max,
-        trades_kept=bot.trades_kept,
-        records_kept=bot.records_kept,
-        clock_speed=bot.clock_speed,
+def _engine(config: Config, venues: Venues, source: int) -> EngineParameters:
+    binance = config.exchanges.binance
+    return EngineParameters(
+        endpoints=venues.endpoints,
+        order_id_prefix=config.system.order_id_prefix,
+        rate_limits=venues.rate_limits,
+        source=source,
+        dedicated_account=binance.dedicated_account,
+        connections=binance.order_sessions,
+        router=binance.routing,
+        **binance.orders.model_dump(),
     )
-    parameters.check(instruments)
-    return parameters
 
 
-def _journal(config: Config, instruments: Instruments, pairs: Pairs) -> Any:
-    return config.system.journal
-
-
-def _collector(config: Config, instruments: Instruments, pairs: Pairs) -> Any:
-    return CollectorParameters(pairs=pairs, triggers=config.strategy.triggers, external=config.strategy.external)
-
-
-def _prepost(config: Config, instruments: Instruments, pairs: Pairs) -> Any:
+def _prepost(config: Config, instruments: Instruments, pairs: Pairs) -> PrepostParameters:
     strategy = config.strategy
     parameters = PrepostParameters(
         order_id_prefix=config.system.order_id_prefix,
@@ -213,23 +216,49 @@ def _prepost(config: Config, instruments: Instruments, pairs: Pairs) -> Any:
     return parameters
 
 
+def _collector(config: Config, pairs: Pairs) -> CollectorParameters:
+    return CollectorParameters(pairs=pairs, triggers=config.strategy.triggers, external=config.strategy.external)
+
+
 def _feed(
-    config: Config, instruments: Instruments, pairs: Pairs, number: int, mine: tuple[int, ...], strategies_before: int
+    config: Config, instruments: Instruments, pairs: Pairs, number: int, names: tuple[str, ...], first_strategy_index: int
 ) -> FeedParameters:
-    binance, wanted = config.exchanges.binance, config.strategy.signals
+    binance = config.exchanges.binance
+    return FeedParameters(
+        instruments=tuple(instruments.by_name(name).instrument_index for name in names),
+        pairs=pairs,
+        feed_index=number,
+        seed=number,
+        books=binance.books,
+        books_by_venue={VENUE_NAMES.index(venue): books for venue, books in binance.books_by_venue.items()},
+        sessions=binance.feed_sessions,
+        signals=_signals(config, instruments, names),
+        strategies=tuple(
+            HostedParameters(
+                each.name, instruments.by_name(each.instrument).instrument_index, each.parameters, each.file, each.class_name
+            )
+            for each in config.strategy.hosted
+            if each.instrument in names
+        ),
+        first_strategy_index=first_strategy_index,
+    )
+
+
+def _signals(config: Config, instruments: Instruments, names: tuple[str, ...]) -> SignalsParameters:
+    """The signals that a feed with these instruments says."""
+    wanted = config.strategy.signals
 
     def index_of(name: str) -> int:
         return instruments.by_name(name).instrument_index if name else NO_INSTRUMENT
 
-    owned = {instruments[index].name for index in mine}
-    signals = SignalsParameters(
+    return SignalsParameters(
         adaptive_spread=wanted.adaptive_spread,
         fixed_spread=wanted.fixed_spread,
         funding_direction=wanted.funding_direction,
         funding_risk=wanted.funding_risk,
         position_close=wanted.position_close,
         book_top=BookTopParameters(
-            tuple(index_of(name) for name in wanted.book_top_instruments if name in owned),
+            tuple(index_of(name) for name in wanted.book_top_instruments if name in names),
             wanted.book_top_refresh_ms,
             wanted.book_top_every_update,
         ),
@@ -238,22 +267,26 @@ def _feed(
                 each.file, each.class_name, index_of(each.instrument), index_of(each.hedge_instrument), each.parameters
             )
             for each in wanted.user
-            if each.instrument in owned
+            if each.instrument in names
         ),
     )
-    return FeedParameters(
-        instruments=mine,
-        pairs=pairs,
-        feed_index=number,
-        seed=number,
-        books=binance.books,
-        books_by_venue={VENUE_NAMES.index(venue): books for venue, books in binance.books_by_venue.items()},
-        sessions=binance.feed_sessions,
-        signals=signals,
-        strategies=tuple(
-            HostedParameters(each.name, index_of(each.instrument), each.parameters, each.file, each.class_name)
-            for each in config.strategy.hosted
-            if each.instrument in owned
+
+
+def _live_bot(bot: LiveBot, instruments: Instruments, strategy_index: int) -> LiveBotParameters:
+    parameters = LiveBotParameters(
+        name=bot.name,
+        file=str(Path(bot.file).expanduser().resolve()),
+        function=bot.function,
+        assets=tuple(
+            AssetParameters(instruments.by_name(name).instrument_index, *bot.roi.get(name, (0.0, 0.0)))
+            for name in bot.instruments
         ),
-        first_strategy_index=strategies_before,
+        parameters=bot.parameters,
+        strategy_index=strategy_index,
+        orders_max=bot.orders_max,
+        trades_kept=bot.trades_kept,
+        records_kept=bot.records_kept,
+        clock_speed=bot.clock_speed,
     )
+    parameters.check(instruments)
+    return parameters
