@@ -70,9 +70,9 @@ def lanes(root: Path = Path()) -> Extension:
     """shm._lanes, which is written against Python's own interface: see lanes.c."""
     return Extension(
         "shm._lanes",
-        sources=[str(root / (SOURCE / f"{part}.c").relative_to(ROOT)) for part in ("lanes", "ring", "wake")],
+        sources=[str(root / (SOURCE / f"{part}.c").relative_to(ROOT)) for part in ("lanes", "ring", "wake", "seqlock")],
         include_dirs=[str(root / INCLUDE.relative_to(ROOT))],
-        depends=[str(root / (INCLUDE / f"{part}.h").relative_to(ROOT)) for part in ("ring", "wake")],
+        depends=[str(root / (INCLUDE / f"{part}.h").relative_to(ROOT)) for part in ("ring", "wake", "seqlock")],
         extra_compile_args=COMPILE_ARGS,
         py_limited_api=True,
     )

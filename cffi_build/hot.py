@@ -40,7 +40,8 @@ HOT: dict[str, tuple[str, ...]] = {
         "account", "answers", "connections", "health", "in_flight", "order_session", "private_line", "queries", "recovery",
         "refusals", "reports", "requests", "role", "router", "user_stream", "venue", "venue_clock",
     ),
-    "exchanges/binance": ("answers", "cancel_all", "orders", "sign", "user"),
+    "exchanges/binance": ("answers", "cancel_all", "orders", "requests", "sign", "user"),
+    "net": ("rate_limit", "websocket"),
     "loop": ("link", "shard", "timers", "wait"),
 }  # fmt: skip
 

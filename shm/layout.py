@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
+from shm._lanes import Form as Form
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -64,6 +66,12 @@ def format_of(ffi: Any, struct_name: str, fields: Sequence[str], is_signed: bool
         at = offset + size
     text += f"{total - at}x" * (total > at)
     return text, tuple(path for _, path in places)
+
+
+def places_of(ffi: Any, struct_name: str, fields: Sequence[str]) -> tuple[tuple[str, int, int], ...]:
+    """(code, offset, size) of some fields of a layout, as a Form takes them. Paths as above, in any order."""
+    places = [_place(ffi, ffi.typeof(struct_name), path) for path in fields]
+    return tuple(("s" if code.endswith("s") else code, offset, size) for offset, size, code in places)
 
 
 def _place(ffi: Any, ctype: Any, path: str) -> tuple[int, int, str]:

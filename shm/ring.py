@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
-from shm._lanes import ReadLanes, WriteLanes
+from shm._lanes import ReadLanes, WatchLanes, WriteLanes
 from shm._native import ffi, lib
 from shm.segment import FollowedSegments, HeapSegment, MappedSegment, Memory, OwnSegment, SegmentError, next_epoch
 
@@ -390,10 +390,13 @@ class Consumer(ReadLanes):
         self._own.close()
 
 
-class Watch:
-    """Asks several lanes at once whether there is something to read: one C call, however many they are."""
+class Watch(WatchLanes):
+    """Asks several lanes at once whether there is something to read: one C call, however many they are.
 
-    __slots__ = ("_lanes", "_native", "unread")
+    `unread()`: bit i: lane i of the list.
+    """
+
+    __slots__ = ("_lanes", "_native")
 
     def __init__(self, lanes: Sequence[tuple[Consumer, int]]) -> None:
         assert len(lanes) <= lib.RING_WATCH_MAX, "a bit for each lane"
@@ -402,7 +405,7 @@ class Watch:
         self._native.count = len(lanes)
         for place, (consumer, lane) in enumerate(lanes):
             self._native.lanes[place] = consumer.lane_handle(lane)
-        self.unread: Callable[[], int] = partial(lib.ring_unread, self._native)  # bit i: lane i of the list
+        self._use(int(ffi.cast("uintptr_t", self._native)))
 
 
 class Dormitory:

@@ -7,6 +7,7 @@ reader   row = rows.read(i)   a consistent private copy, overwritten by the next
 from collections.abc import Callable
 from typing import Any
 
+from shm._lanes import ReadRows
 from shm._native import ffi, lib
 from shm.segment import FollowedSegments, HeapSegment, MappedSegment, Memory, OwnSegment, SegmentError, next_epoch
 
@@ -15,7 +16,6 @@ Own = OwnSegment | HeapSegment
 
 # Looked up once; one argument each: see cffi_build/include/ring.h.
 _store_row: Callable[[Any], None] = lib.seqlock_store_row
-_load_row: Callable[[Any], int] = lib.seqlock_load_row
 _write_row: Callable[[Any, int, Any], None] = lib.seqlock_write
 
 _COMPLAINTS = {
@@ -83,8 +83,10 @@ class RowsWriter:
         self._own.close()
 
 
-class RowsReader:
+class RowsReader(ReadRows):
     """Reads rows that somebody else writes. Made by `heap_rows()` or `open_rows_reader()`.
+
+    `read(index)`: a consistent copy of the row; the same view every time.
 
     Before a writer is found, and for rows never written, a row is all zeros. A successor's segment replaces its predecessor's
     at the first refresh that finds it.
@@ -113,12 +115,10 @@ class RowsReader:
         self._mapped: MappedSegment | Own | None = None
         self._segment: Any = None
         self._copies, self._rows, self._handles, self._views = _private_rows(count, row_size, make_view)
+        self._use(int(ffi.cast("uintptr_t", self._rows)), self._views)
 
-    def read(self, index: int) -> Any:
-        """A consistent copy of the row; the same view every time."""
-        if _load_row(self._handles[index]):
-            self.torn += 1
-        return self._views[index]
+    def _note_torn(self) -> None:
+        self.torn += 1
 
     def writes(self, index: int) -> int:
         """How often the row has been written: equal to last time means that nothing is new."""

@@ -12,6 +12,7 @@
 
 #include "hmac.h"
 #include "messages.h"
+#include "websocket.h"
 
 /* cffi: begin */
 typedef enum hole {
@@ -44,6 +45,13 @@ typedef struct place_template {
  * quantity is negative or does not fit 64 bits on the wire. `client_order_id` ends with a NUL or after CLIENT_ORDER_ID_SIZE. */
 uint64_t place_fill(const place_template_t *template, const command_message_t *place, const char *client_order_id, uint64_t number,
                     int64_t timestamp_ms);
+
+#define PLACE_IMPOSSIBLE -1000001  /* Price or quantity can never be sent; as 0 of place_fill(). No errno. */
+
+/* Fills the template for a place under its own client id, and sends it as one text frame, behind what waits in the outbox: an order's
+ * whole way from the command to the kernel. As outbox_send(), or PLACE_IMPOSSIBLE. */
+int64_t place_send(const place_template_t *template, const command_message_t *place, uint64_t number, int64_t timestamp_ms,
+                   outbox_t *outbox, int32_t fd);
 /* cffi: end */
 
 #endif

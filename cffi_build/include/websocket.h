@@ -10,6 +10,7 @@
 
 #define WEBSOCKET_PAYLOAD_MAX (32u << 20)  /* The largest message a venue sends over a socket is a few MB. */
 #define WEBSOCKET_BROKEN UINT32_MAX
+#define WEBSOCKET_TEXT 1
 
 /* cffi: begin */
 /* Frames of ours that wait to be written. The caller's memory; `used` is set to 0 when they are written. */

@@ -100,3 +100,10 @@ uint64_t place_fill(const place_template_t *template, const command_message_t *p
     }
     return fill(template, template->frame, template->frame_size, template->frame_room, &holes);
 }
+
+int64_t place_send(const place_template_t *template, const command_message_t *place, uint64_t number, int64_t timestamp_ms,
+                   outbox_t *outbox, int32_t fd)
+{
+    const uint64_t size = place_fill(template, place, place->client_order_id, number, timestamp_ms);
+    return size == 0 ? PLACE_IMPOSSIBLE : outbox_send(outbox, fd, WEBSOCKET_TEXT, template->frame_room, size);
+}

@@ -5,17 +5,22 @@
 It knows nothing of orders: who sent a request hears the answer through the pool's owner.
 """
 
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
+from reactor.domain.messages import raw_text
 from reactor.engine.counters import Counter
 from reactor.engine.health import Health
 from reactor.engine.private_line import PrivateLine, SessionState
+from reactor.exchanges.binance.orders import BinanceOrders
+from reactor.exchanges.binance.requests import IMPOSSIBLE, NO_ROOM
 from reactor.net.backoff import Backoff
 from reactor.net.network import Connection, Sent, StreamSource
+from reactor.net.websocket import Outbox
 
 if TYPE_CHECKING:  # The pool makes its sessions.
     from reactor.engine.connections import VenueConnections
 
+HANDED_OVER: Final = int(Sent.HANDED_OVER)
 HANDSHAKE_WEIGHT: Final = 5  # "Connecting to the WebSocket API costs 2" (spot), "5" (futures)
 
 
@@ -31,6 +36,7 @@ class OrderSession(PrivateLine):
         self.in_flight = 0
         self.connection: Connection | None = None
         self._source: StreamSource | None = None  # the same, where frames can leave together
+        self._outbox: Outbox | None = None  # of the same, where a place can be written by us
         self.is_retired = False  # to be replaced: a successor is wanted
         self.next_try_ns = 0
         self._backoff = Backoff(pool.parameters.backoff, pool.uniform)
@@ -43,6 +49,28 @@ class OrderSession(PrivateLine):
         """Hands a request to the socket."""
         connection = self.connection
         return Sent.NOT_SENT if connection is None else connection.send(payload)
+
+    def send_place(self, codec: BinanceOrders, number: int, command: Any, timestamp_ms: int, key: int) -> int:
+        """Makes a place and hands it to the socket, in one crossing where the connection lies open. HANDED_OVER, NOT_SENT, or
+        IMPOSSIBLE: then no session can send it."""
+        outbox = self._outbox
+        if outbox is None or outbox.fd < 0 or outbox.is_gone():
+            return self._send_frame(codec, number, command, timestamp_ms, key)
+        left = codec.send_place(number, command, timestamp_ms, key, outbox.native, outbox.fd)
+        if left == 0:
+            outbox.waiting = 0
+        elif left == IMPOSSIBLE:
+            return IMPOSSIBLE
+        elif left == NO_ROOM:
+            return self._send_frame(codec, number, command, timestamp_ms, key)
+        else:
+            cast(Any, self.connection).sent(left)
+        outbox.places += 1
+        return HANDED_OVER
+
+    def _send_frame(self, codec: BinanceOrders, number: int, command: Any, timestamp_ms: int, key: int) -> int:
+        frame = codec.place_frame(number, command, raw_text(command.client_order_id), timestamp_ms, key)
+        return int(self.send(frame)) if frame else IMPOSSIBLE
 
     def put(self, payload: bytes) -> Sent:
         """As `send`; where the connection can, the frame waits for `flush`. If the connection breaks before that, the request
@@ -117,6 +145,7 @@ class OrderSession(PrivateLine):
         """Logs on, or is up at once."""
         self.connection = connection
         self._source = cast(StreamSource, connection) if hasattr(connection, "put") else None
+        self._outbox = getattr(connection, "outbox", None)
         pool = self.pool
         if pool.codec.has_logon:
             self.state = SessionState.LOGGING_ON
@@ -164,7 +193,7 @@ class OrderSession(PrivateLine):
         was_up = self.state in (SessionState.UP, SessionState.DRAINING)
         was_drained = self.state == SessionState.DRAINING
         self.state = SessionState.DOWN
-        self.connection = self._source = None
+        self.connection = self._source = self._outbox = None
         self.score = 0
         self.next_try_ns = now_ns if was_drained else now_ns + self._backoff.next_delay_ns()
         pool = self.pool

@@ -15,16 +15,16 @@ from reactor.domain.messages import (
     FLAG_REDUCE_ONLY,
     Reason,
     ReportKind,
-    bytes_of,
+    address_of,
     copy,
+    form,
     new,
     text_of,
-    unpacker,
 )
 from reactor.engine.answers import Answers
 from reactor.engine.counters import Counter
 from reactor.engine.in_flight import REST, Asked, InFlight, Slot
-from reactor.engine.order_session import OrderSession
+from reactor.engine.order_session import HANDED_OVER, OrderSession
 from reactor.engine.parameters import EngineParameters
 from reactor.engine.refusals import Refusals
 from reactor.engine.reports import Entry, OrderMemory
@@ -32,6 +32,7 @@ from reactor.engine.router import COPIES_MAX, Policy, copies_of, policy_of, rout
 from reactor.engine.venue import EngineVenue
 from reactor.exchanges.binance.executions import stamp_entry
 from reactor.exchanges.binance.orders import place_key
+from reactor.exchanges.binance.requests import IMPOSSIBLE
 from reactor.exchanges.venue import Answer, RestCall
 from reactor.loop.clock import Clock
 from reactor.loop.counters import Metrics, Span
@@ -45,17 +46,18 @@ HELD_NS: Final = 150_000  # … and for how long: a write costs ten times as muc
 _CANCEL_REJECT: Final = int(ReportKind.CANCEL_REJECT)
 _INTERNAL: Final = int(Span.INTERNAL)
 _PLACED: Final = int(Asked.PLACE)
-_read_place: Final = unpacker(
+PLACE_FORM: Final = form(
     "command",
     (
-        "header.order_id", "header.instrument_index", "header.flags", "client_order_id", "venue", "side", "order_type",
-        "time_in_force", "deadline_ns", "request_id",
+        "header.kind", "header.order_id", "header.instrument_index", "header.flags", "client_order_id", "venue", "side",
+        "order_type", "time_in_force", "deadline_ns", "request_id",
     ),
 )  # fmt: skip
+"""What is read of a command when it is taken; a place needs no more but its price and quantity."""
+_read_place: Final = PLACE_FORM.read
 
 _URGENT_FLAGS: Final = FLAG_HEDGE | FLAG_REDUCE_ONLY
 _WHOLE_CLOSE_FLAGS: Final = FLAG_CLOSE | FLAG_REDUCE_ONLY
-_HANDED_OVER: Final = Sent.HANDED_OVER
 
 R = Reason
 
@@ -111,8 +113,7 @@ class Requests:
         self._race_copies = copies_of(router, Policy.RACE)
         self._race_closes = policy_of(router, is_place=True, is_whole_close=True) == Policy.RACE
         self._place_copies = copies_of(router, policy_of(router, is_place=True, is_whole_close=False))
-        self._rooms: dict[Any, Any] = {}  # view of a command → its bytes
-        self._glances = [(command, bytes_of(command, "command")) for command in glances]
+        self._glances = [(command, address_of(command)) for command in glances]
         self._glanced = 0
         self._held: list[tuple[OrderSession, Entry]] = []  # places that wait to be written
         self._held_ns = 0  # since when
@@ -124,12 +125,12 @@ class Requests:
 
     # ---- places
 
-    def on_place(self, command: Any, now_ns: int) -> None:
-        """What stands before the frame is handed over is on the way of a tick to the wire: what can wait is done after it."""
-        room = self._rooms.get(command)
-        if room is None:
-            room = self._rooms[command] = bytes_of(command, "command")
-        order_id, index, flags, raw_id, number, side, order_type, time_in_force, deadline_ns, request_id = _read_place(room)
+    def on_place(self, taken: Any, now_ns: int) -> None:
+        """A place: its view and what PLACE_FORM reads there. What stands before the frame is handed over is on the way of a
+        tick to the wire: what can wait is done after it."""
+        (
+            command, _, order_id, index, flags, raw_id, number, side, order_type, time_in_force, deadline_ns, request_id
+        ) = taken  # fmt: skip
         if self.held_cancels and self._is_overtaken(command, raw_id):
             return
         if self.is_stopped:
@@ -160,12 +161,17 @@ class Requests:
         carrier: OrderSession | None = None
         sent = 0
         for session in connections.usable:
-            frame = venue.codec.place_frame(slot.number * COPIES_MAX + sent, command, raw_id, timestamp_ms, key)
-            if not frame:
+            wire_number = slot.number * COPIES_MAX + sent
+            if may_wait:
+                frame = venue.codec.place_frame(wire_number, command, raw_id, timestamp_ms, key)
+                result: int = int(session.put(frame)) if frame else IMPOSSIBLE
+            else:
+                result = session.send_place(venue.codec, wire_number, command, timestamp_ms, key)
+            if result == IMPOSSIBLE:
                 in_flight.drop(slot)
                 self._refusals.refuse(command, R.BAD_PARAMETER, text="price or quantity")
                 return
-            if (session.put(frame) if may_wait else session.send(frame)) == _HANDED_OVER:
+            if result == HANDED_OVER:
                 if sent == 0:
                     carrier = session
                 session.in_flight += 1
@@ -206,7 +212,7 @@ class Requests:
             return
         self._glanced = at = (self._glanced + 1) % len(self._glances)
         command, room = self._glances[at]
-        _, index, flags, raw_id, number, side, order_type, time_in_force, _, _ = _read_place(room)
+        _, _, index, flags, raw_id, number, side, order_type, time_in_force, _, _ = _read_place(room)
         venue = self._venues[number]
         connections, in_flight = venue.connections, self._in_flight
         timestamp_ms = connections.timestamp_ms()

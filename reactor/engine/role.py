@@ -34,7 +34,7 @@ from reactor.engine.parameters import EngineParameters
 from reactor.engine.recovery import Recovery
 from reactor.engine.refusals import Refusals
 from reactor.engine.reports import OrderMemory, ReportRing, ReportWriter
-from reactor.engine.requests import Requests
+from reactor.engine.requests import PLACE_FORM, Requests
 from reactor.engine.venue import EngineVenue
 from reactor.exchanges.binance.executions import ExecutionReader
 from reactor.exchanges.binance.orders import order_codec
@@ -45,6 +45,7 @@ from reactor.loop.clock import Clock
 from reactor.loop.counters import Metrics
 from reactor.loop.log import Log
 from reactor.net.network import Network
+from shm.layout import Form
 
 __all__ = ["CommandRing", "EngineParameters", "EnginePorts", "EngineRole"]
 
@@ -68,7 +69,7 @@ R = Reason
 class CommandRing(Protocol):
     """What the engine needs of shm/ring.py's Consumer."""
 
-    def try_peek(self, lane: int = 0) -> Any: ...
+    def try_take(self, lane: int, form: Form, /) -> Any: ...
 
     def release(self, lane: int = 0) -> None: ...
 
@@ -103,7 +104,7 @@ class EngineRole:
         self._parameters = parameters
         self._ports = ports
         self._commands = ports.commands
-        self._try_peek = ports.commands.try_peek
+        self._try_take = ports.commands.try_take
         self._monotonic_ns = ports.clock.monotonic_ns
         self._metrics = ports.metrics
         self._count = ports.metrics.count
@@ -128,7 +129,6 @@ class EngineRole:
         for number, endpoints in enumerate(parameters.endpoints):
             self._venues[endpoints.venue] = self._venue(endpoints, limits.get(endpoints.venue, ()), number)
         self._handlers: dict[int, Callable[[Any, int], None]] = {
-            _PLACE: self._requests.on_place,
             _CANCEL: self._requests.on_cancel,
             _QUERY: self._requests.on_query,
             _CANCEL_ALL_OURS: self._on_cancel_all,
@@ -271,21 +271,22 @@ class EngineRole:
         return self._drain(URGENT, URGENT_PER_PASS_MAX, now_ns)
 
     def _drain(self, lane: int, limit: int, now_ns: int) -> int:
-        try_peek, writer, requests = self._try_peek, self._writer, self._requests
+        try_take, writer, requests = self._try_take, self._writer, self._requests
         is_recovered = self._recovery.is_over
         taken = 0
         while taken < limit and not writer.is_blocked:
-            command = try_peek(lane)
-            if command is None:
+            message = try_take(lane, PLACE_FORM)
+            if message is None:
                 break
+            command = message[0]
+            kind: int = message[1]
             taken += 1
             if lane == NORMAL:
                 requests.normal_read += 1
             if not is_recovered[lane] and self._recovery.try_give_back(command, lane):
                 continue
-            kind = command.header.kind
-            if kind == _PLACE and command.venue in self._venues:
-                requests.on_place(command, now_ns)
+            if kind == _PLACE and message[6] in self._venues:
+                requests.on_place(message, now_ns)
                 continue
             handler = self._handlers.get(kind)
             if handler is None or command.venue not in self._venues:

@@ -6,23 +6,14 @@ recorder and supervisor share the same address.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from reactor.exchanges.venue import RateLimit, RateLimitKind
+from reactor.net.parameters import RateBudgetParameters as RateBudgetParameters
 
 # Of an address's weight per minute, whoever used it: above that no market data is asked for. The rest is for the questions on
 # which money depends: what became of an order, what is open, what we own.
 MARKET_DATA_CEILING: Final = 0.6
-
-
-@dataclass(frozen=True)
-class RateBudgetParameters:
-    """How much of the venue's limits is ours."""
-
-    share: float = 0.7  # of the host's budget: feeds, recorder and the supervisor's emergency cancel live on the rest
-    reserve: float = 0.2  # of our share, kept for cancels, queries and hedges
-    ceiling: float = 1.0  # of the host's budget, used by whomever: above that only what is urgent goes
 
 
 class RateWindow:

@@ -59,7 +59,7 @@ class StreamConnection(asyncio.BufferedProtocol):
         self._receive_ns = 0  # of the last read
         self._is_held = False
         self._needed = 0  # bytes from the start on that a frame which has begun will have
-        self._outbox = Outbox()
+        self.outbox = self._outbox = Outbox()  # Who fills it by itself calls `sent` then.
         self._put = self._outbox.put
         self._put_and_write = self._outbox.send
         self._fd = -1  # of the socket, where it may be written to directly
@@ -95,6 +95,18 @@ class StreamConnection(asyncio.BufferedProtocol):
             self._write()
         return _HANDED_OVER
 
+    def sent(self, left: int) -> None:
+        """A frame was put into `outbox` and written by somebody else, who was left with this: bytes that wait, or −errno."""
+        if left < 0:
+            self._break(OSError(-left, os.strerror(-left)))
+        elif left:
+            self._outbox.waiting = left
+            self._leave_to_loop()
+
+    def _show_door(self) -> None:
+        """`outbox.fd`: the socket, exactly while `send` would write to it directly."""
+        self._outbox.fd = self._fd if self._is_direct and self._is_open and not self._is_closing else -1
+
     def put(self, payload: bytes) -> Sent:
         """As `send`, but it waits for `flush`, or for the next frame that is sent."""
         transport = self._transport
@@ -125,6 +137,7 @@ class StreamConnection(asyncio.BufferedProtocol):
         else:
             transport.abort()
         self._is_closing = True
+        self._show_door()
 
     def _send(self, opcode: int, payload: bytes) -> None:
         """A control frame; nothing happens on a closed connection."""
@@ -139,6 +152,7 @@ class StreamConnection(asyncio.BufferedProtocol):
         assert transport is not None, "asked only of a connection that is open"
         if self._fd >= 0 and (self._is_direct or not transport.get_write_buffer_size()):
             self._is_direct = True
+            self._show_door()
             try:
                 if not outbox.write(self._fd):
                     return
@@ -151,12 +165,14 @@ class StreamConnection(asyncio.BufferedProtocol):
         """What the kernel had no room for follows in order, as what is encrypted does."""
         assert self._transport is not None, "asked only of a connection that is open"
         self._is_direct = False
+        self._show_door()
         self._transport.write(self._outbox.take())
 
     def _break(self, error: OSError) -> None:
         """A write failed: part of a frame may be out, so it is not proof of anything."""
         self._close_reason = self._close_reason or f"write failed: {error}"
         self._outbox.clear()
+        self._outbox.fd = -1
         assert self._transport is not None, "asked only of a connection that is open"
         self._transport.abort()
 
@@ -178,6 +194,7 @@ class StreamConnection(asyncio.BufferedProtocol):
         if socket is not None and transport.get_extra_info("ssl_object") is None:
             self._fd = socket.fileno()
             self._is_direct = True
+        self._outbox.is_gone = transport.is_closing
         self._transport.write(self._request)
 
     def get_buffer(self, sizehint: int) -> memoryview:
@@ -221,6 +238,7 @@ class StreamConnection(asyncio.BufferedProtocol):
         self._is_closed = True
         self._is_open = False
         self._fd, self._is_direct = -1, False  # The number may soon be somebody else's.
+        self._show_door()
         self._parts = None
         self._on_gone(self)
         self._call(self._listener.on_close, self._close_reason or reason, self._monotonic_ns())
@@ -302,6 +320,7 @@ class StreamConnection(asyncio.BufferedProtocol):
             return
         self._start = head_end + 4
         self._is_open = True
+        self._show_door()
         self._call(self._listener.on_open, now_ns)
         if self._start < self._end and self._is_open:
             self._start = self._on_bytes(self, self._buffer, self._start, self._end, now_ns)
@@ -313,6 +332,7 @@ class StreamConnection(asyncio.BufferedProtocol):
     def _end_now(self) -> None:
         self._start = self._end
         self._is_closing = True
+        self._show_door()
         if self._transport is not None:
             self._transport.close()
 

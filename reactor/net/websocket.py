@@ -1,6 +1,7 @@
 """Frames of ours on their way out: the Python face of cffi_build/include/websocket.h."""
 
 import os
+from collections.abc import Callable
 from typing import Any, Final
 
 from reactor._native import ffi, lib
@@ -16,13 +17,20 @@ HEAD_SIZE_MAX: Final = 14
 _NO_ROOM: Final[int] = lib.OUTBOX_NO_ROOM
 
 
+def _never() -> bool:
+    return False
+
+
 class Outbox:
     """Whole masked frames, one behind another, until they are written: `room[:waiting]`."""
 
-    __slots__ = ("_native", "_put", "_room", "_send", "room", "waiting")
+    __slots__ = ("_native", "_put", "_room", "_send", "fd", "is_gone", "native", "places", "room", "waiting")
 
     def __init__(self) -> None:
-        self._native = ffi.new("outbox_t *")
+        self.fd = -1  # of the socket, while whole frames may be written to it; who writes looks at `is_gone`, too
+        self.is_gone: Callable[[], bool] = _never  # The loop has given the socket up: its number may be somebody else's.
+        self.places = 0  # of the frames, those that `place_send` has made
+        self._native = self.native = ffi.new("outbox_t *")
         self._native.random = int.from_bytes(os.urandom(8), "little") | 1
         self._put = lib.outbox_put
         self._send = lib.outbox_send

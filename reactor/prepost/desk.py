@@ -25,6 +25,8 @@ from reactor.domain.messages import (
     Reason,
     ResponseKind,
     TimeInForce,
+    address_of,
+    form,
 )
 from reactor.journal.memory import History
 from reactor.prepost import post, pre
@@ -70,6 +72,7 @@ VALIDATED: Final = NEXT_STATE[CREATED * _EVENTS + VALIDATE]
 SUBMITTING: Final = NEXT_STATE[VALIDATED * _EVENTS + SUBMIT]
 SUBMITTED: Final = NEXT_STATE[SUBMITTING * _EVENTS + COMMIT]
 R_CLOSED: Final = int(ResponseKind.CLOSED)
+READ_TOP: Final = form("book_top", ("bid_ticks", "ask_ticks", "receive_ns", "is_synchronised")).read
 FILLS: Final = int(Counter.FILLS)
 BELIEVED_DEAD: Final = frozenset({int(OrderState.REJECTED), int(OrderState.NOT_SENT)})
 
@@ -162,6 +165,8 @@ class Desk:
         count = len(self.terms)
         self.out = out
         self.tops = tops
+        self._top_views: list[Any] = [None] * count
+        self._top_addresses: list[Any] = [0] * count
         self.metrics = metrics
         self.log = log
         self.collector_alive = collector_alive
@@ -172,6 +177,8 @@ class Desk:
         self.ids = ClientIds(parameters.order_id_prefix)
         self._mint = Mint(self.ids)
         self._order_id = order_id_of(self.epoch, 1) - 1  # minted last
+        self._next_client_order_id = self._mint.client_order_id(self._order_id + 1)
+        self._is_next_rendered = True  # That is the id of the order after it: rendered when the last one has left.
         # -- state
         self.orders = Orders(self.ids, count, parameters.orders_max, parameters.closed_orders_kept_max)
         self.fills = FillMemory(count)
@@ -297,7 +304,11 @@ class Desk:
         if order is None:
             return None
         self._order_id = order_id
-        order.client_order_id = self._mint.client_order_id(order_id)
+        if self._is_next_rendered:
+            self._is_next_rendered = False
+            order.client_order_id = self._next_client_order_id
+        else:
+            order.client_order_id = self._mint.client_order_id(order_id)
         order.venue = terms.venue
         order.side = decision.side
         order.order_type = decision.order_type
@@ -337,6 +348,8 @@ class Desk:
         self.out.journal_order(order, CREATED, SUBMIT, 0)
         self.inquiry.watch(order)
         self.dirty.add(index)
+        self._next_client_order_id = self._mint.client_order_id(self._order_id + 1)
+        self._is_next_rendered = True
         self.out.respond_accepted(order)
 
     def on_committed(self, order: Order) -> None:
@@ -496,6 +509,16 @@ class Desk:
             leg = pair.hedge_position if pair.hedge.index == instrument_index else pair.open_position
             base_e8 -= leg.base_e8
         return self.terms[instrument_index].lots_within(base_e8)
+
+    def read_top(self, instrument_index: int) -> Any:
+        """(bid ticks, ask ticks, receive_ns, is_synchronised) of an instrument's book; None: no feed writes it."""
+        view = self.tops(instrument_index)
+        if view is None:
+            return None
+        if view is not self._top_views[instrument_index]:
+            self._top_views[instrument_index] = view
+            self._top_addresses[instrument_index] = address_of(view)
+        return READ_TOP(self._top_addresses[instrument_index])
 
     def take_back(self, terms: Terms, lots: int) -> int:
         """Trades `lots` (signed) that only make a position without a pair smaller. 0, or why not."""

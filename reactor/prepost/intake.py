@@ -14,9 +14,8 @@ from reactor.domain.messages import (
     OrderType,
     Reason,
     TimeInForce,
-    bytes_of,
-    new,
-    unpacker,
+    address_of,
+    form,
 )
 from reactor.prepost.counters import Counter
 from reactor.prepost.desk import Desk, is_reducing
@@ -44,15 +43,16 @@ PAIR_OPEN: Final = int(PairState.OPEN)
 LEG_OPEN: Final = int(Leg.OPEN)
 LEG_QUOTE: Final = int(Leg.QUOTE)
 RUNGS_MAX: Final = 96  # of one grid: what the collector lets through
-UNPACK_EVENT: Final = unpacker(
+EVENT_FORM: Final = form(
     "event",
     (
         "header.signal_id", "header.exchange_ns", "header.stage_ns[0]", "header.stage_ns[1]", "header.stage_ns[2]",
         "header.kind", "header.instrument_index", "header.hedge_instrument_index", "header.flags", "header.pair_id", "side",
         "direction", "order_type", "time_in_force", "strategy_index", "reason", "quantity_lots", "price_ticks",
-        "target_order_id",
+        "target_order_id", "quote_count",
     ),
 )  # fmt: skip
+READ_EVENT: Final = EVENT_FORM.read
 
 
 class Event:
@@ -70,6 +70,7 @@ class Event:
         "pair_id",
         "price_ticks",
         "quantity_lots",
+        "quote_count",
         "reason",
         "receive_ns",
         "side",
@@ -81,15 +82,14 @@ class Event:
         "view",
     )
 
-    def read(self, view: Any, room: Any) -> None:
-        """Takes the message of this view, of which `room` holds the bytes."""
-        self.view = view
+    def read(self, taken: Any) -> None:
+        """Takes a message: its view and what EVENT_FORM reads there."""
         (
-            self.signal_id, self.exchange_ns, self.receive_ns, self.signal_ns, self.event_ns,
+            self.view, self.signal_id, self.exchange_ns, self.receive_ns, self.signal_ns, self.event_ns,
             self.kind, self.instrument_index, self.hedge_instrument_index, self.flags, self.pair_id, self.side,
             self.direction, self.order_type, self.time_in_force, self.strategy_index, self.reason,
-            self.quantity_lots, self.price_ticks, self.target_order_id,
-        ) = UNPACK_EVENT(room)  # fmt: skip
+            self.quantity_lots, self.price_ticks, self.target_order_id, self.quote_count,
+        ) = taken  # fmt: skip
 
 
 class Intake:
@@ -101,8 +101,6 @@ class Intake:
         self._glance = Decision()  # of nobody
         self._glanced = 0  # pair id
         self._event = Event()
-        self._message = new("event")  # the event at hand, where the memory is warm
-        self._room = bytes_of(self._message, "event")
         self._grids: dict[tuple[int, int], list[tuple[int, int]]] = {}
         handlers: dict[int, Callable[[Event], None]] = {
             int(EventKind.OPEN): self._on_open,
@@ -117,9 +115,12 @@ class Intake:
 
     def on_event(self, view: Any) -> None:
         """One event, an event_message_t. Malformed ones are counted and dropped."""
-        self._message[0] = view[0]
+        self.on_taken((view, *READ_EVENT(address_of(view))))
+
+    def on_taken(self, taken: Any) -> None:
+        """The same: its view and what EVENT_FORM reads there."""
         event = self._event
-        event.read(view, self._room)
+        event.read(taken)
         kind = event.kind
         handler = self._handlers[kind] if kind < len(self._handlers) else None
         if handler is None:
@@ -170,17 +171,17 @@ class Intake:
     def _price_open(self, decision: Decision, pair: Pair, lots: int) -> int:
         """How much, and how it is to be priced: `lots`, or (0) one clip. NONE, or why it cannot be opened now."""
         desk, parameters, terms, side = self._desk, pair.parameters, pair.open, decision.side
-        top = desk.tops(terms.index)
-        hedge_top = desk.tops(pair.hedge.index)
+        top = desk.read_top(terms.index)
+        hedge_top = desk.read_top(pair.hedge.index)
         if top is None or hedge_top is None:
             return NO_BOOK
-        if side > 0:
-            ticks, hedge_ticks = top.ask_ticks, hedge_top.bid_ticks
-        else:
-            ticks, hedge_ticks = top.bid_ticks, hedge_top.ask_ticks
+        bid_ticks, ask_ticks, _, _ = top
+        hedge_bid_ticks, hedge_ask_ticks, hedge_receive_ns, _ = hedge_top
+        ticks: int = ask_ticks if side > 0 else bid_ticks
+        hedge_ticks: int = hedge_bid_ticks if side > 0 else hedge_ask_ticks
         if lots <= 0:
             lots = pair.clip.base_e8((ticks, hedge_ticks)) // terms.lot_base_e8
-        hedge_age_ns = desk.now_ns - hedge_top.receive_ns
+        hedge_age_ns: int = desk.now_ns - hedge_receive_ns
         if lots <= 0 or hedge_ticks <= 0 or hedge_age_ns > desk.parameters.construction.book_age_ms_max * MS:
             return NO_BOOK  # What cannot be hedged is not opened.
         self._size(decision, lots, ticks)
@@ -292,7 +293,7 @@ class Intake:
         key = (event.strategy_index, index)
         grid = self._grids.setdefault(key, [])
         quotes = event.view.quotes
-        for position in range(min(event.view.quote_count, len(quotes))):
+        for position in range(min(event.quote_count, len(quotes))):
             quote = quotes[position]
             if quote.quantity_lots and quote.price_ticks > 0 and len(grid) < RUNGS_MAX:
                 grid.append((quote.price_ticks, quote.quantity_lots))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from mypy_extensions import mypyc_attr
 
@@ -13,8 +13,6 @@ from reactor.domain.messages import (
     OrderType,
     Reason,
     TimeInForce,
-    bytes_of,
-    unpacker,
 )
 from reactor.domain.units import E8
 from reactor.prepost.pipeline import PreStage, pre_stage
@@ -35,7 +33,6 @@ BACKPRESSURE: Final = int(Reason.BACKPRESSURE)
 MARKET_CLOSED: Final = int(Reason.MARKET_CLOSED)
 ORDER_TYPE_MARKET: Final = int(OrderType.MARKET)
 TIF_POST_ONLY: Final = int(TimeInForce.POST_ONLY)
-UNPACK_TOP: Final = unpacker("book_top", ("bid_ticks", "ask_ticks", "receive_ns", "is_synchronised"))
 NORMAL, URGENT = 0, 1
 
 
@@ -134,7 +131,6 @@ class OrderConstruction(PreStage):
         self._collar_e8 = e8_of(desk.parameters.risk.price_collar_ratio)
         self._age_ns = desk.parameters.construction.book_age_ms_max * MS
         self._hedge_age_ns = desk.parameters.construction.hedge_book_age_ms_max * MS
-        self._bytes: dict[Any, Any] = {}  # book top → its bytes
 
     def run(self, decision: Decision) -> int:
         rules = self.desk.rules
@@ -157,12 +153,9 @@ class OrderConstruction(PreStage):
         if not terms.is_trading and not is_fast:
             return MARKET_CLOSED
         bid = ask = age_ns = is_synchronised = 0
-        top = desk.tops(terms.index)
+        top = desk.read_top(terms.index)
         if top is not None:
-            room = self._bytes.get(top)
-            if room is None:
-                room = self._bytes[top] = bytes_of(top, "book_top")
-            bid, ask, receive_ns, is_synchronised = UNPACK_TOP(room)
+            bid, ask, receive_ns, is_synchronised = top
             age_ns = decision.now_ns - receive_ns
         if bid > 0 and ask > 0 and is_synchronised and age_ns <= (self._hedge_age_ns if is_fast else self._age_ns):
             decision.bid_ticks = bid

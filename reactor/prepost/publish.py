@@ -12,6 +12,7 @@ Nothing is lost when a ring is full:
 
 from __future__ import annotations
 
+import struct
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,7 +25,9 @@ from reactor.domain.messages import (
     CommandKind,
     ResponseKind,
     Stage,
+    address_of,
     bytes_of,
+    form,
     new,
     packer,
 )
@@ -34,6 +37,7 @@ from reactor.prepost.orders import IS_TERMINAL, STRATEGY_LEGS, Order, OrderState
 from reactor.prepost.pairs import Pair
 from reactor.prepost.pipeline import Decision, Outcome
 from reactor.prepost.record import ENTRY_SIZE, Recorder, Ring, blank_header
+from shm.layout import Form
 
 NORMAL: Final = 0
 URGENT: Final = 1
@@ -57,14 +61,15 @@ _HEADER: Final = (
     "header.kind", "header.source", "header.instrument_index", "header.hedge_instrument_index", "header.flags",
     "header.pair_id", "header.pair_sequence",
 )  # fmt: skip
-PACK_PLACE: Final = packer(
+PLACE_FORM: Final = form(
     "command",
     (
-        "header.sequence", "header.signal_id", "header.order_id", "header.exchange_ns", "header.stage_ns[0]",
+        "header.signal_id", "header.order_id", "header.exchange_ns", "header.stage_ns[0]",
         "header.stage_ns[1]", "header.stage_ns[2]", "header.stage_ns[3]", *_HEADER, "client_order_id", "venue", "side",
         "order_type", "time_in_force", "price_ticks", "quantity_lots", "deadline_ns", "request_id",
     ),
 )  # fmt: skip
+PACK_WAY: Final = struct.Struct("<6Q").pack  # RECEIVE … ACK, as WAY has them
 PACK_RESPONSE: Final = packer(
     "response",
     (
@@ -73,6 +78,12 @@ PACK_RESPONSE: Final = packer(
         "strategy_index", "order_status", "position_fills",
     ),
 )  # fmt: skip
+
+
+class CommandRing(Ring, Protocol):
+    """The part of shm/ring.py's Producer that commands go by."""
+
+    def try_put(self, lane: int, form: Form, /, *values: Any) -> int: ...
 
 
 class Rows(Protocol):
@@ -96,7 +107,7 @@ class Publisher(Recorder):
 
     def __init__(
         self,
-        commands: Ring,
+        commands: CommandRing,
         responses: Ring | None,
         strategy_responses: Sequence[Ring],
         journal: Ring,
@@ -109,6 +120,7 @@ class Publisher(Recorder):
         super().__init__(journal, source)
         self._journal_half = journal.capacity // 2
         self._commands = commands
+        self._try_put = commands.try_put
         self._responses = responses
         self._strategies = tuple(strategy_responses)
         self._positions = positions
@@ -126,8 +138,7 @@ class Publisher(Recorder):
         self._blank_command = new("command")
         self._blank_response = new("response")
         # What is written most is packed here, where the memory is warm, and copied into its slot.
-        place, response = new("command"), new("response")
-        self._place, self._place_bytes = place[0], bytes_of(place, "command")
+        response = new("response")
         self._response, self._response_bytes = response[0], bytes_of(response, "response")
         self._commands_counted = 0
         for blank in (self._blank_command, self._blank_response):
@@ -216,44 +227,46 @@ class Publisher(Recorder):
 
     def place(self, order: Order, decision: Decision) -> bool:
         """See desk.Outbox."""
-        desk, lane, commands = self.desk, decision.lane, self._commands
+        desk, lane = self.desk, decision.lane
         assert desk is not None, "the publisher knows its desk before it is used"
-        slot = None if self.held else commands.try_claim(lane)
-        sequence = now_ns = 0
-        if slot is not None:
-            sequence, now_ns = commands.sequence(lane), self._monotonic_ns()
-        room = self._place_bytes
+        put = self._pack_only if self.held else self._try_put
+        now_ns: int = 0 if self.held else self._monotonic_ns()
         receive_ns, signal_ns, event_ns = decision.stages or (decision.origin_ns, 0, 0)
         self._requests += 1
-        PACK_PLACE(
-            room, 0,
-            sequence, order.signal_id, order.order_id, order.exchange_ns, receive_ns, signal_ns, event_ns,
+        sequence: int = put(
+            lane, PLACE_FORM,
+            order.signal_id, order.order_id, order.exchange_ns, receive_ns, signal_ns, event_ns,
             now_ns, PLACE, self._source, order.instrument_index, NO_INSTRUMENT, order.flags,
             order.pair_id, order.pair_sequence, order.client_order_id, order.venue, order.side,
             order.order_type, order.time_in_force, order.price_ticks, order.quantity_lots,
             order.created_ns + desk.place_deadline_ns if desk.place_deadline_ns else 0,
             desk.epoch << 40 | self._requests << REQUEST_KIND_BITS | PLACE,
         )  # fmt: skip
-        if slot is not None:
-            slot[0] = self._place
+        if sequence:
             self._send(lane)
         else:  # Its number and its stamp are given when it goes out.
+            now_ns = 0
             message = new("command")
-            message[0] = self._place
+            PLACE_FORM.put(address_of(message))
+            message.header.stage_ns[STAGE_COMMAND] = 0
             self.held.append(HeldCommand(lane, message, order))
             self.commands_left = 0
-        self.way_out = room[WAY]
-        return slot is not None
+        self.way_out = PACK_WAY(receive_ns, signal_ns, event_ns, now_ns, 0, 0)
+        return sequence != 0
 
     def glance(self) -> None:
         """Warms what `place` writes a command with."""
-        desk, commands, room = self.desk, self._commands, self._place_bytes
+        desk = self.desk
         assert desk is not None, "the publisher knows its desk before it is used"
-        PACK_PLACE(
-            room, 0,
-            commands.sequence(NORMAL), 0, 0, 0, 0, 0, 0, self._monotonic_ns(), PLACE, self._source, 0, NO_INSTRUMENT, 0,
+        PLACE_FORM.pack(
+            0, 0, 0, 0, 0, 0, self._monotonic_ns(), PLACE, self._source, 0, NO_INSTRUMENT, 0,
             0, 0, b"", 0, 1, 0, 0, 0, 0, 0, desk.epoch << 40 | self._requests << REQUEST_KIND_BITS | PLACE,
         )  # fmt: skip
+
+    def _pack_only(self, lane: int, command_form: Form, *values: Any) -> int:
+        """As `try_put` of a ring that is full: what was held before goes first."""
+        command_form.pack(*values)
+        return 0
 
     def cancel(self, order: Order) -> bool:
         """See desk.Outbox."""

@@ -388,10 +388,12 @@ class OrderRateRule(RiskRule):
     def check(self, decision: Decision) -> int:
         venue = decision.terms.venue
         sent = self.desk.sent_ns[venue]
+        limit = self._fast_max[venue] if decision.is_fast else self._max[venue]
+        if len(sent) < limit:
+            return NONE  # Those that are older than the window are too few to matter.
         horizon_ns = decision.now_ns - self._window_ns
         while sent and sent[0] <= horizon_ns:
             sent.popleft()
-        limit = self._fast_max[venue] if decision.is_fast else self._max[venue]
         return ORDER_RATE if len(sent) >= limit else NONE
 
 

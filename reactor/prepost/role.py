@@ -23,7 +23,7 @@ from reactor.loop.log import Log
 from reactor.prepost import checkpoint
 from reactor.prepost.counters import Counter
 from reactor.prepost.desk import Desk
-from reactor.prepost.intake import Intake
+from reactor.prepost.intake import EVENT_FORM, Intake
 from reactor.prepost.kill_switch import Pull
 from reactor.prepost.orders import Leg, OrderState
 from reactor.prepost.pairs import Pair, PairState
@@ -37,7 +37,7 @@ from reactor.prepost.parameters import (
     SettlementParameters,
     StopParameters,
 )
-from reactor.prepost.publish import COMMAND_ROOM_MIN, JOURNAL_ROOM_MIN, Publisher, Rows
+from reactor.prepost.publish import COMMAND_ROOM_MIN, JOURNAL_ROOM_MIN, CommandRing, Publisher, Rows
 from reactor.prepost.record import Ring
 from reactor.prepost.reports import Reports
 from reactor.prepost.restore import restore
@@ -94,7 +94,7 @@ class PrepostPorts:
     log: Log
     events: Consumer
     reports: Consumer
-    commands: Ring
+    commands: CommandRing
     journal: Ring
     positions: Rows
     risk: Rows
@@ -145,7 +145,7 @@ class PrepostRole:
         self._again = 0  # lanes that were left in the middle
         self._peek_control = None if ports.control is None else ports.control.try_peek
         self._peek_report = ports.reports.try_peek
-        self._peek_event = ports.events.try_peek
+        self._take_event = ports.events.try_take
 
     # ---- Role
 
@@ -264,19 +264,19 @@ class PrepostRole:
         out, desk = self.out, self.desk
         if lane == NORMAL and not out.has_room_for_more():
             return 0
-        peek, monotonic_ns, on_event = self._peek_event, self._monotonic_ns, self.intake.on_event
+        take, monotonic_ns, intake = self._take_event, self._monotonic_ns, self.intake
         count = 0
         while (
             (out.commands_left >= COMMAND_ROOM_MIN and out.journal_left >= JOURNAL_ROOM_MIN) or out.has_room()
         ) and count < EVENTS_PER_PASS_MAX:
-            event = peek(lane)
-            if event is None:
+            taken = take(lane, EVENT_FORM)
+            if taken is None:
                 break
             if not count:
                 desk.wall_ns = self._realtime_ns()
             count += 1
             desk.now_ns = monotonic_ns()
-            on_event(event)
+            intake.on_taken(taken)
             out.commit()
         else:
             self._again |= EVENTS_BIT if lane == NORMAL else URGENT_EVENTS_BIT

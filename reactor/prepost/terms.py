@@ -5,7 +5,6 @@ base_e8 of one lot     = lot_base_e8                         (exact: a venue cou
 quote_e8(ticks, base)  = ticks · base_e8 · tick_numerator // tick_denominator
 """
 
-from collections.abc import Sequence
 from math import lcm
 
 from reactor.domain.instrument import Instrument
@@ -99,28 +98,32 @@ class Clip:
     """One clip in 1e-8 of the base asset: `quote_e8` at the first leg's price, rounded up to every leg's step, minimum
     quantity and minimum notional (the latter with `margin_e8`, a fraction · 1e8, for prices that move)."""
 
-    __slots__ = ("_base_e8_min", "_legs", "_step")
+    __slots__ = ("_base_e8_min", "_step", "_wanted", "_worth")
 
     def __init__(self, quote_e8: int, legs: tuple[Terms, ...], margin_e8: int) -> None:
         self._step = 1
         self._base_e8_min = 0
-        parts: list[tuple[int, int]] = []
+        self._wanted: list[int] = []  # by leg
+        self._worth: list[int] = []  # of one tick
         for position, terms in enumerate(legs):
             self._step = lcm(self._step, terms.lot_base_e8)
             self._base_e8_min = max(self._base_e8_min, terms.lots_min * terms.lot_base_e8)
             wanted_e8 = terms.notional_min_e8 * (E8 + margin_e8) // E8
             if position == 0:
                 wanted_e8 = max(wanted_e8, quote_e8)
-            parts.append((wanted_e8 * terms.tick_denominator, terms.tick_numerator))
-        self._legs = tuple(parts)  # (what is wanted, worth of one tick)
+            self._wanted.append(wanted_e8 * terms.tick_denominator)
+            self._worth.append(terms.tick_numerator)
 
-    def base_e8(self, ticks: Sequence[int]) -> int:
+    def base_e8(self, ticks: tuple[int, ...]) -> int:
         """At these prices, one per leg. 0: a leg has none."""
         base_e8 = self._base_e8_min
-        for (wanted, tick), price_ticks in zip(self._legs, ticks, strict=True):
+        wanted, worth = self._wanted, self._worth
+        assert len(ticks) == len(wanted), "one price per leg"
+        for position in range(len(wanted)):
+            price_ticks = ticks[position]
             if price_ticks <= 0:
                 return 0
-            enough = -(-wanted // (price_ticks * tick))
+            enough = -(-wanted[position] // (price_ticks * worth[position]))
             if enough > base_e8:
                 base_e8 = enough
         return -(-base_e8 // self._step) * self._step

@@ -146,7 +146,7 @@ def test_what_was_queued_before_a_restart_is_never_sent() -> None:
         """The ring as a successor finds it: two commands seen by the predecessor, one not."""
 
         def __init__(self) -> None:
-            self.try_peek = consumer.try_peek
+            self.try_take = consumer.try_take
             self.release = consumer.release
             self.pending = consumer.pending
 

@@ -1,6 +1,7 @@
 """The wholesale WebSocket over loopback: websockets as the venue, a plain walk over the bytes as the listener."""
 
 import asyncio
+import errno
 import random
 import sys
 from collections.abc import Awaitable, Callable
@@ -14,6 +15,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from reactor.net.network import Connection, Sent, StreamSource
 from reactor.net.session import UvloopNetwork
 from reactor.net.stream import BUFFER_SIZE, StreamConnection
+from reactor.net.websocket import TEXT
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -351,3 +353,42 @@ def test_what_the_kernel_has_no_room_for_follows_in_order() -> None:
         await ear.until(lambda: len(ear.messages) == len(sizes))
 
     assert [len(message) for message in run(echo, body).messages] == sizes
+
+
+def test_who_writes_frames_by_itself_is_shown_the_socket_exactly_while_it_lies_open() -> None:
+    size = 8_000_000  # More than any socket buffer takes at once.
+
+    async def body(ear: Ear, _: str) -> None:
+        await ear.until(lambda: ear.connection)
+        connection = ear.connection
+        assert isinstance(connection, StreamConnection)
+        outbox = connection.outbox
+        assert outbox.fd >= 0
+        assert not outbox.is_gone()
+        outbox.put(TEXT, b"by itself")
+        connection.sent(outbox.write(outbox.fd))
+        assert outbox.fd >= 0
+        connection.send(b"x" * size)
+        assert outbox.fd == -1, "what comes now must not overtake what the loop holds"
+        connection.send(b"behind it")
+        await ear.until(lambda: len(ear.messages) == 3)
+        connection.send(b"direct again")
+        assert outbox.fd >= 0
+        await ear.until(lambda: len(ear.messages) == 4)
+        connection.close()
+        assert outbox.fd == -1
+
+    heard = run(echo, body).messages
+    assert [heard[0], len(heard[1]), *heard[2:]] == [b"by itself", size, b"behind it", b"direct again"]
+
+
+def test_a_write_by_somebody_else_that_fails_ends_the_connection() -> None:
+    async def body(ear: Ear, _: str) -> None:
+        await ear.until(lambda: ear.connection)
+        connection = ear.connection
+        assert isinstance(connection, StreamConnection)
+        connection.sent(-errno.EPIPE)
+        assert (connection.outbox.fd, connection.send(b"too late")) == (-1, Sent.NOT_SENT)
+        await ear.until(lambda: ear.closed)
+
+    assert "write failed" in run(echo, body).closed[0]

@@ -119,13 +119,25 @@ class BinanceOrders(BinanceAnswers):
         or quantity can never be sent."""
         template = self._places.get(key)
         if template is None:
-            header = command.header
-            key = place_key(header.instrument_index, command.side, command.order_type, command.time_in_force, header.flags)
-            template = self._places.get(key)
-            if template is None:
-                template = self._places[key] = self._template(command)
+            template = self._template_of(command)
         size = template.fill(template.native, command, client_order_id, number, timestamp_ms)
         return bytes(template.frame[:size])
+
+    def send_place(self, number: int, command: Any, timestamp_ms: int, key: int, outbox: Any, fd: int) -> int:
+        """order.place, made and written to the socket behind what waits in the outbox_t, in one crossing. Returns how many
+        bytes wait still, NO_ROOM (nothing was done), IMPOSSIBLE (likewise; as b"" of `place_frame`), or −errno."""
+        template = self._places.get(key)
+        if template is None:
+            template = self._template_of(command)
+        return template.send(template.native, command, number, timestamp_ms, outbox, fd)
+
+    def _template_of(self, command: Any) -> PlaceTemplate:
+        header = command.header
+        key = place_key(header.instrument_index, command.side, command.order_type, command.time_in_force, header.flags)
+        template = self._places.get(key)
+        if template is None:
+            template = self._places[key] = self._template(command)
+        return template
 
     def _template(self, command: Any) -> PlaceTemplate:
         instrument = self._instruments[command.header.instrument_index]

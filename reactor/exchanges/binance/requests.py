@@ -1,5 +1,6 @@
 """Places as bytes, filled in C from a text with holes: the Python face of cffi_build/include/requests.h."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from reactor._native import ffi, lib
@@ -11,6 +12,8 @@ PRICE: Final = b"%c" % lib.HOLE_PRICE
 QUANTITY: Final = b"%c" % lib.HOLE_QUANTITY
 TIMESTAMP: Final = b"%c" % lib.HOLE_TIMESTAMP
 SIGNATURE: Final = b"%c" % lib.HOLE_SIGNATURE
+IMPOSSIBLE: Final[int] = lib.PLACE_IMPOSSIBLE
+NO_ROOM: Final[int] = lib.OUTBOX_NO_ROOM
 _HOLES: Final = (NUMBER, CLIENT_ORDER_ID, PRICE, QUANTITY, TIMESTAMP, SIGNATURE)
 
 
@@ -36,7 +39,7 @@ class HmacKey:
 class PlaceTemplate:
     """One kind of place on one instrument: its request, and what of it is signed."""
 
-    __slots__ = ("_kept", "fill", "frame", "native")
+    __slots__ = ("_kept", "fill", "frame", "native", "send")
 
     def __init__(self, instrument: Instrument, frame: bytes, signed: bytes = b"", key: HmacKey | None = None) -> None:
         """`frame` is the whole request; without a key it has no place for a signature."""
@@ -50,8 +53,10 @@ class PlaceTemplate:
         native.key = ffi.NULL if key is None else key.native
         self._kept = (texts, signed_room, frame_room, key)  # What the struct points to.
         self.frame = memoryview(ffi.buffer(frame_room))
-        self.fill = lib.place_fill
+        self.fill: Callable[[Any, Any, bytes, int, int], int] = lib.place_fill
         """(native, place, client order id, number, ms) → size of what stands in `frame` now; 0: not possible."""
+        self.send: Callable[[Any, Any, int, int, Any, int], int] = lib.place_send
+        """(native, place, number, ms, outbox, fd) → bytes that wait still, OUTBOX_NO_ROOM, PLACE_IMPOSSIBLE or −errno."""
 
 
 def _room(text: bytes) -> Any:

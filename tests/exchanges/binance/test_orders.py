@@ -1,5 +1,7 @@
 """Requests as Binance wants them."""
 
+import errno
+import socket
 from typing import Any
 
 import orjson
@@ -11,7 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reactor.domain.messages import FLAG_REDUCE_ONLY, OrderType, TimeInForce, new
+from reactor.exchanges.binance.orders import place_key
+from reactor.exchanges.binance.requests import IMPOSSIBLE, NO_ROOM
 from reactor.exchanges.venue import Credentials
+from reactor.net.websocket import Outbox
 
 
 def command(venue: int = SPOT, **fields: Any) -> Any:
@@ -67,6 +72,49 @@ def test_a_template_fills_to_the_same_order_as_the_rest_call(
     assert params["quantity"] == INSTRUMENTS[made.header.instrument_index].quantity_text(quantity_lots)
     if order_type == OrderType.LIMIT:
         assert params["price"] == INSTRUMENTS[made.header.instrument_index].price_text(price_ticks)
+
+
+def unmasked(frame: bytes) -> bytes:
+    """The payload of a client's frame of 126 to 65 535 bytes."""
+    assert frame[:2] == b"\x81\xfe"
+    assert int.from_bytes(frame[2:4], "big") == len(frame) - 8
+    return bytes(byte ^ frame[4 + index % 4] for index, byte in enumerate(frame[8:]))
+
+
+@pytest.mark.parametrize("venue", [SPOT, USDM])
+def test_a_place_sent_in_one_crossing_is_the_frame_that_a_place_has(venue: int) -> None:
+    orders, outbox = codec(venue), Outbox()
+    near, far = socket.socketpair()
+    with near, far:
+        near.setblocking(False)
+        for number in range(1, 5):
+            made = command(venue, price_ticks=100 * number, side=1 if number & 1 else -1)
+            made.client_order_id = OURS.encode()
+            key = place_key(made.header.instrument_index, made.side, made.order_type, made.time_in_force, 0)
+            assert orders.send_place(number, made, 1_700_000_000_000, key, outbox.native, near.fileno()) == 0
+            assert unmasked(far.recv(4096)) == orders.place_frame(number, made, OURS.encode(), 1_700_000_000_000)
+
+
+def test_a_place_that_cannot_be_sent_in_one_crossing_says_why() -> None:
+    orders, outbox = codec(SPOT), Outbox()
+    near, far = socket.socketpair()
+    with near, far:
+        near.setblocking(False)
+        made = command(price_ticks=-1)
+        assert orders.send_place(1, made, 5, -1, outbox.native, near.fileno()) == IMPOSSIBLE
+        good = command()
+        while len(outbox.room) - outbox.waiting > 200:
+            outbox.put(1, b"x" * 100)
+        assert orders.send_place(1, good, 5, -1, outbox.native, near.fileno()) == NO_ROOM
+        outbox.clear()
+        near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+        left = 0
+        while not left:
+            left = orders.send_place(1, good, 5, -1, outbox.native, near.fileno())
+        assert 0 < left < 1000, "the kernel took a part, and the rest waits"
+        outbox.clear()
+        far.close()
+        assert orders.send_place(1, good, 5, -1, outbox.native, near.fileno()) == -errno.EPIPE
 
 
 def test_templates_of_different_orders_are_not_mixed_up() -> None:
