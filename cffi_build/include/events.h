@@ -56,7 +56,7 @@ typedef struct line_order {
     uint64_t first_back;           /* the number of the first of them */
 } line_order_t;
 
-/* Where a scan of capture lines stands. Zeroed by the caller. */
+/* Where a scan of capture lines stands, whatever the venue. Zeroed by the caller. */
 typedef struct line_scan {
     uint64_t consumed;             /* bytes of whole lines taken */
     uint64_t rows;                 /* rows written */
@@ -78,21 +78,13 @@ typedef struct recent_depth {
 
 /* What a scan of Binance capture lines knows and remembers from one buffer to the next. Zeroed by the caller. */
 typedef struct capture_scan {
+    line_scan_t at;
     /* wishes */
     int32_t  with_book_ticker;
     int32_t  with_mark_price;
     int32_t  without_snapshots;
-    int32_t  reserved;
-    /* where it stopped */
-    uint64_t consumed;             /* bytes of whole lines taken */
-    uint64_t rows;                 /* rows written */
-    uint64_t line;                 /* lines taken so far, over all buffers */
-    int32_t  stop;                 /* scan_stop_e */
-    int32_t  problem;              /* scan_problem_e */
     /* memory */
-    char     symbol[32];           /* of the first message that had one */
     int32_t  market;               /* 1: depth without pu (spot), 2: with pu (futures), 0: no depth yet */
-    int32_t  reserved_too;
     int64_t  last_exch_ts;         /* of the last message that had a time: spot tickers and snapshots have none */
     uint64_t waiting_rows;         /* rows at the end without a time yet (only before the first timed message) */
     /* statistics */
@@ -110,10 +102,9 @@ typedef struct capture_scan {
     uint64_t repeated_rows;        /* depth rows told again after a snapshot that was older than they are */
     uint64_t last_update_id;       /* book continuity: u of the last depth message */
     uint64_t gaps;                 /* depth messages whose pu (futures) or U (spot) does not follow */
-    line_order_t order;
 } capture_scan_t;
 
-/* Reads lines `<ns> <json>\n` of Binance spot, USD-M and COIN-M captures. Always sets consumed, rows, stop and problem.
+/* Reads lines `<ns> <json>\n` of Binance spot, USD-M and COIN-M captures. Always sets at.consumed, rows, stop and problem.
  * Rows go to rows[0 .. room); the rows of earlier calls must stand right before them. Before the last buffer the caller adds a missing final newline. */
 void events_scan_capture(capture_scan_t *scan, const char *bytes, uint64_t size, event_row_t *rows, uint64_t room);
 

@@ -41,6 +41,15 @@ static inline int take_string(cursor_t *c, const char **start, const char **stop
     return 1;
 }
 
+/* Takes a member's name and its colon: the cursor stands at the first byte of the value. */
+static inline int take_key(cursor_t *c, const char **key, const char **key_end)
+{
+    if (!take_string(c, key, key_end) || !take(c, ':'))
+        return 0;
+    skip_space(c);
+    return 1;
+}
+
 #define NESTING_MAX 32
 
 /* Takes any value without looking into it. */

@@ -19,9 +19,8 @@ static int take_frame(cursor_t *c, frame_t *f)
     if (take(c, '}'))
         return 1;
     do {
-        if (!take_string(c, &key, &key_end) || !take(c, ':'))
+        if (!take_key(c, &key, &key_end))
             return 0;
-        skip_space(c);
         int is_text = c->p < c->end && *c->p == '"', ok;
         if (is_text && text_is(key, key_end, "topic"))
             ok = take_string(c, &f->topic, &f->topic_end);
@@ -58,7 +57,7 @@ static int64_t take_trades(bybit_scan_t *scan, const frame_t *f, cursor_t *c, in
             return -SCAN_PROBLEM_MISSING_FIELD;
         do {
             int ok;
-            if (!take_string(c, &key, &key_end) || !take(c, ':'))
+            if (!take_key(c, &key, &key_end))
                 return -SCAN_PROBLEM_NOT_JSON;
             switch (key_end - key == 1 ? *key : '\0') {
             case 'T': ok = take_time_ms(c, &exch_ts); break;
@@ -108,9 +107,8 @@ static int64_t take_book(const frame_t *f, cursor_t *c, int is_snapshot, int is_
     if (take(c, '}'))
         return 0;
     do {
-        if (!take_string(c, &key, &key_end) || !take(c, ':'))
+        if (!take_key(c, &key, &key_end))
             return -SCAN_PROBLEM_NOT_JSON;
-        skip_space(c);
         if (text_is(key, key_end, "b"))
             sides[0].p = c->p;
         else if (text_is(key, key_end, "a"))

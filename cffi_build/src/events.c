@@ -72,7 +72,6 @@ static int take_object(cursor_t *c, fields_t *f, event_row_t *rows, int depth);
 static int take_member(cursor_t *c, fields_t *f, event_row_t *rows, const char *key, uint64_t length, int depth)
 {
     const char *start, *stop;
-    skip_space(c);
     char head = c->p < c->end ? *c->p : '\0';
     int is_text = head == '"';
     if (length == 1) {
@@ -151,8 +150,7 @@ static int take_object(cursor_t *c, fields_t *f, event_row_t *rows, int depth)
     if (take(c, '}'))
         return 1;
     do {
-        if (!take_string(c, &key, &key_end) || !take(c, ':') ||
-            !take_member(c, f, rows, key, (uint64_t)(key_end - key), depth))
+        if (!take_key(c, &key, &key_end) || !take_member(c, f, rows, key, (uint64_t)(key_end - key), depth))
             return 0;
     } while (take(c, ','));
     return take(c, '}');
@@ -209,20 +207,13 @@ static void count_gap(capture_scan_t *scan, const fields_t *f)
 /* 0 if the message is of another symbol or market than the ones before. */
 static int same_instrument(capture_scan_t *scan, const fields_t *f)
 {
-    uint64_t length = (uint64_t)(f->symbol_end - f->symbol);
     if (f->kind == KIND_DEPTH) {
         int market = f->has_pu ? 2 : 1;
         if (scan->market != 0 && scan->market != market)
             return 0;
         scan->market = market;
     }
-    if (length == 0)
-        return 1;
-    if (length >= sizeof scan->symbol)
-        return 0;
-    if (scan->symbol[0] == '\0')
-        memcpy(scan->symbol, f->symbol, length);
-    return memcmp(scan->symbol, f->symbol, length) == 0 && scan->symbol[length] == '\0';
+    return is_same_symbol(&scan->at, f->symbol, f->symbol_end);
 }
 
 static void remember_depth(capture_scan_t *scan, const fields_t *f, uint64_t first_row)
@@ -329,7 +320,7 @@ static int64_t scan_line(capture_scan_t *scan, const char *line, const char *end
     if (!same_instrument(scan, &f))
         return -SCAN_PROBLEM_MIXED_SYMBOLS;
     bids_first(&f, rows);
-    watch_order(&scan->order, local_ts, f.is_snapshot, scan->line);
+    watch_order(&scan->at.order, local_ts, f.is_snapshot, scan->at.line);
     int is_timed = f.has_T || f.has_E;
     if (f.kind == KIND_DEPTH && !is_timed)
         return -SCAN_PROBLEM_MISSING_FIELD;
@@ -359,33 +350,34 @@ static int64_t scan_line(capture_scan_t *scan, const char *line, const char *end
 
 void events_scan_capture(capture_scan_t *scan, const char *bytes, uint64_t size, event_row_t *rows, uint64_t room)
 {
+    line_scan_t *at = &scan->at;
     const char *p = bytes, *end = bytes + size;
     uint64_t written = 0;
-    scan->stop = SCAN_NEED_BYTES;
-    scan->problem = SCAN_PROBLEM_NONE;
+    at->stop = SCAN_NEED_BYTES;
+    at->problem = SCAN_PROBLEM_NONE;
     while (p < end) {
         const char *newline = memchr(p, '\n', (uint64_t)(end - p));
         if (newline == NULL)
             break;
         if (written + rows_of_line_max((uint64_t)(newline - p)) > room ||
             (room - written < LOW_ROOM && written + recent_rows(scan) > room)) {
-            scan->stop = SCAN_NEED_ROOM;
+            at->stop = SCAN_NEED_ROOM;
             break;
         }
         if (newline > p && !(newline == p + 1 && *p == '\r')) {
             int64_t count = scan_line(scan, p, newline, rows + written, scan->rows_before + written);
             if (count < 0) {
-                scan->stop = SCAN_BAD_LINE;
-                scan->problem = (int32_t)-count;
+                at->stop = SCAN_BAD_LINE;
+                at->problem = (int32_t)-count;
                 break;
             }
             written += (uint64_t)count;
         }
-        scan->line++;
+        at->line++;
         p = newline + 1;
     }
-    scan->consumed = (uint64_t)(p - bytes);
-    scan->rows = written;
+    at->consumed = (uint64_t)(p - bytes);
+    at->rows = written;
     scan->rows_before += written;
 }
 

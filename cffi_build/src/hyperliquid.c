@@ -19,9 +19,8 @@ static int take_members(cursor_t *c, message_t *m)
     if (take(c, '}'))
         return 1;
     do {
-        if (!take_string(c, &key, &key_end) || !take(c, ':'))
+        if (!take_key(c, &key, &key_end))
             return 0;
-        skip_space(c);
         if (c->p < c->end && *c->p == '"' && text_is(key, key_end, "channel")) {
             if (!take_string(c, &m->channel, &m->channel_end))
                 return 0;
@@ -48,7 +47,7 @@ static int64_t take_trade(hyperliquid_scan_t *scan, cursor_t *c, int64_t local_t
         return -SCAN_PROBLEM_MISSING_FIELD;
     do {
         int ok;
-        if (!take_string(c, &key, &key_end) || !take(c, ':'))
+        if (!take_key(c, &key, &key_end))
             return -SCAN_PROBLEM_NOT_JSON;
         if (text_is(key, key_end, "px"))
             ok = has_price = take_double(c, &px);
@@ -112,7 +111,7 @@ static int64_t take_side(cursor_t *c, hyperliquid_level_t *levels)
             return -SCAN_PROBLEM_MISSING_FIELD;
         do {
             int ok;
-            if (!take_string(c, &key, &key_end) || !take(c, ':'))
+            if (!take_key(c, &key, &key_end))
                 return -SCAN_PROBLEM_NOT_JSON;
             if (text_is(key, key_end, "px"))
                 ok = has_price = take_double(c, &levels[count].px);
@@ -198,7 +197,7 @@ static int64_t take_book(hyperliquid_scan_t *scan, cursor_t *c, int64_t local_ts
         return -SCAN_PROBLEM_MISSING_FIELD;
     do {
         int ok = 1;
-        if (!take_string(c, &key, &key_end) || !take(c, ':'))
+        if (!take_key(c, &key, &key_end))
             return -SCAN_PROBLEM_NOT_JSON;
         if (text_is(key, key_end, "time"))
             ok = has_time = take_time_ms(c, &exch_ts);

@@ -31,13 +31,13 @@ static uint64_t scan_capture(capture_scan_t *scan, const char *text, const char 
 {
     while (text < end) {
         events_scan_capture(scan, text, (uint64_t)(end - text), rows + count, ROOM - count);
-        MUST(scan->consumed <= (uint64_t)(end - text));
-        MUST(count + scan->rows <= ROOM);
-        count += scan->rows;
-        text += scan->consumed;
-        if (scan->stop != SCAN_BAD_LINE)
+        MUST(scan->at.consumed <= (uint64_t)(end - text));
+        MUST(count + scan->at.rows <= ROOM);
+        count += scan->at.rows;
+        text += scan->at.consumed;
+        if (scan->at.stop != SCAN_BAD_LINE)
             break;
-        MUST(scan->problem != SCAN_PROBLEM_NONE);
+        MUST(scan->at.problem != SCAN_PROBLEM_NONE);
         MUST(text < end);
         text = after_line(text, end);
     }
@@ -92,7 +92,7 @@ static void try_capture(const char *text, size_t size, size_t cut)
     memcpy(tail, text + first, size - first);
     uint64_t other = scan_capture(&again, head, head + first, parts, 0);
     other = scan_capture(&again, tail, tail + size - first, parts, other);
-    if (scan.stop != SCAN_NEED_ROOM && again.stop != SCAN_NEED_ROOM) {
+    if (scan.at.stop != SCAN_NEED_ROOM && again.at.stop != SCAN_NEED_ROOM) {
         MUST(count == other);
         MUST(memcmp(whole, parts, count * sizeof *whole) == 0);
         check_order(whole, count);

@@ -17,17 +17,18 @@ class BinanceScanner:
     """As lines.Scanner."""
 
     def __init__(self, with_book_ticker: bool, with_mark_price: bool, without_snapshots: bool) -> None:
-        self.at: Any = ffi.new("capture_scan_t *")
-        self.at.with_book_ticker, self.at.with_mark_price = with_book_ticker, with_mark_price
-        self.at.without_snapshots = without_snapshots
+        self._scan: Any = ffi.new("capture_scan_t *")
+        self._scan.with_book_ticker, self._scan.with_mark_price = with_book_ticker, with_mark_price
+        self._scan.without_snapshots = without_snapshots
+        self.at = self._scan.at
 
     def scan(self, text: Any, size: int, rows: Rows) -> None:
         """Takes whole lines."""
-        lib.events_scan_capture(self.at, text, size, rows.next_row, rows.room)
+        lib.events_scan_capture(self._scan, text, size, rows.next_row, rows.room)
 
     def tell(self, statistics: ConversionStatistics) -> None:
         """Fills in what was counted so far."""
-        scan = self.at
+        scan = self._scan
         statistics.trades, statistics.depth_updates = scan.trade_messages, scan.depth_messages
         statistics.snapshots, statistics.book_tickers = scan.snapshot_messages, scan.ticker_messages
         statistics.off_book_trades, statistics.gaps = scan.off_book_trades, scan.gaps
@@ -35,7 +36,7 @@ class BinanceScanner:
 
     def rows_still_needed(self) -> tuple[int, int]:
         """(rows that will not change any more, rows from here on may be looked at again), counted from the first row."""
-        scan = self.at
+        scan = self._scan
         known = min(scan.recent_count, lib.RECENT_MESSAGES)
         oldest = scan.recent[(scan.recent_count - known) % lib.RECENT_MESSAGES].first_row if known else scan.rows_before
         settled = scan.rows_before - scan.waiting_rows

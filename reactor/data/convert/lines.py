@@ -25,7 +25,7 @@ class Scanner(Protocol):
 
     @property
     def at(self) -> Any:
-        """Where it stands: a line_scan_t, or what has its fields."""
+        """Where it stands: a line_scan_t."""
 
     def scan(self, text: Any, size: int, rows: Rows) -> None:
         """Takes whole lines; writes behind the rows that are there."""
