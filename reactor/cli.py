@@ -50,6 +50,8 @@ _TOOLS: Final = {
 }
 """The commands of the rooms around the house: name → module:command."""
 
+_SIM_LIMITS: Final = ("REQUEST_WEIGHT", "RAW_REQUESTS", "ORDERS", "CONNECTIONS", "MESSAGES")  # what sim --no-limits lifts
+
 ConfigPath = Annotated[Path | None, typer.Option("--config", help="Your YAML file; laid over the profile.")]
 Profile = Annotated[str | None, typer.Option(help="generated, replay, paper, demo, testnet or live.")]
 Assignments = Annotated[list[str] | None, typer.Option("--set", help="path.to.key=value, over everything else. Repeatable.")]
@@ -90,7 +92,6 @@ def run(
     paths = [*(replay or []), *(more or [])]
     if more and not replay:
         raise ConfigError(f"{more[0]}: captures are given with --replay {more[0]}")
-
     if speed is not None:
         _check_positive("--speed", speed)
     if duration is not None:
@@ -100,24 +101,17 @@ def run(
         return _load(config, profile, paths, speed, instance, assignments)
 
     settings = read()
-    if settings.profile == "live" or settings.exchanges.binance.environment == "live":
-        if not live:
-            raise ConfigError("profile live trades with real money: say so with --live")
-    elif live:
-        raise ConfigError(f"--live is for the profile live; this is {settings.profile}")
+    _check_money(settings, live)
     if report is not None:
         _check_writable(report)
     if settings.exchanges.binance.environment == "simulated" and not settings.exchanges.binance.simulated.base_url:
         _check_simulated(settings)
     console = Console()
     options = SessionOptions(duration_s=duration or 0.0, reload=read)
-    if console.is_terminal and not plain:
-        title = f"crypto_trade {settings.system.instance} ({settings.profile})"
-        with Dashboard(title, console) as view:
-            session = Session(settings, options, view)
-            code = asyncio.run(session.run())
-    else:
-        session = Session(settings, options)
+    title = f"crypto_trade {settings.system.instance} ({settings.profile})"
+    has_view = console.is_terminal and not plain
+    with Dashboard(title, console) if has_view else contextlib.nullcontext() as view:
+        session = Session(settings, options, view)
         code = asyncio.run(session.run())
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # It is over: who is impatient now shall not lose report and exit code.
@@ -145,9 +139,7 @@ def _load(
 
     options: dict[str, Any] = {}
     if replay:
-        for path in replay:
-            if not path.exists():
-                raise ConfigError(f"--replay {path}: there is no such file or directory")
+        _check_captures(replay)
         profile = profile or ("replay" if config is None else None)
         options["exchanges.binance.simulated.source"] = "replay"
         options["exchanges.binance.simulated.replay_paths"] = [str(path.resolve()) for path in replay]
@@ -168,6 +160,21 @@ def _check_positive(option: str, value: float) -> None:
 def _check_not_negative(option: str, value: float) -> None:
     if not 0 <= value < float("inf"):
         raise ConfigError(f"{option} {value:g}: must be 0 or more seconds")
+
+
+def _check_captures(paths: list[Path]) -> None:
+    for path in paths:
+        if not path.exists():
+            raise ConfigError(f"--replay {path}: there is no such file or directory")
+
+
+def _check_money(settings: Any, is_meant: bool) -> None:
+    """Real money is traded by who says --live, and by nobody else."""
+    is_real = settings.profile == "live" or settings.exchanges.binance.environment == "live"
+    if is_real and not is_meant:
+        raise ConfigError("profile live trades with real money: say so with --live")
+    if is_meant and not is_real:
+        raise ConfigError(f"--live is for the profile live; this is {settings.profile}")
 
 
 def _check_writable(path: Path) -> None:
@@ -330,26 +337,19 @@ def sim(
     """Runs the simulated exchange alone: other people's clients may use it by base URL."""
     import yaml
 
+    from reactor.config.load import read_yaml
     from reactor.sim.__main__ import read_settings
     from reactor.sim.server import run_server
 
     _check_positive("--speed", speed)
     _check_not_negative("--duration", duration)
-    if not speed > 0:
-        raise ConfigError(f"--speed {speed:g}: must be greater than 0")
-    wanted: dict[str, Any] = {}
-    if settings is not None:
-        from reactor.config.load import read_yaml
-
-        wanted = read_yaml(settings)
+    captures = [*(replay or []), *(more or [])]
+    _check_captures(captures)
+    wanted: dict[str, Any] = read_yaml(settings) if settings is not None else {}
     wanted.update(host=host, port=port, speed=speed, duration_s=duration)
     wanted.setdefault("generator", {}).setdefault("seed", seed)
-    paths = [*(replay or []), *(more or [])]
-    for path in paths:
-        if not path.exists():
-            raise ConfigError(f"--replay {path}: there is no such file or directory")
-    if paths:
-        wanted["replay"] = [str(path) for path in paths]
+    if captures:
+        wanted["replay"] = [str(path) for path in captures]
     names = [name.strip().upper() for name in symbols.split(",") if name.strip()]
     if live:
         names = names or ["BTCUSDT"]
@@ -359,20 +359,17 @@ def sim(
     if keys is not None:
         wanted["keys_file"] = str(keys)
     if no_limits:
-        limits = ["REQUEST_WEIGHT", "RAW_REQUESTS", "ORDERS", "CONNECTIONS", "MESSAGES"]
-        wanted.setdefault("face", {})["lifted_limits"] = limits
+        wanted.setdefault("face", {})["lifted_limits"] = list(_SIM_LIMITS)
     parameters = read_settings(yaml.safe_load(yaml.safe_dump(wanted)))
-
-    def on_ready(server: Any) -> None:
-        typer.echo(f"spot    http://{host}:{server.spot_port}/api/v3    ws://{host}:{server.spot_port}/ws-api/v3  /ws  /stream")
-        typer.echo(
-            f"USD-M   http://{host}:{server.usdm_port}/fapi/v1   ws://{host}:{server.usdm_port}/ws-fapi/v1  "
-            "/public /market /private  /ws /stream"
-        )
-        typer.echo("key test-key, secret test-secret; stop with Ctrl-C")
-
-    counters = run_server(parameters, on_ready=on_ready)
+    counters = run_server(parameters, on_ready=lambda server: _say_addresses(host, server.spot_port, server.usdm_port))
     typer.echo(f"{counters.requests} requests, {counters.connections} connections, {counters.market_updates} market updates")
+
+
+def _say_addresses(host: str, spot: int, usdm: int) -> None:
+    """What somebody else's client is pointed at."""
+    typer.echo(f"spot    http://{host}:{spot}/api/v3    ws://{host}:{spot}/ws-api/v3  /ws  /stream")
+    typer.echo(f"USD-M   http://{host}:{usdm}/fapi/v1   ws://{host}:{usdm}/ws-fapi/v1  /public /market /private  /ws /stream")
+    typer.echo("key test-key, secret test-secret; stop with Ctrl-C")
 
 
 @app.command()
@@ -386,10 +383,9 @@ def check(
     compare: Annotated[Path | None, typer.Option(help="Before and after in one table.", metavar="FILE")] = None,
 ) -> None:
     """Validates the config, shows the placement, measures this host and says what it lacks."""
-    from reactor.config.assemble import describe, role_kinds
+    from reactor.config.assemble import describe, places_of
     from reactor.config.describe import commented_yaml
     from reactor.config.host import Judgement, facts, this_host
-    from reactor.config.placement import place
 
     settings = _load(config, profile, [], None, None, [*(assignments or []), *_no_captures(profile)])
     if as_yaml:
@@ -397,10 +393,7 @@ def check(
         return
     console = Console()
     console.print(f"config: profile {settings.profile} is valid", highlight=False)
-    try:
-        places = place(role_kinds(settings), this_host(), settings.system.placement)
-    except ValueError as error:
-        raise ConfigError(f"system.{error}") from None
+    places = places_of(settings, this_host())
     table = Table("shard", "runs on", "because", title="placement", title_justify="left")
     for each in places:
         table.add_row(each.shard, describe(each.core, each.wait_policy.name.lower()), each.reason)

@@ -79,26 +79,34 @@ def sweep(
     job = Job(chosen, parameters_of(options))
     directory = output or Path("reports") / f"sweep_{chosen.name.replace(':', '_')}"
     done = Done(directory, job, fresh)
-    before = sum(key_of(point) in done.rows for point in points)
+    before = _count_done(points, done)
     words = f"; {before:,} of them are done already" if before else ""
     console.print(f"{len(points):,} points over {', '.join(axis.name for axis in axes)}{words}")
-    columns = (TextColumn("trials"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    try:
-        with Progress(*columns, console=console, transient=True) as progress:
-            task = progress.add_task("trials", total=len(points), completed=before)
-            run_sweep(job, points, done, workers=workers, scheduler=scheduler, on_row=lambda row: progress.advance(task))
-    except KeyboardInterrupt:
-        count = sum(key_of(point) in done.rows for point in points)
-        console.print(f"stopped: {count:,} of {len(points):,} points are done; the same command goes on")
-        raise typer.Exit(130) from None
-    finally:
-        done.close()
-    rows = [done.rows[key_of(point)] for point in points]
+    rows = _try_all(job, points, done, console, workers, scheduler)
     show(rows, axes, sort, console)
     for path in write(rows, directory, console):
         console.print(f"results: {path}", soft_wrap=True)
     if all("error" in row for row in rows):
         raise typer.Exit(1)
+
+
+def _try_all(job: Job, points: Sequence[Point], done: Done, console: Console, workers: int, scheduler: str | None) -> list[Row]:
+    """The row of every point, under a progress bar. Ctrl-C leaves with 130; what is done by then is kept."""
+    columns = (TextColumn("trials"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    try:
+        with Progress(*columns, console=console, transient=True) as progress:
+            task = progress.add_task("trials", total=len(points), completed=_count_done(points, done))
+            run_sweep(job, points, done, workers=workers, scheduler=scheduler, on_row=lambda row: progress.advance(task))
+    except KeyboardInterrupt:
+        console.print(f"stopped: {_count_done(points, done):,} of {len(points):,} points are done; the same command goes on")
+        raise typer.Exit(130) from None
+    finally:
+        done.close()
+    return [done.rows[key_of(point)] for point in points]
+
+
+def _count_done(points: Sequence[Point], done: Done) -> int:
+    return sum(key_of(point) in done.rows for point in points)
 
 
 def _check_sort(name: str) -> None:
