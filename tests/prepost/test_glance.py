@@ -54,16 +54,16 @@ def test_a_glance_writes_nothing_and_reserves_nothing(room: Room) -> None:
 
 
 def test_a_users_rule_is_not_asked_by_a_glance(make_room: Callable[..., Room], tmp_path: Path) -> None:
-    file = tmp_path / "rule.py"
+    file, asked = tmp_path / "rule.py", tmp_path / "asked"
     file.write_text(
         "from reactor.prepost.risk import RiskRule, risk_rule\n"
         "@risk_rule\n"
         "class Asked(RiskRule):\n"
         "    name = 'asked'\n"
         "    checks_order = True\n"
-        "    asked = 0\n"
         "    def check(self, decision):\n"
-        "        type(self).asked += 1\n"
+        f"        with open({str(asked)!r}, 'a') as file:\n"
+        "            file.write('asked ')\n"
         "        return 0\n"
     )
     default = test_parameters().risk.rules
@@ -71,10 +71,10 @@ def test_a_users_rule_is_not_asked_by_a_glance(make_room: Callable[..., Room], t
     try:
         room.start_trading()
         room.role.glance()
-        assert RISK_RULES["asked"].asked == 0  # type: ignore[attr-defined]
+        assert not asked.exists()
         room.open()
         room.turn()
-        assert RISK_RULES["asked"].asked == 1  # type: ignore[attr-defined]
+        assert asked.read_text() == "asked "
     finally:
         RISK_RULES.pop("asked", None)
 

@@ -22,7 +22,7 @@ def test_the_checks_find_a_decision_that_executes_twice(settings: tuple[str, ...
     assert world_of(*settings).run().violation == ""
 
 
-def test_a_double_is_detected_and_unwound_and_the_books_are_the_exchanges() -> None:
+def test_a_double_is_detected_and_unwound_and_the_books_are_the_exchanges(monkeypatch: pytest.MonkeyPatch) -> None:
     world = world_of(*COPIES)
     world.checks.allows_doubles = True
     seen = []
@@ -32,7 +32,7 @@ def test_a_double_is_detected_and_unwound_and_the_books_are_the_exchanges() -> N
         seen.append((world.house.role("prepost").desk.duplicates_detected, len(world.checks.doubles(world.exchange.usdm))))
         at_quiescence()
 
-    setattr(world.checks, "at_quiescence", look)  # noqa: B010
+    monkeypatch.setattr(world.checks, "at_quiescence", look)
     verdict = world.run()
     assert verdict.violation == ""
     detected, doubles = seen[0]

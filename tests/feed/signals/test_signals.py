@@ -4,18 +4,11 @@ import pytest
 
 from reactor.domain.instrument import Instrument, Instruments
 from reactor.domain.messages import new
+from reactor.feed.signals import parameters
 from reactor.feed.signals.adaptive_spread import AdaptiveSpread
 from reactor.feed.signals.book_top import BookTop
 from reactor.feed.signals.fixed_spread import FixedSpread
 from reactor.feed.signals.funding import FundingDirection, FundingRisk, predicted_rate
-from reactor.feed.signals.parameters import (
-    AdaptiveSpreadParameters,
-    BookTopParameters,
-    FixedSpreadParameters,
-    FundingDirectionParameters,
-    FundingRiskParameters,
-    PositionCloseParameters,
-)
 from reactor.feed.signals.position_close import PositionClose
 from reactor.feed.signals.signal import SignalContext
 
@@ -67,21 +60,21 @@ def context(position=None):
 
 
 def test_spreads_compare_prices_although_the_ticks_differ(tops):
-    signal = FixedSpread(context(), FixedSpreadParameters())
+    signal = FixedSpread(context(), parameters.FixedSpreadParameters())
     assert signal.update(tops, 0)
     assert signal.values[0] == pytest.approx(100.1 / 100.01 - 1)
     assert signal.values[1] == pytest.approx(100.00 / 100.2 - 1)
 
 
 def test_an_unchanged_spread_is_not_said_again(tops):
-    signal = FixedSpread(context(), FixedSpreadParameters())
+    signal = FixedSpread(context(), parameters.FixedSpreadParameters())
     assert signal.update(tops, 0)
     assert not signal.update(tops, 1)
     assert signal.is_valid
 
 
 def test_a_fixed_spread_gives_its_direction_until_it_has_fallen_below_the_margin(tops):
-    signal = FixedSpread(context(), FixedSpreadParameters(short_min=0.002, long_min=0.002, margin=0.0005))
+    signal = FixedSpread(context(), parameters.FixedSpreadParameters(short_min=0.002, long_min=0.002, margin=0.0005))
     seen = []
     for bid in (1_001, 1_003, 1_002, 1_001, 1_002):
         tops.perpetual(bid, bid + 1)
@@ -96,8 +89,8 @@ def test_a_fixed_spread_gives_its_direction_until_it_has_fallen_below_the_margin
 @pytest.mark.parametrize("which", ["unsynchronised", "no bid", "no ask"])
 def test_no_spread_is_made_from_a_book_that_cannot_be_believed(tops, which):
     signals = [
-        FixedSpread(context(), FixedSpreadParameters()),
-        AdaptiveSpread(context(), AdaptiveSpreadParameters(samples_min=1)),
+        FixedSpread(context(), parameters.FixedSpreadParameters()),
+        AdaptiveSpread(context(), parameters.AdaptiveSpreadParameters(samples_min=1)),
     ]
     for signal in signals:
         signal.update(tops, 0)
@@ -114,12 +107,12 @@ def test_no_spread_is_made_from_a_book_that_cannot_be_believed(tops, which):
 
 
 def test_an_adaptive_spread_says_nothing_before_it_has_samples(tops):
-    signal = AdaptiveSpread(context(), AdaptiveSpreadParameters(samples_min=3, sample_interval_ms=100))
+    signal = AdaptiveSpread(context(), parameters.AdaptiveSpreadParameters(samples_min=3, sample_interval_ms=100))
     assert [signal.update(tops, now_ms * MS) for now_ms in (100, 150, 200, 250, 300)] == [False, False, False, False, True]
 
 
 def test_samples_are_taken_on_a_time_grid_however_many_ticks_come(tops):
-    signal = AdaptiveSpread(context(), AdaptiveSpreadParameters(samples_min=1, sample_interval_ms=100))
+    signal = AdaptiveSpread(context(), parameters.AdaptiveSpreadParameters(samples_min=1, sample_interval_ms=100))
     for now_ms in range(1000, 2000):
         signal.update(tops, now_ms * MS)
     assert len(signal.window_short) == 10
@@ -129,7 +122,7 @@ def test_samples_are_taken_on_a_time_grid_however_many_ticks_come(tops):
 
 
 def test_the_percentile_is_the_rank_among_the_samples(tops):
-    signal = AdaptiveSpread(context(), AdaptiveSpreadParameters(samples_min=1, window_samples=4))
+    signal = AdaptiveSpread(context(), parameters.AdaptiveSpreadParameters(samples_min=1, window_samples=4))
     for second, bid in enumerate((1_001, 1_002, 1_003, 1_004)):
         tops.perpetual(bid, bid + 1)
         signal.update(tops, second * SECOND)
@@ -140,13 +133,13 @@ def test_the_percentile_is_the_rank_among_the_samples(tops):
 
 
 def test_a_successor_on_the_same_grid_takes_over_the_samples(tops):
-    old = AdaptiveSpread(context(), AdaptiveSpreadParameters(samples_min=1))
+    old = AdaptiveSpread(context(), parameters.AdaptiveSpreadParameters(samples_min=1))
     for second in range(5):
         old.update(tops, second * SECOND)
-    same = AdaptiveSpread(context(), AdaptiveSpreadParameters(samples_min=2))
+    same = AdaptiveSpread(context(), parameters.AdaptiveSpreadParameters(samples_min=2))
     same.adopt(old)
     assert len(same.window_short) == 5
-    other = AdaptiveSpread(context(), AdaptiveSpreadParameters(window_samples=7))
+    other = AdaptiveSpread(context(), parameters.AdaptiveSpreadParameters(window_samples=7))
     other.adopt(old)
     assert len(other.window_short) == 0
 
@@ -161,7 +154,7 @@ def fund(tops, rate, price=100.0, index_price=100.0):
 
 
 def test_funding_keeps_its_direction_between_the_two_thresholds(tops):
-    signal = FundingDirection(context(), FundingDirectionParameters(enter_rate=0.0001, exit_rate=0.00005))
+    signal = FundingDirection(context(), parameters.FundingDirectionParameters(enter_rate=0.0001, exit_rate=0.00005))
     seen = []
     for rate in (0.00008, 0.0001, 0.00006, 0.00004, 0.00006, -0.0002, -0.00006, 0.00006, 0.0):
         fund(tops, rate)
@@ -171,14 +164,14 @@ def test_funding_keeps_its_direction_between_the_two_thresholds(tops):
 
 
 def test_funding_knows_how_long_it_is_until_the_payment(tops):
-    signal = FundingDirection(context(), FundingDirectionParameters())
+    signal = FundingDirection(context(), parameters.FundingDirectionParameters())
     fund(tops, 0.0001)
     signal.update(tops, 10 + 20 * SECOND)
     assert signal.values[3] == pytest.approx(40.0)
 
 
 def test_without_a_mark_price_nothing_is_known_of_funding(tops):
-    signal = FundingDirection(context(), FundingDirectionParameters())
+    signal = FundingDirection(context(), parameters.FundingDirectionParameters())
     assert not signal.update(tops, 0)
     assert not signal.is_valid
 
@@ -198,7 +191,7 @@ def test_the_predicted_rate_follows_the_venues_formula(mark, index, rate):
 def test_funding_is_a_risk_when_the_open_pair_pays(tops, direction, rate, risk):
     position = new("position")
     position.pair_direction = direction
-    signal = FundingRisk(context(position), FundingRiskParameters())
+    signal = FundingRisk(context(position), parameters.FundingRiskParameters())
     fund(tops, rate)
     assert signal.update(tops, 0)
     assert list(signal.values)[:3] == [risk, rate, direction]
@@ -207,7 +200,7 @@ def test_funding_is_a_risk_when_the_open_pair_pays(tops, direction, rate, risk):
 def test_a_risk_is_over_only_when_funding_pays_again(tops):
     position = new("position")
     position.pair_direction = -1
-    signal = FundingRisk(context(position), FundingRiskParameters(risk_rate=0.00001, clear_rate=0.00002))
+    signal = FundingRisk(context(position), parameters.FundingRiskParameters(risk_rate=0.00001, clear_rate=0.00002))
     seen = []
     for rate in (0.0, -0.00001, -0.00002, 0.0, 0.00001, 0.00002, 0.0):
         fund(tops, rate)
@@ -225,7 +218,7 @@ def opened(direction, entry_e8, opened_ns=SECOND):
     return position
 
 
-CLOSE = PositionCloseParameters(take_profit=0.001, stop_loss=0.002, age_s_max=100)
+CLOSE = parameters.PositionCloseParameters(take_profit=0.001, stop_loss=0.002, age_s_max=100)
 
 
 @pytest.mark.parametrize(
@@ -275,7 +268,7 @@ def test_without_books_only_age_closes(tops):
 
 
 def test_a_rule_that_is_zero_is_off(tops):
-    off = PositionCloseParameters(take_profit=0, stop_loss=0, age_s_max=0)
+    off = parameters.PositionCloseParameters(take_profit=0, stop_loss=0, age_s_max=0)
     for entry_e8 in (10_000_000, -10_000_000):
         signal = PositionClose(context(opened(-1, entry_e8)), off)
         signal.update(tops, 10**6 * SECOND)
@@ -286,7 +279,7 @@ def test_a_rule_that_is_zero_is_off(tops):
 
 
 def test_a_book_top_says_mid_and_spread_in_price_units(tops):
-    signal = BookTop(SignalContext(INSTRUMENTS, 1), BookTopParameters())
+    signal = BookTop(SignalContext(INSTRUMENTS, 1), parameters.BookTopParameters())
     assert signal.update(tops, 0)
     assert list(signal.values)[:2] == pytest.approx([100.15, 0.1])
     tops[1].ask_ticks = 0
