@@ -8,7 +8,7 @@ domain       the words: instruments, ticks and lots, messages, ids, errors
 market       the order book and its synchronisation; factors, strategies: what one may conclude from it
 exchanges    each venue's protocol, bytes in and events out, no socket
 loop         shard, links, waiting, clock, log;   net: WebSocket and REST
-journal.py   what happened, in SQLite
+journal      what happened, in SQLite
 feed         public market data → books, signals, quotes
 collector    signal table → triggers → events
 prepost      risk, orders, positions, pairs, PnL: the only copy of the trading state
