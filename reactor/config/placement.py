@@ -104,55 +104,65 @@ def place(roles: Sequence[tuple[str, str]], host: Host, wishes: PlacementParamet
     if is_short or (not together and wishes.layout == "shared"):
         together = (tuple(name for name, kind in roles if kind in HOT_KINDS),)
     shards = shards_of([name for name, _ in roles], together)
+    _check_cores(wishes, host, {"+".join(shard) for shard in shards} | set(kinds))
     hot = [shard for shard in shards if any(kinds[name] in HOT_KINDS for name in shard)]
-    known = {"+".join(shard) for shard in shards} | set(kinds)
+    offer = _offer(host, wishes, len(hot), len(together[0]) if is_short else 0)
+    free = list(offer.cores)
+    places = []
+    for shard in shards:
+        name = "+".join(shard)
+        wish = next((wishes.cores[each] for each in (name, *shard) if each in wishes.cores), None)
+        if shard not in hot:
+            why = "not between tick and order" if wish is None else "core as configured"
+            places.append(Place(name, shard, wish, WaitPolicy.BLOCK, why))
+            continue
+        if wish is None:
+            core, policy, why = free.pop(0) if free else None, offer.policy, offer.reason
+        else:
+            core, policy, why = wish, WaitPolicy.SPIN if wish in host.isolated else WaitPolicy.HYBRID, "core as configured"
+        if wishes.wait != "auto":
+            policy = WaitPolicy[wishes.wait.upper()]
+            why += f"; wait policy {wishes.wait} as configured"
+        places.append(Place(name, shard, core, policy, why))
+    return places
+
+
+def _check_cores(wishes: PlacementParameters, host: Host, known: set[str]) -> None:
     for name, core in wishes.cores.items():
         if name not in known:
             raise ValueError(f"placement.cores names {name!r}, but the shards are {', '.join(sorted(known))}")
         if core not in host.cores and core not in host.isolated:
             raise ValueError(f"placement.cores puts {name} on core {core}, but this process may use {list(host.cores)}")
+
+
+@dataclass(frozen=True)
+class _Offer:
+    """What the hot shards get of which nobody wished otherwise: cores in turn, or none where they are not pinned."""
+
+    cores: Sequence[int]
+    policy: WaitPolicy
+    reason: str
+
+
+def _offer(host: Host, wishes: PlacementParameters, hot_count: int, sharing_count: int) -> _Offer:
+    """`sharing_count`: the roles that share one process because cores are short, or 0."""
     isolated = [core for core in host.isolated if core not in wishes.cores.values()]
     shared = [core for core in host.cores if core not in host.isolated and core not in wishes.cores.values()]
-    pool: list[int]
     if not wishes.pin:
-        pool, policy, reason = [], WaitPolicy.BLOCK, "pinning is switched off in the config"
-    elif is_short:
-        pool, policy = [], WaitPolicy.HYBRID if len(shared) > 1 else WaitPolicy.BLOCK
+        return _Offer((), WaitPolicy.BLOCK, "pinning is switched off in the config")
+    if sharing_count:
         reason = (
-            f"{len(host.cores)} cores for {len(together[0])} hot roles: they share one process, "
+            f"{len(host.cores)} cores for {sharing_count} hot roles: they share one process, "
             "because a hop between processes would wait for a core (placement.layout: processes overrules)"
         )
-        if policy == WaitPolicy.HYBRID:
-            reason += "; it spins a little between ticks while nobody else waits for its core"
-    elif len(isolated) >= len(hot):
-        pool, policy, reason = isolated, WaitPolicy.SPIN, f"an isolated core for each of {len(hot)} hot shards"
-    elif len(shared) > len(hot):
-        pool, policy, reason = (
-            shared,
-            WaitPolicy.HYBRID,
-            f"a core for each of {len(hot)} hot shards, not isolated: spin a little, then sleep",
-        )
-    else:
-        pool, policy = [], WaitPolicy.BLOCK
-        reason = f"{len(host.cores)} cores for {len(hot)} hot shards: shared, so nobody is pinned and nobody spins"
-    places = []
-    free = list(pool)
-    for shard in shards:
-        name = "+".join(shard)
-        if shard not in hot:
-            own = next((wishes.cores[each] for each in (name, *shard) if each in wishes.cores), None)
-            why = "not between tick and order" if own is None else "core as configured"
-            places.append(Place(name, shard, own, WaitPolicy.BLOCK, why))
-            continue
-        wish = next((wishes.cores[each] for each in (name, *shard) if each in wishes.cores), None)
-        chosen_core = wish if wish is not None else (free.pop(0) if free else None)
-        chosen = policy if wishes.wait == "auto" else WaitPolicy[wishes.wait.upper()]
-        why = reason
-        if wish is not None:
-            why = "core as configured"
-            if wishes.wait == "auto":
-                chosen = WaitPolicy.SPIN if wish in host.isolated else WaitPolicy.HYBRID
-        if wishes.wait != "auto":
-            why += f"; wait policy {wishes.wait} as configured"
-        places.append(Place(name, shard, chosen_core, chosen, why))
-    return places
+        if len(shared) > 1:
+            spinning = "it spins a little between ticks while nobody else waits for its core"
+            return _Offer((), WaitPolicy.HYBRID, f"{reason}; {spinning}")
+        return _Offer((), WaitPolicy.BLOCK, reason)
+    if len(isolated) >= hot_count:
+        return _Offer(isolated, WaitPolicy.SPIN, f"an isolated core for each of {hot_count} hot shards")
+    if len(shared) > hot_count:
+        reason = f"a core for each of {hot_count} hot shards, not isolated: spin a little, then sleep"
+        return _Offer(shared, WaitPolicy.HYBRID, reason)
+    reason = f"{len(host.cores)} cores for {hot_count} hot shards: shared, so nobody is pinned and nobody spins"
+    return _Offer((), WaitPolicy.BLOCK, reason)
