@@ -115,7 +115,6 @@ def run(
     """
     need_hftbacktest()
     from reactor.backtest import compiled, machine
-    from reactor.backtest.plain import PlainRun
 
     assert len(strategies) == len(markets), "one strategy per market"
     began_s = time.perf_counter()
@@ -130,36 +129,56 @@ def run(
         parameters.keeps_decisions,
     )
     try:
-        is_compiled = can_compile(strategies) and not parameters.is_interpreted
-        player: Any
-        if is_compiled:
-            player = compiled.CompiledRun([each for each in strategies if isinstance(each, KernelStrategy)])
-        else:
-            player = PlainRun(strategies, instruments, [market.lower_ticks for market in markets])
+        player = _player_of(strategies, instruments, markets, parameters)
         player.warm(hbt, m)
         ready_s = time.perf_counter()
-        records = _Records(m)
-        code = compiled.step_start(hbt, m, max(market.start_ns for market in markets))
-        while code != machine.END:
-            code = player.steps(hbt, m)
-            records.drain()
-            if code in (machine.TOO_MANY, machine.REFUSED):
-                raise _stopped(code, strategies, compiled.step_now(hbt))
-            if on_progress is not None:
-                on_progress(compiled.step_now(hbt))
-        compiled.step_finish(hbt, m)
-        records.drain()
+        records = _play(player, hbt, m, max(market.start_ns for market in markets), strategies, on_progress)
         done_s = time.perf_counter()
-        result = Run(
+        return Run(
             markets, instruments, latencies, records.joined("fills"), records.joined("samples"),
             [dict(zip(machine.COUNTER_NAMES, row, strict=True)) for row in m.counters.tolist()],
             [dict(zip(STATE_NAMES, compiled.step_states(hbt, asset), strict=True)) for asset in range(len(markets))],
-            records.joined("decisions"), records.joined("wanted"), is_compiled, ready_s - began_s, done_s - ready_s,
-            m.clock[:, machine.LIVE].tolist(),
+            records.joined("decisions"), records.joined("wanted"), isinstance(player, compiled.CompiledRun),
+            ready_s - began_s, done_s - ready_s, m.clock[:, machine.LIVE].tolist(),
         )  # fmt: skip
     finally:
         compiled.step_close(hbt)
-    return result
+
+
+def _player_of(
+    strategies: Sequence[Strategy], instruments: Sequence[Instrument], markets: Sequence[Market], parameters: BacktestParameters
+) -> Any:
+    """Who plays the steps: the loop compiled around a kernel, or around any object's decide()."""
+    from reactor.backtest.compiled import CompiledRun
+    from reactor.backtest.plain import PlainRun
+
+    if can_compile(strategies) and not parameters.is_interpreted:
+        return CompiledRun([each for each in strategies if isinstance(each, KernelStrategy)])
+    return PlainRun(strategies, instruments, [market.lower_ticks for market in markets])
+
+
+def _play(
+    player: Any, hbt: Any, m: Any, start_ns: int, strategies: Sequence[Strategy], on_progress: Callable[[int], None] | None
+) -> "_Records":
+    """From the first event to the last.
+
+    Raises:
+        TradeError: more orders than there is room for, or one that hftbacktest refused.
+    """
+    from reactor.backtest import compiled, machine
+
+    records = _Records(m)
+    code = compiled.step_start(hbt, m, start_ns)
+    while code != machine.END:
+        code = player.steps(hbt, m)
+        records.drain()
+        if code in (machine.TOO_MANY, machine.REFUSED):
+            raise _stopped(code, strategies, compiled.step_now(hbt))
+        if on_progress is not None:
+            on_progress(compiled.step_now(hbt))
+    compiled.step_finish(hbt, m)
+    records.drain()
+    return records
 
 
 def _stopped(code: int, strategies: Sequence[Strategy], now_ns: int) -> TradeError:
