@@ -31,6 +31,7 @@ from reactor.config.secrets import Secrets, read_token
 from reactor.domain.errors import ConfigError
 from reactor.domain.ids import ClientIds
 from reactor.domain.messages import ControlKind
+from reactor.exchanges.venue import Credentials
 from reactor.loop.clock import SystemClock
 from reactor.loop.log import Level
 from reactor.monitor.reader import Picture, Reader
@@ -184,39 +185,52 @@ class Session:
             await asyncio.wait((preparing, stopping))
 
     async def _prepare(self, http: aiohttp.ClientSession) -> None:
-        system, binance = self.config.system, self.config.exchanges.binance
-        self._memory = Memory(system.instance, SUPERVISOR)
+        """What the roles stand on: memory, an exchange, its instruments, the plan, who watches them, who may ask."""
+        self._take_memory()
+        binance, external = self.config.exchanges.binance, self.config.strategy.external
+        keys, credentials = binance.credentials, credentials_of(self.config)
+        secrets = Secrets(credentials, read_token(os.environ, external.token_variable, external.token_file))
+        environment = environment_without((keys.api_key_variable, keys.secret_variable, external.token_variable))
+        has_sim = binance.environment == "simulated" and not binance.simulated.base_url
+        base_url = await self._start_exchange(environment) if has_sim else binance.simulated.base_url
+        await self._ask_venues(http, base_url, credentials)
+        self.plan = self._make_plan(self.config, 0)
+        for note in self.plan.notes:
+            self._log.info("placement", shard=note)
+        self._gather_crew(secrets, environment)
+        await self._open_doors()
+
+    def _take_memory(self) -> None:
+        self._memory = Memory(self.config.system.instance, SUPERVISOR)
         removed = self._memory.remove_stale_resources()
         if removed:
             self._log.info("shared memory of dead processes removed", nodes=removed)
         for warning in self._memory.warnings:
             self._log.warning("memory is not locked", reason=warning)
-        keys, external = binance.credentials, self.config.strategy.external
-        credentials = credentials_of(self.config)
-        secrets = Secrets(credentials, read_token(os.environ, external.token_variable, external.token_file))
-        environment = environment_without((keys.api_key_variable, keys.secret_variable, external.token_variable))
-        has_sim = binance.environment == "simulated" and not binance.simulated.base_url
-        if has_sim:
-            put_journal_aside(system.home / "journal.sqlite")
-        base_url = binance.simulated.base_url
-        if has_sim:
-            self._exchange = ExchangeProcess(self._processes, self._instance.directory, self._file)
-            spot_port = await self._exchange.start(binance.simulated, environment, symbols_by_venue(self.config))
-            self._instance.note_pids(self._processes.table())
-            source = binance.simulated.source
-            self._log.info("simulated exchange listens", spot_port=spot_port, usdm_port=spot_port + 1, source=source)
-            base_url = f"http://127.0.0.1:{spot_port}"
-        endpoints = [endpoints_in(self.config, venue, base_url) for venue in binance.venues]
-        ids = ClientIds(system.order_id_prefix)
-        self.desks = [VenueDesk(http, each, credentials, ids) for each in endpoints]
-        self._endpoints = endpoints
+
+    async def _start_exchange(self, environment: dict[str, str]) -> str:
+        """The simulated exchange, which knows nothing of yesterday's journal. Returns where its spot venue listens."""
+        simulated = self.config.exchanges.binance.simulated
+        put_journal_aside(self.config.system.home / "journal.sqlite")
+        self._exchange = ExchangeProcess(self._processes, self._instance.directory, self._file)
+        spot_port = await self._exchange.start(simulated, environment, symbols_by_venue(self.config))
+        self._instance.note_pids(self._processes.table())
+        self._log.info("simulated exchange listens", spot_port=spot_port, usdm_port=spot_port + 1, source=simulated.source)
+        return f"http://127.0.0.1:{spot_port}"
+
+    async def _ask_venues(self, http: aiohttp.ClientSession, base_url: str, credentials: Credentials) -> None:
+        """Our own line to each venue, and what it says of its instruments and of us."""
+        ids = ClientIds(self.config.system.order_id_prefix)
+        self._endpoints = [endpoints_in(self.config, venue, base_url) for venue in self.config.exchanges.binance.venues]
+        self.desks = [VenueDesk(http, each, credentials, ids) for each in self._endpoints]
         self._instruments, self._rate_limits = await fetch_instruments(self.config, self.desks)
         await show_account(self.desks, self._log)
-        self.plan = self._make_plan(self.config, 0)
-        for note in self.plan.notes:
-            self._log.info("placement", shard=note)
+
+    def _gather_crew(self, secrets: Secrets, environment: dict[str, str]) -> None:
+        """Who starts and watches the processes of the plan. The simulated exchange runs already."""
         kinds = [(role.name, role.kind) for role in self.plan.roles]
-        self._lifecycle = Lifecycle([*kinds, (SIM, SIM)] if has_sim else kinds, system.restart)
+        has_sim = self._exchange is not None
+        self._lifecycle = Lifecycle([*kinds, (SIM, SIM)] if has_sim else kinds, self.config.system.restart)
         if has_sim:
             now_ns = self._clock.monotonic_ns()
             self._lifecycle.on_started(SIM, now_ns)
@@ -240,14 +254,17 @@ class Session:
                 self._on_give_up,
             ),
         )
+
+    async def _open_doors(self) -> None:
+        """The operator's socket, and the page of metrics where one is wanted."""
         self._server = ControlServer(self._instance.directory / "control", OperatorRequests(self).answer)
         await self._server.open()
-        metrics = system.metrics
+        metrics = self.config.system.metrics
         if metrics.port:
             token = os.environ.get(metrics.token_variable, "") if metrics.token_variable else ""
             if metrics.token_variable and not token:
                 raise ConfigError(f"system.metrics.token_variable: {metrics.token_variable} is not set in the environment")
-            self._page = MetricsPage(lambda: self._picture, system.instance, token)
+            self._page = MetricsPage(lambda: self._picture, self.config.system.instance, token)
             await self._page.open(metrics.address, metrics.port)
 
     def _make_plan(self, config: Config, generation: int) -> Plan:
