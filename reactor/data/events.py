@@ -31,6 +31,8 @@ MAP_NORESERVE = 0x4000  # Linux; the mmap module names it from Python 3.13 on.
 MERGE_STEP_ROWS = 1 << 19  # 32 MB: what input and output may take together beyond the larger of them.
 ROWS_MAX = 1 << 31  # 128 GiB of address space, no memory: more rows than any machine's day of one symbol.
 SPARES_MAX = 4  # One conversion's result and the staging of its files.
+SLOW_ROWS_MIN = 1 << 14  # Of so many rows in one step at least half a huge page is new.
+SLOW_ROW_NS = 70  # Ordered and written: 10 to 30 ns where memory is at hand, 100 to 200 where the host looks for it.
 
 
 def rows_pointer(events: EventArray, first: int = 0) -> Any:
@@ -74,6 +76,7 @@ class Rows:
         self._events: EventArray = np.asarray(memory).view(EVENT_DTYPE)
         self.count = 0
         self._released = 0  # bytes
+        self._has_small_pages = False
 
     @property
     def room(self) -> int:
@@ -84,6 +87,16 @@ class Rows:
     def next_row(self) -> Any:
         """Where C writes next."""
         return rows_pointer(self._events, self.count)
+
+    def on_written(self, count: int, took_ns: int) -> None:
+        """`count` rows were written in one step. If that was slow, small pages serve the rest.
+
+        A huge page is quick where two megabytes are at hand. The host of a virtual machine takes such stretches back and lets
+        go of them slowly; the crumbs between them it leaves.
+        """
+        if count >= SLOW_ROWS_MIN and took_ns > count * SLOW_ROW_NS and not self._has_small_pages:
+            self._has_small_pages = True
+            self._memory.madvise(mmap.MADV_NOHUGEPAGE)
 
     def part(self, first: int) -> EventArray:
         """The rows from `first` on, in place: valid until they are released."""

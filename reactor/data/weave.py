@@ -12,6 +12,7 @@ than that, the rest of the files is only measured and everything is read once mo
 import mmap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from time import perf_counter_ns
 from typing import Any, Final
 
 import numpy as np
@@ -118,9 +119,11 @@ class Weave:
 
     def _merge(self, out: Rows | None) -> int:
         target, room = (ffi.NULL, STAGING_ROWS_MAX) if out is None else (out.next_row, out.room)
+        begin = perf_counter_ns()
         written: int = lib.weave_merge(self._weave, target, room)
         if out is not None:
             out.count += written
+            out.on_written(written, perf_counter_ns() - begin)
         return written
 
     def _make_room(self, number: int) -> None:

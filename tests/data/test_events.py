@@ -1,5 +1,7 @@
 """Event rows against a naive twin: hftbacktest's rules written plainly."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,6 +12,8 @@ from reactor.data.events import (
     EVENT_DTYPE,
     EXCH_EVENT,
     LOCAL_EVENT,
+    SLOW_ROW_NS,
+    SLOW_ROWS_MIN,
     EventArray,
     Rows,
     correct_event_order,
@@ -90,6 +94,27 @@ def test_a_number_has_the_bits_that_python_gives_it(text: str) -> None:
     value = lib.events_parse_double(raw, len(raw), used)
     assert used[0] == len(raw)
     assert np.float64(value).tobytes() == np.float64(float(text)).tobytes()
+
+
+def test_where_the_host_is_slow_with_huge_pages_small_ones_serve_the_rest() -> None:
+    rows = Rows(1 << 16)
+    rows.on_written(SLOW_ROWS_MIN, SLOW_ROWS_MIN * SLOW_ROW_NS)
+    assert "hg" in vm_flags(rows)
+    rows.on_written(SLOW_ROWS_MIN, 2 * SLOW_ROWS_MIN * SLOW_ROW_NS)
+    assert "nh" in vm_flags(rows)
+
+
+def vm_flags(rows: Rows) -> list[str]:
+    """Of the mapping that the rows stand in: "hg" wants huge pages, "nh" refuses them."""
+    address, is_ours = rows.take_array().ctypes.data, False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        head = line.split(maxsplit=1)[0]
+        if "-" in head:
+            begin, end = (int(each, 16) for each in head.split("-"))
+            is_ours = begin <= address < end
+        elif is_ours and head == "VmFlags:":
+            return line.split()
+    raise AssertionError("an array has a mapping")
 
 
 def test_memory_of_rows_that_are_gone_serves_the_next_but_not_while_anything_looks_at_it() -> None:
