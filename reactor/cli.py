@@ -479,8 +479,8 @@ def _add_tools(wanted: str) -> None:
 
 def main() -> None:
     """The console command."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     with _clear_messages():
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # From here on somebody turns it into an exit code.
         _add_tools(sys.argv[1] if len(sys.argv) > 1 else "")
         app(standalone_mode=True)
 

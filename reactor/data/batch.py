@@ -133,9 +133,10 @@ def jobs_of(source: Source, inputs: Sequence[str], output: str, options: dict[st
     """One job for an output file; one per symbol and day when the output is a directory (ends with a slash, or is one).
 
     Raises:
-        DataError: the directory cannot be made.
+        DataError: the directory cannot be made, or the file's name has another ending than event files have.
     """
     if not (output.endswith(os.sep) or Path(output).is_dir()):
+        _check_ending(output)
         return [Job(source, tuple(inputs), output, options)]
     try:
         Path(output).mkdir(parents=True, exist_ok=True)
@@ -197,12 +198,14 @@ def save_events(path: str, events: EventArray) -> None:
     Raises:
         DataError: another ending, or the file cannot be written.
     """
-    if path.endswith(".npz"):
-        save_npz(path, events)
-    elif path.endswith(".parquet"):
-        save_parquet(path, events)
-    else:
-        raise DataError(path, "an event file ends with .npz or .parquet")
+    _check_ending(path)
+    (save_npz if path.endswith(".npz") else save_parquet)(path, events)
+
+
+def _check_ending(path: str) -> None:
+    """Before anything is converted."""
+    if not path.endswith((".npz", ".parquet")):
+        raise DataError(path, "an event file ends with .npz or .parquet; a directory for several files with a slash")
 
 
 def load_events(path: str) -> EventArray:

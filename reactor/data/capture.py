@@ -237,6 +237,12 @@ def _ahead(stream: _Stream, block_bytes: int) -> Generator[_Filled, None, None]:
             _give_buffer(each)
 
 
+def in_words(line: bytes) -> str:
+    """How a damaged line begins, for the message that names it."""
+    text = line[:120].partition(b"\n")[0].decode("utf-8", "replace")
+    return "(binary data)" if text.count("\ufffd") > 1 else repr(text)  # One is a letter that was cut.
+
+
 def first_line(path: str | Path) -> bytes:
     """The first line of a file without its newline; empty for an empty file.
 

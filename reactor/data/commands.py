@@ -211,7 +211,8 @@ def _run(
 
 def _print_result(console: Console, result: batch.Result) -> None:
     if result.error:
-        console.print(f"[red]failed[/] {result.output}: {result.error}", soft_wrap=True)
+        where = "" if result.error.startswith(result.output) else f"{result.output}: "
+        console.print(f"[red]failed[/] {where}{result.error}", soft_wrap=True)
     elif result.is_skipped:
         console.print(f"{result.output}: is there already; --force converts it again", soft_wrap=True)
     elif result.statistics is not None:

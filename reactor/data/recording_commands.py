@@ -64,7 +64,7 @@ def record(
         console.print(f"[red]ALARM[/] {report.alarm}")
         raise typer.Exit(1)
     if not report.lines:
-        console.print("[red]nothing was recorded[/]: is the name of the venue, the symbols or the system right?")
+        console.print("[red]nothing was recorded[/]: are the names of the venue, the symbols, the streams or the system right?")
         raise typer.Exit(1)
 
 

@@ -101,7 +101,8 @@ def test_a_line_that_never_ends(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("source", ["collector", "tardis"])
 def test_a_binary_file(tmp_path: Path, source: str) -> None:
-    refused(convert(tmp_path, source, capture(tmp_path, os.urandom(200_000), "in.bin")), "in.bin:1")
+    raw = os.urandom(120).replace(b"\n", b"") + os.urandom(200_000)
+    refused(convert(tmp_path, source, capture(tmp_path, raw, "in.bin")), "in.bin:1", "(binary data)")
 
 
 @pytest.mark.parametrize("source", ["collector", "tardis"])

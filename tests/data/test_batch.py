@@ -98,6 +98,11 @@ def test_the_same_command_runs_on_a_cluster(tmp_path: Path, days: list[list[str]
     assert len(host) == 3
 
 
+def test_an_ending_that_no_event_file_has_is_refused_before_anything_is_read() -> None:
+    with pytest.raises(DataError, match=r"ends with \.npz or \.parquet"):
+        batch.jobs_of("tardis", ["there is no such file.csv"], "out.txt", {})
+
+
 def test_a_scheduler_that_does_not_answer_is_one_sentence() -> None:
     pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
     with pytest.raises(DataError, match="the Dask scheduler does not answer"):

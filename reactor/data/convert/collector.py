@@ -19,7 +19,7 @@ from typing import Any, Literal
 import orjson
 
 from reactor._native import lib
-from reactor.data.capture import LineBlocks
+from reactor.data.capture import LineBlocks, in_words
 from reactor.data.convert.binance import open_binance
 from reactor.data.convert.bybit import open_bybit, read_fused
 from reactor.data.convert.finish import Compat, ConversionStatistics, local_shift, ordered
@@ -139,7 +139,7 @@ def messages(blocks: LineBlocks) -> Iterator[tuple[int, int, dict[str, Any]]]:
                 receive_ns = int(stamp)
             except ValueError:
                 problem = lib.SCAN_PROBLEM_NO_TIMESTAMP if not stamp.isdigit() else lib.SCAN_PROBLEM_NOT_JSON
-                raise DataError(f"{blocks.path}:{number}", f"the line {PROBLEM[problem]}: {line[:120]!r}") from None
+                raise DataError(f"{blocks.path}:{number}", f"the line {PROBLEM[problem]}: {in_words(line)}") from None
             if not isinstance(message, dict):
-                raise DataError(f"{blocks.path}:{number}", f"the line {PROBLEM[lib.SCAN_PROBLEM_NOT_JSON]}: {line[:120]!r}")
+                raise DataError(f"{blocks.path}:{number}", f"the line {PROBLEM[lib.SCAN_PROBLEM_NOT_JSON]}: {in_words(line)}")
             yield number, receive_ns, message

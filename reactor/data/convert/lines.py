@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from reactor._native import ffi, lib
-from reactor.data.capture import LineBlocks
+from reactor.data.capture import LineBlocks, in_words
 from reactor.data.convert.finish import ConversionStatistics
 from reactor.data.events import Rows
 from reactor.domain.errors import DataError
@@ -49,8 +49,8 @@ def read_parts(path: str | Path, scanner: Scanner, rows: Rows, statistics: Conve
         if at.stop == lib.SCAN_NEED_ROOM:
             raise DataError(f"{path}:{at.line + 1}", "more rows than fit into one event array: convert fewer days at once")
         if at.stop == lib.SCAN_BAD_LINE:
-            text = bytes(block[at.consumed : at.consumed + 120]).partition(b"\n")[0].decode("utf-8", "replace")
-            raise DataError(f"{path}:{at.line + 1}", f"the line {PROBLEM[at.problem]}: {text!r}")
+            text = in_words(bytes(block[at.consumed : at.consumed + 120]))
+            raise DataError(f"{path}:{at.line + 1}", f"the line {PROBLEM[at.problem]}: {text}")
         yield
     if blocks.damage:
         statistics.damages.append(f"{path}:{at.line}: {blocks.damage}")

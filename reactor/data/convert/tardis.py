@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from reactor._native import ffi, lib
-from reactor.data.capture import FIRST_LINE_BYTES, LineBlocks, first_line
+from reactor.data.capture import FIRST_LINE_BYTES, LineBlocks, first_line, in_words
 from reactor.data.convert.finish import Compat, ConversionStatistics, local_shift, ordered
 from reactor.data.events import EventArray, Rows
 from reactor.data.fuse import Fuse
@@ -56,13 +56,14 @@ def csv_kind(path: str | Path) -> int:
         DataError: the header is none of the three that can be converted; names the columns found.
     """
     header = first_line(path)
-    text = header.decode("utf-8", "replace")
-    kind = _KIND_OF_HEADER.get(text)
+    kind = _KIND_OF_HEADER.get(header.decode("utf-8", "replace"))
     if kind is None:
         if not header:
             raise DataError(str(path), "is empty: Tardis has no data for that day, or the download was cut")
         wanted = "; ".join(_KIND_OF_HEADER)
-        raise DataError(f"{path}:1", f"columns {text[:120]!r} are not those of a Tardis file that can be converted ({wanted})")
+        raise DataError(
+            f"{path}:1", f"columns {in_words(header)} are not those of a Tardis file that can be converted ({wanted})"
+        )
     return int(kind)
 
 
@@ -259,8 +260,8 @@ def _scan_block(path: str | Path, scan: Any, block: memoryview, offset: int, row
         if scan.stop == lib.SCAN_NEED_BYTES:
             return
         if scan.stop == lib.SCAN_BAD_LINE:
-            line = bytes(block[offset : offset + 120]).partition(b"\n")[0].decode("utf-8", "replace")
-            raise DataError(f"{path}:{scan.line + 1}", f"the row {_PROBLEM[scan.problem]}: {line!r}")
+            line = in_words(bytes(block[offset : offset + 120]))
+            raise DataError(f"{path}:{scan.line + 1}", f"the row {_PROBLEM[scan.problem]}: {line}")
         raise DataError(f"{path}:{scan.line + 1}", "more rows than fit into one event array: convert fewer days at once")
 
 
