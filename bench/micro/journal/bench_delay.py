@@ -10,34 +10,25 @@ spare. Orders come at random times, so that they meet the writer's rhythm everyw
 Run: python bench/micro/journal/bench_delay.py [orders] [orders/s] [--json]. On a quiet host: it is wall time.
 """
 
-import asyncio
-import multiprocessing
-import os
 import random
 import sys
-import tempfile
 import time
 from bisect import bisect_left
-from multiprocessing.connection import Connection
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "tests" / "journal"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from journal_bench import INSTRUMENTS, WORDS, Entries
+from journal_bench import Entries
 from machine import Figures, number_argument, spread
+from writer import CAPACITY, running
 
-from reactor.domain.messages import SIZE, VIEW
 from reactor.journal.role import JournalParameters, JournalPorts, JournalRole
 from reactor.journal.store import Outcome, Result
-from reactor.loop.clock import SystemClock
 from reactor.loop.counters import Metrics
-from reactor.loop.log import NullLog
-from reactor.loop.shard import Cell, Shard, ShardParameters
-from shm.ring import Producer, open_consumer, open_producer
-from shm.segment import Memory
+from shm.ring import Producer
 
-CAPACITY = 8192
 SEED = 7
 STEP_S = 0.001  # between the entries of one order
 LIMIT_MS = JournalParameters().delay_ms_max
@@ -58,25 +49,10 @@ class WatchedJournal(JournalRole):
             self.committed_ns.append(outcome.committed_ns)
 
 
-def write(instance: str, path: str, answers: Connection) -> None:
-    """The writer's process. Asked, it says what was committed when, and leaves."""
-    memory = Memory(instance, "journal")
-    ring = open_consumer(memory, "journal", CAPACITY, SIZE["journal"], VIEW["journal"], lanes=1)
-    clock, metrics = SystemClock(), Metrics()
-    ports = JournalPorts([ring], Path(path), INSTRUMENTS, clock, metrics, NullLog(), WORDS)
-    role = WatchedJournal(JournalParameters(), ports)
-    shard = Shard(ShardParameters("journal", is_hot=False), clock)
-
-    def answer() -> None:
-        answers.recv()
-        answers.send((role.rows, role.committed_ns))
-        shard.leave()
-
-    def build(shard: Shard) -> None:
-        shard.plug([Cell(role, metrics, NullLog())], [], [ring])
-        asyncio.get_running_loop().add_reader(answers.fileno(), answer)
-
-    shard.run(build)
+def committed(role: JournalRole, metrics: Metrics) -> tuple[list[int], list[int]]:
+    """What the writer's process answers."""
+    assert isinstance(role, WatchedJournal)
+    return role.rows, role.committed_ns
 
 
 def load(ring: Producer, orders: int, rate: int) -> list[int]:
@@ -106,22 +82,10 @@ def load(ring: Producer, orders: int, rate: int) -> list[int]:
 
 def main(orders: int, rate: int, directory: str | None = None) -> int:
     """Prints the table. Returns how many entries were written and committed."""
-    instance = f"bench{os.getpid()}"
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    with tempfile.TemporaryDirectory(dir=directory) as folder, Memory(instance, "prepost") as memory:
-        ring = open_producer(memory, "journal", CAPACITY, SIZE["journal"], VIEW["journal"], lanes=1)
-        writer = context.Process(target=write, args=(instance, f"{folder}/journal.sqlite", theirs))
-        writer.start()
-        while not ring.is_connected:
-            time.sleep(0.01)
-            ring.refresh(time.monotonic_ns())
+    with running(committed, directory, WatchedJournal) as (ring, ask):
         written = load(ring, orders, rate)
         time.sleep(0.05)  # The writer hears of its last commit in its next pass.
-        ours.send("tell")
-        rows, committed_ns = ours.recv()
-        writer.join(10)
-        ring.close()
+        rows, committed_ns = ask()
     assert rows[-1] == len(written) == 3 * orders, "every entry is written once"
     delays = [(committed_ns[bisect_left(rows, number)] - at) / 1e6 for number, at in enumerate(written, 1)]
     figures = Figures("ms")
