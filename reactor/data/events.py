@@ -32,7 +32,7 @@ MERGE_STEP_ROWS = 1 << 19  # 32 MB: what input and output may take together beyo
 ROWS_MAX = 1 << 31  # 128 GiB of address space, no memory: more rows than any machine's day of one symbol.
 SPARES_MAX = 4  # One conversion's result and the staging of its files.
 SLOW_ROWS_MIN = 1 << 14  # Of so many rows in one step at least half a huge page is new.
-SLOW_ROW_NS = 70  # Ordered and written: 10 to 30 ns where memory is at hand, 100 to 200 where the host looks for it.
+SLOW_ROW_NS = 110  # Ordered and written: 5 to 15 ns where memory is at hand, 160 to 280 where the host looks for it.
 
 
 def rows_pointer(events: EventArray, first: int = 0) -> Any:
