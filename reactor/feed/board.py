@@ -3,8 +3,8 @@
     top moved ─▶ on_top(instrument) ─▶ every signal that reads it: update() ─▶ True: say it
     every 10 ms ─▶ on_time() ─▶ samples; what still holds is said again at its refresh
 
-What a trigger waits for comes first, and is carried on at once where the collector is in the same shard (`turn`): what nobody
-waits for is said behind the decision.
+What a trigger waits for comes first, the way out before the way in, and is carried on at once where the collector is in the
+same shard (`turn`): what nobody waits for is said behind the decision.
 
 A message is kept ready per signal; saying it means filling in time, ids and tops and copying it into the ring. State-like
 signals conflate: while the ring is full the newest of each waits (reactor/loop/link.py). Of a lossless signal every message
@@ -108,7 +108,7 @@ class Board:
     def plug(self, signals: Sequence[tuple[Signal, int]]) -> None:
         """Replaces the signals: (signal, pair_id or NO_PAIR)."""
         places = [Place(signal, self._source_index, pair_id) for signal, pair_id in signals]
-        self.places = sorted(places, key=lambda place: not self._is_awaited(place.index))
+        self.places = sorted(places, key=lambda place: (not self._is_awaited(place.index), not place.signal.closes))
         for index in range(len(self._on_price)):
             reading = [place for place in self.places if index in place.signal.inputs()]
             # Quantities only concern who asks for them; a pair's funding is told by the mark price, not by ticks.

@@ -619,6 +619,23 @@ def test_what_a_trigger_waits_for_is_read_before_anything_else_is_said(pair):
     assert all(turn[-1] == SignalType.ADAPTIVE_SPREAD_DEVIATION for turn in turns)
 
 
+def test_the_way_out_of_a_pair_is_decided_before_the_way_in(pair):
+    turns, role = [], pair.role
+    role.board.plug_collector(lambda: turns.append([said.kind for said in pair.said()]), lambda index: True)
+    role._plug_signals(role._make_signals(role.parameters))  # as after a reload
+    row = pair.positions.edit(0)
+    row.pair_direction, row.pair_opened_ns = -1, pair.clock.monotonic_ns()
+    row.pair_entry_spread_e8 = 500_000  # 0.5 % was captured …
+    pair.positions.done(0)
+    pair.perpetual[0].frame(ticker(21, "100.4", "100.5"))  # … and would be given back now …
+    pair.run(0.5)
+    turns.clear()
+    pair.perpetual[1].frame(ticker(22, "100.0", "100.1"))  # … but not from this tick on.
+    kinds = [turn[-1] for turn in turns]
+    assert kinds[0] == SignalType.POSITION_CLOSE
+    assert SignalType.ADAPTIVE_SPREAD_DEVIATION in kinds[1:]
+
+
 def test_a_read_that_moves_much_is_carried_in_one_pass(make_bench):
     bench = make_bench((0,), signals=SignalsParameters(book_top=BookTopParameters((0,), refresh_ms=10_000, every_update=True)))
     bench.open_all()

@@ -71,6 +71,7 @@ class FundingRisk(Signal):
     signal_type = SignalType.REAL_TIME_FUNDING_RISK
     value_count = 3
     hears_marks = True
+    closes = True
 
     def __init__(self, context: SignalContext, parameters: FundingRiskParameters) -> None:
         super().__init__(context)

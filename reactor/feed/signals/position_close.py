@@ -27,6 +27,7 @@ class PositionClose(Signal):
 
     signal_type = SignalType.POSITION_CLOSE
     value_count = 3
+    closes = True
 
     def __init__(self, context: SignalContext, parameters: PositionCloseParameters) -> None:
         super().__init__(context)

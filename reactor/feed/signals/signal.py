@@ -41,6 +41,7 @@ class Signal(ABC):
     refresh_ms: int = 100  # Said again this often while it holds: a listener can tell "unchanged" from "dead".
     hears_quantities: ClassVar[bool] = False  # True: also called when only the quantities of a top moved
     hears_marks: ClassVar[bool] = False  # True: called when mark prices come, and not for tops
+    closes: ClassVar[bool] = False  # True: it is asked, and its decision taken, before those of the same tick that open
 
     def __init__(self, context: SignalContext) -> None:
         self.context = context
