@@ -44,7 +44,7 @@ HELD_MAX: Final = 16  # How many places may wait to leave in one write …
 HELD_NS: Final = 150_000  # … and for how long: a write costs ten times as much as what goes into it.
 
 _CANCEL_REJECT: Final = int(ReportKind.CANCEL_REJECT)
-_INTERNAL: Final = int(Span.INTERNAL)
+_INTERNAL, _HEDGE = int(Span.INTERNAL), int(Span.HEDGE)
 _PLACED: Final = int(Asked.PLACE)
 PLACE_FORM: Final = form(
     "command",
@@ -265,9 +265,10 @@ class Requests:
 
     def _note_left(self, entry: Entry, send_ns: int) -> None:
         """The place of an entry was handed to the socket."""
-        internal_ns = stamp_entry(entry.report, send_ns)
+        report = entry.report
+        internal_ns = stamp_entry(report, send_ns)
         if internal_ns >= 0:
-            self._metrics.record(_INTERNAL, internal_ns)
+            self._metrics.record(_HEDGE if report.header.flags & FLAG_HEDGE else _INTERNAL, internal_ns)
 
     # ---- cancels and queries
 

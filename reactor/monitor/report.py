@@ -160,6 +160,7 @@ def show(report: Report, console: Console) -> None:
 
 WORDS: Mapping[str, str] = {
     "internal": "tick received → order handed to the socket",
+    "hedge": "fill received → hedge handed to the socket",
     "receive_to_signal": "feed",
     "signal_to_event": "collector",
     "event_to_command": "prepost",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from reactor.domain.messages import (
     FLAG_FOREIGN,
+    FLAG_HEDGE,
     FLAG_LIQUIDATION,
     CommandKind,
     OrderStatus,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from reactor.prepost.settle import Settlement
 
 Report = Any  # a report_message_t view, made by cffi
+RecordWay = Callable[[bytes, int], None]  # (stamps of an answered order, now_ns)
 E = OrderEvent
 MS: Final = 1_000_000
 KIND_MASK: Final = 0xFF  # publish.REQUEST_KIND_BITS
@@ -103,10 +105,13 @@ STATUS_RESPONSES: Final = {
 class Reports:
     """Reads reports for one desk."""
 
-    def __init__(self, desk: Desk, settlement: Settlement, record_way: Callable[[bytes, int], None] | None = None) -> None:
-        """`record_way` (stamps of an answered order, now_ns): into the histograms of whoever watches."""
+    def __init__(
+        self, desk: Desk, settlement: Settlement, record_way: RecordWay | None = None, record_hedge: RecordWay | None = None
+    ) -> None:
+        """`record_way` writes into the histograms of whoever watches, `record_hedge` likewise for hedges."""
         self._desk = desk
         self._record_way = record_way
+        self._record_hedge = record_hedge
         self._settlement = settlement
         self._outcome = desk.outcome
         kinds = ReportKind
@@ -160,8 +165,9 @@ class Reports:
             if reason == DOUBLE_EXECUTION:
                 self._on_double(order)
                 return
-            if self._record_way is not None:
-                self._record_way(way, self._desk.now_ns)
+            record = self._record_hedge if order.flags & FLAG_HEDGE else self._record_way
+            if record is not None:
+                record(way, self._desk.now_ns)
         desk = self._desk
         if venue_order_id and not order.venue_order_id:
             desk.orders.learn_venue_id(order, venue_order_id)

@@ -70,18 +70,8 @@ CANCEL_ALL_OURS: Final = int(CommandKind.CANCEL_ALL_OURS)
 OPEN: Final = int(PairState.OPEN)
 EVENTS: Final = int(Counter.EVENTS)
 REPORTS: Final = int(Counter.REPORTS)
-ACK_SPANS: Final = tuple(
-    int(span)
-    for span in (
-        Span.RECEIVE_TO_SIGNAL,
-        Span.SIGNAL_TO_EVENT,
-        Span.EVENT_TO_COMMAND,
-        Span.COMMAND_TO_SEND,
-        Span.SEND_TO_ACK,
-        Span.ACK_TO_REPORT,
-        Span.RECEIVE_TO_REPORT,
-    )
-)
+HEDGE_SPANS: Final = (Span.EVENT_TO_COMMAND, Span.COMMAND_TO_SEND, Span.SEND_TO_ACK, Span.ACK_TO_REPORT)
+TICK_SPANS: Final = (Span.RECEIVE_TO_SIGNAL, Span.SIGNAL_TO_EVENT, *HEDGE_SPANS, Span.RECEIVE_TO_REPORT)
 
 
 @dataclass
@@ -130,7 +120,8 @@ class PrepostRole:
         )
         self.out.desk = self.desk
         self.settlement = Settlement(self.desk)
-        self.reports = Reports(self.desk, self.settlement, ports.metrics.spans_recorder(ACK_SPANS))
+        recorders = [ports.metrics.spans_recorder(spans) for spans in (TICK_SPANS, HEDGE_SPANS)]
+        self.reports = Reports(self.desk, self.settlement, *recorders)
         self.settlement.reports = self.reports
         self.intake = Intake(self.desk)
         self.stop = StopSequence(self.desk, self.settlement)

@@ -19,7 +19,9 @@ from reactor.domain.messages import (
 from reactor.engine.counters import Counter
 from reactor.engine.parameters import RouterParameters
 from reactor.exchanges.venue import RateLimit, RateLimitKind
+from reactor.loop.counters import Span
 from reactor.net.network import Failure
+from shm.histogram import heap_histograms
 from shm.ring import URGENT
 
 # ---- places
@@ -51,6 +53,15 @@ def test_an_acknowledged_place_carries_the_decision_and_its_stamps(stand: Stand)
     assert header.stage_ns[Stage.RECEIVE] < header.stage_ns[Stage.SEND] < header.stage_ns[Stage.ACK]
     assert header.flags & FLAG_OURS
     assert report.request_id == 1
+
+
+def test_a_tick_and_a_fill_are_not_timed_together(stand: Stand) -> None:
+    histograms = heap_histograms(len(Span))
+    stand.metrics.histograms = tuple(histograms)
+    for flags in (0, FLAG_HEDGE, FLAG_HEDGE):
+        stand.place(SPOT, flags=flags)
+        stand.work()
+    assert (histograms[Span.INTERNAL].count, histograms[Span.HEDGE].count) == (1, 2)
 
 
 def test_the_second_acknowledgement_says_nothing_new(stand: Stand) -> None:

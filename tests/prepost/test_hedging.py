@@ -137,6 +137,18 @@ def test_the_required_hedge_is_signed_and_in_the_hedge_venues_lots():
     assert (required[0].header.instrument_index, required[0].header.hedge_instrument_index) == (SPOT, PERP)
 
 
+def test_the_way_of_a_hedge_is_not_taken_for_a_ticks():
+    room = Room(test_parameters())
+    room.start_trading()
+    of_ticks: list[bytes] = []
+    of_hedges: list[bytes] = []
+    room.role.reports._record_way = lambda way, now_ns: of_ticks.append(way)
+    room.role.reports._record_hedge = lambda way, now_ns: of_hedges.append(way)
+    room.open()
+    room.turn(10)
+    assert (len(of_ticks), len(of_hedges)) == (1, 1)
+
+
 def test_a_hedge_follows_the_signal_that_led_to_it():
     room = Room(test_parameters())
     room.start_trading()
