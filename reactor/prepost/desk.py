@@ -207,6 +207,7 @@ class Desk:
         self.opened_ns = [0] * count
         self.trades_today = 0
         self.dirty: set[int] = set()  # instruments whose row must be published
+        self.has_moved = False  # one of them because its position is another: strategies decide by it
         self.orders_sent = 0
         self.fills_booked = 0
         self.rejects = 0
@@ -589,8 +590,9 @@ class Desk:
     # ---- totals
 
     def touch(self, instrument_index: int) -> None:
-        """The instrument's row is to be published."""
+        """The instrument's position is another: its row is to be published with this pass."""
         self.dirty.add(instrument_index)
+        self.has_moved = True
 
     def hear_journal(self, trouble: int) -> None:
         """The journal writer's alarm, whenever somebody looked."""

@@ -489,6 +489,7 @@ class Publisher(Recorder):
                 row.pair_state = pair.state
             self._positions.done(index)
         desk.dirty.clear()
+        desk.has_moved = False
 
     def publish_risk(self, desk: Desk, is_confirmed_clean: bool) -> None:
         """The portfolio's row."""

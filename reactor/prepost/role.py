@@ -63,9 +63,10 @@ REPORTS_BIT, URGENT_EVENTS_BIT, EVENTS_BIT, CONTROL_BIT = 1, 2, 4, 8  # of what 
 MS: Final = 1_000_000
 REPORTS_PER_PASS_MAX: Final = 128  # About 1 ms of work, so that timers and the other lanes never wait longer.
 EVENTS_PER_PASS_MAX: Final = 64
-TIDY_PERIOD_NS: Final = 2_000_000  # Deadlines and rows follow what has happened after this, or twice this under load.
+TIDY_PERIOD_NS: Final = 2_000_000  # Deadlines and rows follow what has happened after this, or twice this under load; the row
+# of a position that a fill has moved goes out with the pass that booked it.
 BUSY_PERIOD_NS: Final = 5_000_000  # A pair on its way is looked at this often: prices and silence send no message.
-RISK_PERIOD_NS: Final = 20_000_000  # The portfolio's row; position rows go out with every pass that changed them.
+RISK_PERIOD_NS: Final = 20_000_000  # The portfolio's row.
 CANCEL_ALL_OURS: Final = int(CommandKind.CANCEL_ALL_OURS)
 OPEN: Final = int(PairState.OPEN)
 EVENTS: Final = int(Counter.EVENTS)
@@ -248,6 +249,8 @@ class PrepostRole:
             out.commit()
             self._ports.reports.release(lane)
             self._metrics.count(REPORTS, count)
+            if desk.has_moved:  # A strategy asked a moment later decides by the position that there is, not by an older one.
+                out.publish_rows(desk)
         return count
 
     def _read_events(self, lane: int) -> int:

@@ -1074,6 +1074,15 @@ def test_the_open_leg_row_shows_the_pair(room: Room):
     assert (row.pair_direction, row.pair_opened_ns, row.pair_state) == (0, 0, PairState.IDLE)
 
 
+def test_the_row_of_a_position_goes_out_with_the_pass_that_books_its_fill(room: Room):
+    room.open()
+    for _ in range(20):
+        room.turn(ms=0.01)
+        shown = [room.rows.read(terms.index).position_lots for terms in room.desk.terms]
+        assert shown == [position.lots for position in room.desk.positions]
+    assert shown[PERP] == -2
+
+
 def test_the_risk_row_shows_equity_exposure_and_counts(room: Room):
     room.open()
     room.settle()
