@@ -162,7 +162,7 @@ class Shard:
         self._wake_fd = wake_fd
         self._drain_wake = drain_wake or (lambda: _drain(wake_fd))
         self._waiter = Waiter(parameters.wait_policy, parameters.hybrid_spin_us * 1000)
-        self._pressure = Pressure()
+        self._pressure: Pressure | None = None  # who never asks for it opens no file
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._is_scheduled = False
@@ -457,7 +457,8 @@ class Shard:
     def _heartbeat(self, now_ns: int) -> None:
         self._heartbeat_due_ns = now_ns + HEARTBEAT_NS
         if self._waiter.wants_pressure(now_ns):
-            self._waiter.heed(self._pressure.waited_us(), now_ns)
+            pressure = self._pressure = self._pressure or Pressure()
+            self._waiter.heed(pressure.waited_us(), now_ns)
         for cell, duty in zip(self._cells, self._duties, strict=True):
             view = cell.metrics.view
             view.heartbeat_ns = now_ns

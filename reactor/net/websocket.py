@@ -24,14 +24,14 @@ def _never() -> bool:
 class Outbox:
     """Whole masked frames, one behind another, until they are written: `room[:waiting]`."""
 
-    __slots__ = ("_native", "_put", "_room", "_send", "fd", "is_gone", "native", "places", "room", "waiting")
+    __slots__ = ("_put", "_room", "_send", "fd", "is_gone", "native", "places", "room", "waiting")
 
     def __init__(self) -> None:
         self.fd = -1  # of the socket, while whole frames may be written to it; who writes looks at `is_gone`, too
         self.is_gone: Callable[[], bool] = _never  # The loop has given the socket up: its number may be somebody else's.
         self.places = 0  # of the frames, those that `place_send` has made
-        self._native = self.native = ffi.new("outbox_t *")
-        self._native.random = int.from_bytes(os.urandom(8), "little") | 1
+        self.native = ffi.new("outbox_t *")
+        self.native.random = int.from_bytes(os.urandom(8), "little") | 1
         self._put = lib.outbox_put
         self._send = lib.outbox_send
         self._room: Any = None
@@ -40,10 +40,10 @@ class Outbox:
 
     def put(self, opcode: int, payload: bytes) -> int:
         """Puts one frame behind what waits. Returns how many bytes wait now."""
-        waiting: int = self._put(self._native, opcode, payload, len(payload))
+        waiting: int = self._put(self.native, opcode, payload, len(payload))
         if not waiting:
             self._grow(2 * (self.waiting + len(payload) + HEAD_SIZE_MAX))
-            waiting = self._put(self._native, opcode, payload, len(payload))
+            waiting = self._put(self.native, opcode, payload, len(payload))
         self.waiting = waiting
         return waiting
 
@@ -53,7 +53,7 @@ class Outbox:
         Raises:
             OSError: the socket is broken. Part of a frame may be out.
         """
-        left: int = self._send(self._native, fd, opcode, payload, len(payload))
+        left: int = self._send(self.native, fd, opcode, payload, len(payload))
         if left == _NO_ROOM:
             self.put(opcode, payload)
             return self.write(fd)
@@ -65,7 +65,7 @@ class Outbox:
         Raises:
             OSError: the socket is broken. Part of a frame may be out.
         """
-        return self._written(lib.outbox_write(self._native, fd))
+        return self._written(lib.outbox_write(self.native, fd))
 
     def _written(self, left: int) -> int:
         if left < 0:
@@ -76,16 +76,16 @@ class Outbox:
     def take(self) -> bytes:
         """Everything that waits, for somebody else to write; nothing waits any more."""
         frames = bytes(self.room[: self.waiting])
-        self._native.used = self.waiting = 0
+        self.native.used = self.waiting = 0
         return frames
 
     def clear(self) -> None:
         """It is written, or never will be."""
-        self._native.used = self.waiting = 0
+        self.native.used = self.waiting = 0
 
     def _grow(self, size: int) -> None:
         room = ffi.new("char[]", size)
         if self.waiting:
             ffi.memmove(room, self._room, self.waiting)
-        self._room, self._native.room, self._native.capacity = room, room, size
+        self._room, self.native.room, self.native.capacity = room, room, size
         self.room = memoryview(ffi.buffer(room))
