@@ -584,9 +584,6 @@ void event_close(event_message_t *event, const signal_message_t *signal, uint32_
 void event_finish(event_message_t *target, event_message_t *event, uint64_t sequence, uint16_t source, uint16_t trigger_index,
                   uint32_t flags, int64_t now_ns);
 
-/* Writes the tops that a signal was made from, and the later of their exchange times. `hedge` may be NULL. */
-void signal_take_tops(signal_message_t *signal, const book_top_t *top, const book_top_t *hedge);
-
 /* Both spreads of a pair, hedge ticks times `ratio` compared with open ticks: spreads[0] = hedge_bid/open_ask − 1 and
  * spreads[1] = open_bid/hedge_ask − 1. Returns 1, or 0 and writes nothing if a book is not synchronised or lacks a side. */
 int tops_spreads(const book_top_t *open, const book_top_t *hedge, double ratio, double *spreads);

@@ -8,7 +8,8 @@ void message_clear(void *message, uint64_t size)
     memset(message, 0, size);
 }
 
-void signal_take_tops(signal_message_t *signal, const book_top_t *top, const book_top_t *hedge)
+/* Writes the tops that a signal was made from, and the later of their exchange times. `hedge` may be NULL. */
+static void take_tops(signal_message_t *signal, const book_top_t *top, const book_top_t *hedge)
 {
     signal->bid_ticks = top->bid_ticks;
     signal->ask_ticks = top->ask_ticks;
@@ -26,7 +27,7 @@ void signal_take_tops(signal_message_t *signal, const book_top_t *top, const boo
 void signal_say(signal_message_t *target, signal_message_t *message, const book_top_t *top, const book_top_t *hedge,
                 uint64_t signal_id, int64_t receive_ns, int64_t now_ns)
 {
-    signal_take_tops(message, top, hedge);
+    take_tops(message, top, hedge);
     message->header.sequence = target->header.sequence;
     message->header.signal_id = signal_id;
     message->header.stage_ns[STAGE_RECEIVE] = receive_ns;

@@ -177,9 +177,6 @@ def clear(target: Any, name: str) -> None:
     lib.message_clear(target, SIZE[name])
 
 
-take_tops: Callable[[Any, Any, Any], None] = lib.signal_take_tops
-"""(signal, top, hedge top or NO_TOP): writes the tops that a signal was made from, and the later of their exchange times."""
-
 signal_tell: Callable[[Any, Any, int, int, int], None] = lib.signal_tell
 """(target, signal_source_t, signal_id, receive_ns, now_ns): tops shown, then the message, finished, in its slot."""
 
