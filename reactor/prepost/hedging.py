@@ -89,7 +89,7 @@ class Hedging:
     def on_event(self, pair: Pair, decision_source: Outcome | None, signal_id: int, stages: object) -> int:
         """The collector's hedge event. 0: something was sent; otherwise why not."""
         pair.echo_due_ns = 0
-        lots = self._hedge_lots(pair) if self._is_known(pair) else 0
+        lots = self.hedge_lots(pair) if self._is_known(pair) else 0
         if lots == 0:
             self._desk.metrics.count(Counter.HEDGES_ALREADY_DONE)
             return ALREADY_HEDGED
@@ -138,7 +138,7 @@ class Hedging:
 
     def _work_hedge_leg(self, pair: Pair, cause: Outcome | None) -> None:
         desk = self._desk
-        lots = self._hedge_lots(pair)
+        lots = self.hedge_lots(pair)
         if lots == 0:
             pair.echo_due_ns = 0
             pair.hedge_retry_ns = 0
@@ -176,7 +176,7 @@ class Hedging:
         pair.echo_due_ns = 0
         self._hedge(pair, lots, cause, 0, None)
 
-    def _hedge_lots(self, pair: Pair) -> int:
+    def hedge_lots(self, pair: Pair) -> int:
         """Required now, tradable now, at most one order's worth. While leaving, only what takes the leg back."""
         terms = pair.hedge
         lots = pair.tradable_hedge_lots(self._ticks(terms, pair))
@@ -274,7 +274,7 @@ class Hedging:
         if pair.orders or pair.echo_due_ns:
             return
         state = pair.state
-        hedge_lots = self._hedge_lots(pair)
+        hedge_lots = self.hedge_lots(pair)
         if state == OPENING:
             if pair.parameters.opens_as_maker and desk.now_ns < pair.opening_until_ns and pair.opening_lots_left > 0:
                 return

@@ -190,7 +190,7 @@ class StopSequence:
         pair = self._desk.pairs[pair_id]
         if pair.is_leaving or pair.echo_due_ns:
             return False
-        return pair.tradable_hedge_lots(self._desk.money.mark_ticks(pair.hedge.index)) == 0
+        return self._desk.hedging.hedge_lots(pair) == 0
 
     def _confirm(self, now_ns: int) -> int:
         """Every venue must say that none of ours is open."""

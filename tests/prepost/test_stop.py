@@ -1,7 +1,7 @@
 """The way out as a table (how it behaves with a venue stands in test_role.py)."""
 
 import pytest
-from prepost_room import Room, rests
+from prepost_room import PERP, Room, fills_whole, rests, takes
 
 from reactor.domain.messages import CommandKind, ControlKind
 from reactor.prepost.stop import TRANSITIONS, Phase, Step
@@ -76,3 +76,23 @@ def test_nothing_is_closed_once_a_stop_has_begun(room: Room):
     room.settle()
     assert len(room.venue.places) == before
     assert room.role.stop.is_clean
+
+
+def test_the_way_out_waits_for_a_hedge_that_no_book_prices(room: Room):
+    # The world found it: a gap while the feed was down; each hedge expired, and between two tries the stop called it quiet.
+    room.venue.script = [fills_whole, *[takes(0)] * 2, fills_whole]
+    room.open()
+    for _ in range(1_000):
+        room.turn()
+        if room.desk.pairs[0].hedge_attempts:
+            break
+    room.tops[PERP].bid_ticks = room.tops[PERP].ask_ticks = 0
+    room.desk.money.marks[PERP] = 0
+    room.stop()
+    for _ in range(4_000):
+        room.turn()
+        if room.role.stop.is_clean:
+            break
+    assert room.role.stop.is_clean
+    assert room.venue.positions[PERP] == -2, "hedged before it said so"
+    room.check_books()
