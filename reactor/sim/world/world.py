@@ -219,12 +219,14 @@ class World:
         """What is on its way arrives, and the journal has it. Raises Violation.
 
         Where a gap came in between (a session lost, a minute's weight used up), the venue has not been asked since: what it did
-        meanwhile is known at the next agreement. Without a gap there is nothing to wait for, and nobody is asked again.
+        meanwhile is known at the next agreement. Without a gap there is nothing to wait for, and nobody is asked again. A
+        funding that the venue charges in the last moment is on its way, too.
         """
         limit_ns = self.time.now_ns + CALM_NS_MAX
         while True:
+            charged = self._fundings_charged()
             self.run_until(self.time.now_ns + 500 * MS)
-            if self._is_quiet():
+            if self._is_quiet() and self._fundings_charged() == charged:
                 return
             if not self.run_while(lambda: not self._is_quiet(), limit_ns - self.time.now_ns):
                 raise Violation(f"no agreement {CALM_NS_MAX / 1e9:g} s after a gap on the way out: {self._state()}")
@@ -246,6 +248,10 @@ class World:
             shard.crash("power cut")
 
     # -- questions
+
+    def _fundings_charged(self) -> int:
+        exchange: Any = self.exchange
+        return sum(len(model.history) for model in exchange.usdm._funding.values())
 
     def _may_trade(self) -> bool:
         role = self.house.role("prepost")
