@@ -88,8 +88,10 @@ class Wires:
         link = self._links[name]
         if self._is_inside(link):
             return self._inside(link)[0]
-        wake_fd = -1 if link.consumer == SUPERVISOR else self.plan.shard_of(link.consumer).wake_fd
-        producer = open_producer_of(self.memory, link, wake_fd)
+        reader = None if link.consumer == SUPERVISOR else self.plan.shard_of(link.consumer)
+        producer = open_producer_of(self.memory, link, -1 if reader is None else reader.wake_fd)
+        if reader is not None and reader.core == self.shard.core and self.plan.role(link.consumer).kind in HOT_KINDS:
+            producer.hand_over()  # Nobody pinned: they may share a core. The tick goes on, what is left of our pass can wait.
         self.links.append(producer)
         return producer
 

@@ -108,6 +108,10 @@ class Producer(WriteLanes):
         """How many claims would succeed now."""
         return int(lib.ring_free(self._handles[lane]))
 
+    def hand_over(self) -> None:
+        """From now on whoever a commit wakes is offered our core at once: for ends that share one."""
+        lib.ring_hand_over(self._body)
+
     # -- timer
 
     def refresh(self, now_ns: int) -> None:

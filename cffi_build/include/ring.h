@@ -74,6 +74,10 @@ int32_t ring_producer_open(ring_producer_t *producer, void *segment, uint64_t si
 int32_t ring_consumer_open(ring_consumer_t *consumer, void *segment, uint64_t size, uint32_t lanes, uint64_t capacity,
                            uint64_t slot_size, uint64_t epoch);
 
+/* From now on the core is offered to the consumer whenever the bell was rung for it: where both share one, the woken reader
+ * would else wait until the writer has finished its pass, or the scheduler lost patience. */
+void ring_hand_over(ring_producer_t *producer);
+
 /* The epoch in a partner's header; 0: not one of ours. */
 uint64_t ring_segment_epoch(const void *segment, uint64_t size);
 

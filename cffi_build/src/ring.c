@@ -3,6 +3,7 @@
 #include "wake.h"
 
 #include <assert.h>
+#include <sched.h>
 #include <stdalign.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -82,6 +83,7 @@ struct ring_producer {
     uint32_t lanes;
     uint32_t is_settled; /* has been attached once: its numbering stands */
     uint32_t is_damaged;
+    uint32_t hands_over; /* the core, to the consumer that was woken */
 };
 
 struct ring_consumer_lane {
@@ -204,6 +206,11 @@ int32_t ring_producer_open(ring_producer_t *producer, void *segment, uint64_t si
         lane->slot_size = slot_size;
     }
     return RING_OK;
+}
+
+void ring_hand_over(ring_producer_t *producer)
+{
+    producer->hands_over = 1;
 }
 
 int32_t ring_consumer_open(ring_consumer_t *consumer, void *segment, uint64_t size, uint32_t lanes, uint64_t capacity,
@@ -455,6 +462,8 @@ void ring_commit(ring_producer_lane_t *lane, uint64_t count)
         producer->woken_ticket = ticket; /* Once per sleep: the bell keeps ringing until it is heard. */
         if (producer->wake_fd >= 0)
             (void)wake_ring(producer->wake_fd);
+        if (producer->hands_over)
+            (void)sched_yield();
     }
 }
 

@@ -434,6 +434,24 @@ def test_a_sleeping_consumer_is_rung_once_and_an_awake_one_never() -> None:
     bell.close()
 
 
+def test_handing_the_core_over_changes_nothing_of_what_arrives_and_who_is_rung() -> None:
+    from shm.wake import Bell
+
+    bell = Bell.make()
+    producer, consumer = heap_ring(8, SLOT_SIZE, word_view, wake_fd=bell.fd)
+    producer.hand_over()
+    send(producer, 1)
+    assert bell.silence() == 0, "it is awake"
+    assert receive(consumer) == [1]
+    assert consumer.prepare_sleep()
+    send(producer, 2)
+    send(producer, 3)
+    assert bell.silence() == 1
+    consumer.cancel_sleep()
+    assert receive(consumer) == [2, 3]
+    bell.close()
+
+
 def test_messages_that_were_not_handed_out_keep_the_reader_awake() -> None:
     producer, consumer = heap_ring(8, SLOT_SIZE, word_view)
     send(producer, 1)
