@@ -368,20 +368,23 @@ class Shard:
 
     def _rehearse(self, now_ns: int) -> int:
         """Plays one of the rehearsals, each in its turn, after what came in is done: behind a tick that decided nothing, too.
-        One that fails is not played again: nothing depends on it. 1: something may have come in meanwhile."""
+        A shard that sleeps between its passes plays all of them: it has no other occasion until the next tick.
+        What fails is not played again: nothing depends on it. 1: something may have come in meanwhile."""
         rehearsals = self._rehearsals
         if not rehearsals:
             self._rehearsal_due_ns = now_ns + NEVER_NS
             return 0
         self._next_rehearsal = number = (self._next_rehearsal + 1) % len(rehearsals)
+        now = rehearsals if self._waiter.sleeps_at_once else rehearsals[number : number + 1]
         try:
-            rehearsals[number]()
+            for play in now:
+                play()
         except Exception as error:
             self._rehearsals = ()
             self._tell_cold("a rehearsal", error)
         end_ns = self._monotonic_ns()
         self._rehearsal_due_ns = max(
-            now_ns + self.parameters.rehearsal_ns // len(rehearsals), end_ns + REHEARSAL_PAUSE * (end_ns - now_ns)
+            now_ns + self.parameters.rehearsal_ns * len(now) // len(rehearsals), end_ns + REHEARSAL_PAUSE * (end_ns - now_ns)
         )
         return 1
 

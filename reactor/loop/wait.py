@@ -36,6 +36,11 @@ class Waiter:
         self._looked_ns = 0
         self._waited_us = 0
 
+    @property
+    def sleeps_at_once(self) -> bool:
+        """It will not spin after the next work."""
+        return self._is_crowded or self._spin_ns == 0
+
     def wants_pressure(self, now_ns: int) -> bool:
         """Once a second, where it matters: call `heed` next."""
         return self.policy == WaitPolicy.HYBRID and now_ns - self._looked_ns >= SECOND_NS

@@ -199,6 +199,21 @@ def test_a_rehearsal_plays_behind_what_came_in_unless_something_was_decided_late
     assert len(played) == 2
 
 
+@pytest.mark.parametrize(("policy", "played_at_once"), [(WaitPolicy.BLOCK, 3), (WaitPolicy.HYBRID, 3), (WaitPolicy.SPIN, 1)])
+def test_who_sleeps_between_two_ticks_plays_the_whole_way_and_who_spins_one_play_at_a_time(
+    policy: WaitPolicy, played_at_once: int
+):
+    clock = ManualClock()
+    shard = Shard(ShardParameters("test", wait_policy=policy, rehearsal_ns=3_000, freeze_garbage=False), clock)
+    played: list[int] = []
+    shard.plug([], [], [], rehearsals=[lambda number=number: played.append(number) for number in range(3)])
+    shard._rehearse(clock.monotonic_ns())  # Hybrid has not yet seen a second in which nobody waits for a core.
+    assert len(played) == played_at_once
+    assert shard._rehearsal_due_ns == clock.monotonic_ns() + 1_000 * played_at_once
+    shard._rehearse(clock.monotonic_ns())
+    assert len(played) == 2 * played_at_once
+
+
 def test_a_shard_leaves_when_its_parent_has_died():
     """A parent starts a shard and dies at once; the shard's pipe must reach its end."""
     program = textwrap.dedent("""
