@@ -12,7 +12,6 @@ The exit code is 0 only if the venue itself confirmed that nothing of ours is op
 """
 
 import asyncio
-import contextlib
 import os
 import signal
 import time
@@ -94,6 +93,7 @@ class Session:
     def __init__(self, config: Config, options: SessionOptions, view: View | None = None) -> None:
         self.config = config
         self._options = options
+        self._has_view = view is not None
         self._view: View = view or NoView()
         self._clock = SystemClock()
         self._instance = Instance(config.system.instance)
@@ -108,7 +108,6 @@ class Session:
         self._signals = 0
         self._page: MetricsPage | None = None
         self._exchange: ExchangeProcess | None = None
-        self._picture = Picture()
         self._stopped_by = ""
         self._drained_ms = 0  # wall clock: when the roles had their last word from the venues
         self._notifier = for_this_process()
@@ -264,7 +263,7 @@ class Session:
             token = os.environ.get(metrics.token_variable, "") if metrics.token_variable else ""
             if metrics.token_variable and not token:
                 raise ConfigError(f"system.metrics.token_variable: {metrics.token_variable} is not set in the environment")
-            self._page = MetricsPage(lambda: self._picture, self.config.system.instance, token)
+            self._page = MetricsPage(self._take_picture, self.config.system.instance, token)
             await self._page.open(metrics.address, metrics.port)
 
     def _make_plan(self, config: Config, generation: int) -> Plan:
@@ -292,6 +291,7 @@ class Session:
         duration_s = self._options.duration_s or self.config.system.duration_s
         running_since = 0.0
         next_picture = next_summary = 0.0
+        stopping = asyncio.ensure_future(self._stopping.wait())
         while not self._stopping.is_set():
             self._crew.tick()
             now = time.monotonic()
@@ -302,7 +302,8 @@ class Session:
             if now >= next_picture:
                 next_picture = now + PICTURE_S
                 self.state = self._describe(now, running_since, duration_s)
-                self._take_picture()
+                if self._has_view:
+                    self._view.show(self._take_picture(), self.state)
                 if running_since:
                     self._feed_watchdog(now)
             if running_since and now >= next_summary:
@@ -310,8 +311,7 @@ class Session:
                 self._summary()
             if duration_s and running_since and now - running_since >= duration_s:
                 self.ask_stop("the planned duration is over", self.config.system.flatten_after_duration)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), TICK_S)
+            await asyncio.wait((stopping,), timeout=TICK_S)
 
     def _feed_watchdog(self, now: float) -> None:
         heartbeats = [int(self.reader.metrics(role.name).heartbeat_ns) for role in self.plan.roles]
@@ -351,17 +351,17 @@ class Session:
         if not task.cancelled() and task.exception() is not None:
             self._log.error("a task of the supervisor failed", error=repr(task.exception()))
 
-    def _take_picture(self) -> None:
-        self._picture = self.reader.picture(self._clock.monotonic_ns())
-        self._view.show(self._picture, self.state)
+    def _take_picture(self) -> Picture:
+        """Only for who looks: it takes milliseconds, and on a full host a tick may be waiting for the core."""
+        return self.reader.picture(self._clock.monotonic_ns())
 
     def _summary(self) -> None:
-        risk = self._picture.risk
-        internal = self._picture.latency_us.get("internal")
+        picture = self._take_picture()
+        risk, internal = picture.risk, picture.latency_us.get("internal")
         self._log.info(
             "summary",
             state=self.state,
-            kill_switch=self._picture.kill_switch,
+            kill_switch=picture.kill_switch,
             orders=risk["orders"],
             fills=risk["fills"],
             rejects=risk["rejects"],
@@ -372,7 +372,7 @@ class Session:
             net_exposure_usdt=risk["net_exposure_e8"] / 1e8,
             realised_pnl_usdt=risk["realised_pnl_e8"] / 1e8,
             internal_us_p50=None if internal is None else internal.p50,
-            memory_mb=round(sum({role.pid: role.memory_mb for role in self._picture.roles}.values())),
+            memory_mb=round(sum({role.pid: role.memory_mb for role in picture.roles}.values())),
         )
 
     # -- control ---------------------------------------------------------------------------------------------
@@ -504,7 +504,7 @@ class Session:
 
     async def _write_report(self, confirmation: Confirmation) -> None:
         report = self.report
-        picture = self._picture = self.reader.picture(self._clock.monotonic_ns())
+        picture = self._take_picture()
         fill_figures(report, picture)
         report.restarts = self._crew.deaths()
         fill_confirmation(report, confirmation)
