@@ -45,6 +45,7 @@ from reactor.loop.wait import HYBRID_SPIN_NS, Waiter, WaitPolicy
 PASSES_TIME_MAX_NS = 200_000  # Passes follow each other without asking the loop for this long; then sockets get their turn.
 PASS_PERIOD_MAX_NS = 5_000_000  # Heartbeats, deadlines and late subscribers are looked after at least this often.
 HEARTBEAT_NS = 4_000_000  # A published row is 1 kB of each role: of 6 µs a thousand per second would be felt.
+HEARTBEAT_COLD_NS = 20_000_000  # Of a shard that is not hot: nobody needs to know sooner, and it may share the hot one's core.
 REFRESH_NS = 10_000_000  # update_connections of every link; contract of shm/ring.py.
 REHEARSAL_PAUSE = 7  # After a rehearsal, and after a glance, at least so many times its length without one: an eighth of a core
 # for each, and a tick that comes in its middle waits for half of it.
@@ -179,6 +180,7 @@ class Shard:
         self._parent = os.getppid()
         self._exit_code = 0
         self._started_ns = 0
+        self._heartbeat_ns = HEARTBEAT_NS if parameters.is_hot else HEARTBEAT_COLD_NS
         self._heartbeat_due_ns = 0
         self._refresh_due_ns = 0
         self._is_frozen = not parameters.freeze_garbage
@@ -458,7 +460,7 @@ class Shard:
         self._timer = self._loop.call_later(max(self._wait_s_min, (deadline_ns - now_ns) / 1e9), self._on_timer)
 
     def _heartbeat(self, now_ns: int) -> None:
-        self._heartbeat_due_ns = now_ns + HEARTBEAT_NS
+        self._heartbeat_due_ns = now_ns + self._heartbeat_ns
         if self._waiter.wants_pressure(now_ns):
             pressure = self._pressure = self._pressure or Pressure()
             self._waiter.heed(pressure.waited_us(), now_ns)
