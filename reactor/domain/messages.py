@@ -47,6 +47,7 @@ FLAG_LAST_PART: int = lib.FLAG_LAST_PART
 FLAG_MAKER: int = lib.FLAG_MAKER
 FLAG_OURS: int = lib.FLAG_OURS
 FLAG_CLOSE: int = lib.FLAG_CLOSE
+FLAGS_OF_CAUSE: int = FLAG_HEDGE | FLAG_CLOSE  # FLAG_HEDGE alone: a fill is behind it. Both: a close, with a hedge's rights.
 FLAG_REPLAYED: int = lib.FLAG_REPLAYED
 FLAG_FOREIGN: int = lib.FLAG_FOREIGN
 FLAG_LIQUIDATION: int = lib.FLAG_LIQUIDATION

@@ -13,6 +13,7 @@ from reactor.domain.messages import (
     FLAG_CLOSE,
     FLAG_HEDGE,
     FLAG_REDUCE_ONLY,
+    FLAGS_OF_CAUSE,
     Reason,
     ReportKind,
     address_of,
@@ -268,7 +269,8 @@ class Requests:
         report = entry.report
         internal_ns = stamp_entry(report, send_ns)
         if internal_ns >= 0:
-            self._metrics.record(_HEDGE if report.header.flags & FLAG_HEDGE else _INTERNAL, internal_ns)
+            follows_a_fill = report.header.flags & FLAGS_OF_CAUSE == FLAG_HEDGE
+            self._metrics.record(_HEDGE if follows_a_fill else _INTERNAL, internal_ns)
 
     # ---- cancels and queries
 

@@ -3,7 +3,7 @@
 find(reader, text) ─▶ the ids of the decision's orders ─▶ read(reader, ids) ─▶ Story (story.py) ─▶ show | story_json
 
 Orders belong to one decision if they have its signal, are of one epoch, and of the same round trip of the same pair; without a
-pair, of the same tick. What prepost decided by itself has no signal: both legs of a close go out in one pass.
+pair, of the same tick. What prepost decided by itself has no signal: both legs of such a close go out in one pass.
 """
 
 import json

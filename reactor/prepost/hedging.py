@@ -96,8 +96,8 @@ class Hedging:
         self._desk.metrics.count(Counter.HEDGES_BY_EVENT)
         return self._hedge(pair, lots, decision_source, signal_id, stages)
 
-    def close(self, pair: Pair, reason: int) -> int:
-        """Both legs to zero, at once. 0, or why not."""
+    def close(self, pair: Pair, reason: int, signal_id: int = 0, stages: object = None) -> int:
+        """Both legs to zero, at once. 0, or why not. `signal_id`, `stages`: of the tick that wants it, where it was one."""
         if pair.state == IDLE:
             return int(Reason.NO_CHANGE)  # It is flat.
         if pair.is_leaving:
@@ -105,7 +105,7 @@ class Hedging:
         pair.exit_reason = reason
         pair.calm()
         self._desk.move_pair(pair, PairEvent.CLOSE, reason)
-        self.work(pair, None)
+        self.work(pair, None, signal_id, stages)
         return NONE
 
     def deadline_ns(self, pair: Pair) -> int:
@@ -121,8 +121,8 @@ class Hedging:
 
     # ---- the work
 
-    def work(self, pair: Pair, cause: Outcome | None) -> None:
-        """Everything that the pair needs now."""
+    def work(self, pair: Pair, cause: Outcome | None, signal_id: int = 0, stages: object = None) -> None:
+        """Everything that the pair needs now. `cause`, or `signal_id` and `stages`: what it comes from, for who follows it."""
         state = pair.state
         if state == IDLE:
             return
@@ -132,11 +132,11 @@ class Hedging:
         if state == OPENING and pair.parameters.opens_as_maker:
             self._work_maker(pair)
         if pair.is_leaving:
-            self._work_open_leg_home(pair)
-        self._work_hedge_leg(pair, cause)
+            self._work_open_leg_home(pair, signal_id, stages)
+        self._work_hedge_leg(pair, cause, signal_id)
         self._settle_state(pair)
 
-    def _work_hedge_leg(self, pair: Pair, cause: Outcome | None) -> None:
+    def _work_hedge_leg(self, pair: Pair, cause: Outcome | None, signal_id: int) -> None:
         desk = self._desk
         lots = self.hedge_lots(pair)
         if lots == 0:
@@ -174,7 +174,7 @@ class Hedging:
         else:
             desk.metrics.count(Counter.HEDGES_BY_WATCHDOG)
         pair.echo_due_ns = 0
-        self._hedge(pair, lots, cause, 0, None)
+        self._hedge(pair, lots, cause, signal_id, None)
 
     def hedge_lots(self, pair: Pair) -> int:
         """Required now, tradable now, at most one order's worth. While leaving, only what takes the leg back."""
@@ -207,7 +207,7 @@ class Hedging:
         held_e8 = desk.positions[index].base_e8 + desk.foreign_base_e8[index]
         return (held_e8 > 0) != (lots > 0) and abs(held_e8) >= abs(lots) * terms.lot_base_e8
 
-    def _work_open_leg_home(self, pair: Pair) -> None:
+    def _work_open_leg_home(self, pair: Pair, signal_id: int, stages: object) -> None:
         """The open leg's way back to zero: opening orders go first, then what is filled is sold (or bought back)."""
         desk = self._desk
         for order in list(pair.orders.values()):
@@ -228,7 +228,7 @@ class Hedging:
         is_reducing = terms.is_perpetual and self._may_reduce(terms, lots)
         decision.flags = FLAG_HEDGE | FLAG_CLOSE | (FLAG_REDUCE_ONLY if is_reducing else 0)
         decision.is_close = True
-        self._trace(decision, pair, None, 0, None)
+        self._trace(decision, pair, None, signal_id, stages)
         if pair.state == UNWINDING:
             desk.metrics.count(Counter.UNWINDS)
         if desk.decide(decision):

@@ -245,7 +245,8 @@ class Intake:
         elif desk.kill_switch.state == HALTED:
             reason = KILL_SWITCH  # What is halted stays as it is, hedged, until the operator flattens or resumes.
         else:
-            reason = desk.hedging.close(pair, event.reason)
+            stages = (event.receive_ns, event.signal_ns, event.event_ns)
+            reason = desk.hedging.close(pair, event.reason, event.signal_id, stages)
         if reason:
             decision = self._begin(event, pair.open.index)
             decision.pair, decision.pair_id, decision.is_close = pair, pair.pair_id, True

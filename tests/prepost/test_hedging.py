@@ -19,7 +19,7 @@ from prepost_room import (
     test_parameters,
 )
 
-from reactor.domain.messages import FLAG_HEDGE, EventKind, ResponseKind
+from reactor.domain.messages import FLAG_HEDGE, EventKind, ResponseKind, Stage
 from reactor.prepost.pairs import PairState
 
 HEDGE_LOT_E8 = 100_000
@@ -155,6 +155,23 @@ def test_a_hedge_follows_the_signal_that_led_to_it():
     room.open(signal_id=2 << 48 | 99)
     room.settle()
     assert {command.header.signal_id for command in room.venue.commands if command.header.kind == 0} == {2 << 48 | 99}
+
+
+def test_both_legs_of_a_close_follow_the_tick_that_wanted_it_and_the_first_carries_its_stamps():
+    room = Room(test_parameters())
+    room.start_trading()
+    room.open(signal_id=2 << 48 | 99)
+    room.settle()
+    room.venue.commands.clear()
+    of_ticks: list[bytes] = []
+    room.role.reports._record_way = lambda way, now_ns: of_ticks.append(way)
+    room.close(signal_id=2 << 48 | 100)
+    room.settle()
+    closes = [command.header for command in room.venue.commands if command.header.kind == 0]
+    assert [header.instrument_index for header in closes] == [SPOT, PERP]
+    assert {header.signal_id for header in closes} == {2 << 48 | 100}
+    assert closes[0].stage_ns[Stage.RECEIVE] > 0
+    assert len(of_ticks) == 1, "what a tick took, not what a fill took"
 
 
 def test_a_hedge_event_for_a_pair_that_has_nothing_is_refused():
