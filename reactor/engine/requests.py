@@ -45,7 +45,9 @@ HELD_MAX: Final = 16  # How many places may wait to leave in one write …
 HELD_NS: Final = 150_000  # … and for how long: a write costs ten times as much as what goes into it.
 
 _CANCEL_REJECT: Final = int(ReportKind.CANCEL_REJECT)
-_INTERNAL, _HEDGE = int(Span.INTERNAL), int(Span.HEDGE)
+_SPAN_OF_CAUSE: Final = {
+    0: int(Span.INTERNAL), FLAG_HEDGE: int(Span.HEDGE), FLAG_CLOSE: int(Span.CLOSE), FLAGS_OF_CAUSE: int(Span.CLOSE)
+}  # fmt: skip
 _PLACED: Final = int(Asked.PLACE)
 PLACE_FORM: Final = form(
     "command",
@@ -269,8 +271,7 @@ class Requests:
         report = entry.report
         internal_ns = stamp_entry(report, send_ns)
         if internal_ns >= 0:
-            follows_a_fill = report.header.flags & FLAGS_OF_CAUSE == FLAG_HEDGE
-            self._metrics.record(_HEDGE if follows_a_fill else _INTERNAL, internal_ns)
+            self._metrics.record(_SPAN_OF_CAUSE[report.header.flags & FLAGS_OF_CAUSE], internal_ns)
 
     # ---- cancels and queries
 

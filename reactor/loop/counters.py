@@ -16,17 +16,19 @@ class Span(IntEnum):
     """Latencies between two stages; the argument of `Metrics.record`. Each is recorded in exactly one room."""
 
     INTERNAL = 0  # engine: RECEIVE → SEND: tick received → request handed to the socket
-    HEDGE = 1  # engine: the same of a hedge: fill received → its hedge handed to the socket
-    RECEIVE_TO_SIGNAL = 2  # prepost, when the ack is applied, and so on; not of hedges, nor the next: no tick
-    SIGNAL_TO_EVENT = 3
-    EVENT_TO_COMMAND = 4
-    COMMAND_TO_SEND = 5
-    SEND_TO_ACK = 6  # the venue and the wire
-    ACK_TO_REPORT = 7
-    RECEIVE_TO_REPORT = 8  # the whole way round, not of hedges
+    CLOSE = 1  # engine: the same of a pair's first closing order, which goes another way through prepost
+    HEDGE = 2  # engine: the same of a hedge: fill received → its hedge handed to the socket
+    RECEIVE_TO_SIGNAL = 3  # prepost, when the ack is applied, and so on; not of closes and hedges, nor the next
+    SIGNAL_TO_EVENT = 4
+    EVENT_TO_COMMAND = 5
+    COMMAND_TO_SEND = 6
+    SEND_TO_ACK = 7  # the venue and the wire
+    ACK_TO_REPORT = 8
+    RECEIVE_TO_REPORT = 9  # the whole way round, not of closes and hedges
 
 
 SPAN_STAGES: tuple[tuple[int, int], ...] = (
+    (Stage.RECEIVE, Stage.SEND),
     (Stage.RECEIVE, Stage.SEND),
     (Stage.RECEIVE, Stage.SEND),
     (Stage.RECEIVE, Stage.SIGNAL),

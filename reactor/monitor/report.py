@@ -160,6 +160,7 @@ def show(report: Report, console: Console) -> None:
 
 WORDS: Mapping[str, str] = {
     "internal": "tick received → order handed to the socket",
+    "close": "the same of a pair's first closing order",
     "hedge": "fill received → hedge handed to the socket",
     "receive_to_signal": "feed",
     "signal_to_event": "collector",

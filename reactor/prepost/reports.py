@@ -9,7 +9,6 @@ from reactor.domain.messages import (
     FLAG_FOREIGN,
     FLAG_HEDGE,
     FLAG_LIQUIDATION,
-    FLAGS_OF_CAUSE,
     CommandKind,
     OrderStatus,
     Reason,
@@ -166,7 +165,7 @@ class Reports:
             if reason == DOUBLE_EXECUTION:
                 self._on_double(order)
                 return
-            record = self._record_hedge if order.flags & FLAGS_OF_CAUSE == FLAG_HEDGE else self._record_way
+            record = self._record_hedge if order.flags & FLAG_HEDGE else self._record_way
             if record is not None:
                 record(way, self._desk.now_ns)
         desk = self._desk

@@ -6,6 +6,7 @@ import pytest
 from engine_stand import MS, SPOT, USDM, Stand, ack, execution, name_of, order_row, placed, refusal
 
 from reactor.domain.messages import (
+    FLAG_CLOSE,
     FLAG_HEDGE,
     FLAG_OURS,
     FLAG_REDUCE_ONLY,
@@ -55,13 +56,13 @@ def test_an_acknowledged_place_carries_the_decision_and_its_stamps(stand: Stand)
     assert report.request_id == 1
 
 
-def test_a_tick_and_a_fill_are_not_timed_together(stand: Stand) -> None:
+def test_a_tick_that_opens_one_that_closes_and_a_fill_are_not_timed_together(stand: Stand) -> None:
     histograms = heap_histograms(len(Span))
     stand.metrics.histograms = tuple(histograms)
-    for flags in (0, FLAG_HEDGE, FLAG_HEDGE):
+    for flags in (0, FLAG_HEDGE, FLAG_HEDGE | FLAG_CLOSE, FLAG_HEDGE):
         stand.place(SPOT, flags=flags)
         stand.work()
-    assert (histograms[Span.INTERNAL].count, histograms[Span.HEDGE].count) == (1, 2)
+    assert [histograms[span].count for span in (Span.INTERNAL, Span.CLOSE, Span.HEDGE)] == [1, 1, 2]
 
 
 def test_the_second_acknowledgement_says_nothing_new(stand: Stand) -> None:
