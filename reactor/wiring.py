@@ -91,7 +91,7 @@ class Wires:
         reader = None if link.consumer == SUPERVISOR else self.plan.shard_of(link.consumer)
         producer = open_producer_of(self.memory, link, -1 if reader is None else reader.wake_fd)
         if reader is not None and reader.core == self.shard.core and self.plan.role(link.consumer).kind in HOT_KINDS:
-            producer.hand_over()  # Nobody pinned: they may share a core. The tick goes on, what is left of our pass can wait.
+            producer.hand_over()  # Both pinned nowhere, or to one core. The tick goes on; what is left of our pass can wait.
         self.links.append(producer)
         return producer
 

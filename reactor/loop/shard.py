@@ -377,16 +377,16 @@ class Shard:
             self._rehearsal_due_ns = now_ns + NEVER_NS
             return 0
         self._next_rehearsal = number = (self._next_rehearsal + 1) % len(rehearsals)
-        now = rehearsals if self._waiter.sleeps_at_once else rehearsals[number : number + 1]
+        plays = rehearsals if self._waiter.sleeps_at_once else rehearsals[number : number + 1]
         try:
-            for play in now:
+            for play in plays:
                 play()
         except Exception as error:
             self._rehearsals = ()
             self._tell_cold("a rehearsal", error)
         end_ns = self._monotonic_ns()
         self._rehearsal_due_ns = max(
-            now_ns + self.parameters.rehearsal_ns * len(now) // len(rehearsals), end_ns + REHEARSAL_PAUSE * (end_ns - now_ns)
+            now_ns + self.parameters.rehearsal_ns * len(plays) // len(rehearsals), end_ns + REHEARSAL_PAUSE * (end_ns - now_ns)
         )
         return 1
 
