@@ -25,6 +25,7 @@ MEMORY_PARTS = ("ring", "pool", "seqlock", "wake", "clock", "histogram", "topic"
 ARITHMETIC_PARTS = (
     "messages", "levels", "book", "window", "scan", "frames", "intake", "signals", "events", "bybit", "hyperliquid", "weave",
     "fuse", "audit", "factors", "sampling", "market_link", "live_bot", "websocket", "executions", "hmac", "requests",
+    "scheduler",
 )  # fmt: skip
 # Sources of shm._native that C of ours calls without the interpreter: compiled in a second time, invisible from outside.
 PRIVATE_PARTS = ("ring", "seqlock", "wake", "clock")

@@ -7,7 +7,8 @@ nothing with the real role but the code: not a ring, not a counter, not a connec
     read ─▶ [feed ─▶ collector]      event, reports ─▶ [prepost]      command, answers ─▶ [engine ─ stage ─ loopback]
 
 Each plays before the session starts (warm-up) and then whenever its shard has done what came in and has decided nothing for a
-while (loop/shard.py says how long, and how much of the core at most): under load there is none. One play costs 30 to 50 µs.
+while (loop/shard.py says how long, and how much of the core at most): under load there is none. A tick that comes meanwhile
+waits, so longer plays have acts, and the sockets are looked at between them.
 
 What the real rooms would read is warmed by themselves (loop/role.py, Glances): a rehearsal brings the code, a glance the data.
 """
@@ -42,7 +43,6 @@ from reactor.domain.messages import (
     clear,
     new,
     put_text,
-    raw_text,
     signal_index,
 )
 from reactor.domain.units import E8
@@ -300,8 +300,18 @@ class PrepostRehearsal:
         self._venue_order_id = 0
         self._is_ready = False
 
+    @property
+    def acts(self) -> tuple[Play, ...]:
+        """A play in parts, to be played in this order: a tick may come between two of them."""
+        return self.decide, self._turn
+
     def play(self) -> None:
-        """One decision."""
+        """All acts."""
+        for act in self.acts:
+            act()
+
+    def decide(self) -> None:
+        """One decision, and what the engine says of it."""
         if not self._is_ready:
             self._settle()
         event = self._events.try_claim(NORMAL)
@@ -329,7 +339,6 @@ class PrepostRehearsal:
             event.order_type, event.time_in_force = OrderType.LIMIT, TimeInForce.POST_ONLY
             event.price_ticks = self._tops[0].bid_ticks
         self._events.commit(NORMAL)
-        self._turn()
         self._turn()
 
     def _settle(self) -> None:
@@ -457,8 +466,9 @@ class _Line(StreamConnection):
         if self.outbox.places != self._places:
             self._places = self.outbox.places
             head = 4 if self.outbox.room[1] & 0x7F == 126 else 2
-            mask, start = self.outbox.room[head : head + 4], self.outbox.room[head + 4 : head + 4 + START_SIZE]
-            self.last = bytes(byte ^ mask[at & 3] for at, byte in enumerate(start))
+            mask, start = bytes(self.outbox.room[head : head + 4]), self.outbox.room[head + 4 : head + 4 + START_SIZE]
+            bare = int.from_bytes(start, "big") ^ int.from_bytes(mask * (START_SIZE // 4), "big")
+            self.last = bare.to_bytes(START_SIZE, "big")
         return b'"order.place"' in self.last
 
     def ping(self, payload: bytes = b"") -> None:
@@ -574,9 +584,22 @@ class EngineRehearsal:
         firsts = {each.venue: each for each in reversed(list(instruments))}
         self._instruments = [firsts[venue] for venue in venues if venue in firsts]
         self._number = 0
+        self._instrument = self._instruments[0]
+        self._client_order_id = b""
+        self._is_acknowledged = False
         self._is_up = False
 
+    @property
+    def acts(self) -> tuple[Play, ...]:
+        """A play in parts, to be played in this order: a tick may come between two of them."""
+        return self.place, self.acknowledge, self.end
+
     def play(self) -> None:
+        """All acts."""
+        for act in self.acts:
+            act()
+
+    def place(self) -> None:
         """One order."""
         if not self._is_up:
             self._role.on_start(self._clock.monotonic_ns())
@@ -586,18 +609,10 @@ class EngineRehearsal:
                 self._work()
             self._is_up = True
         self._clock.advance(STEP_NS)
-        self._order(self._instruments[self._number % len(self._instruments)])
-        self._stage.welcome()
-        self._stage.drain()
-
-    def _work(self) -> None:
-        self._role.do_work(self._clock.monotonic_ns())
-        _drain(self._reports)
-
-    def _order(self, instrument: Instrument) -> None:
         self._number += 1
+        self._instrument = instrument = self._instruments[self._number % len(self._instruments)]
         order_id = order_id_of(1, self._number)
-        client_order_id = self._ids.client_order_id(order_id).encode()
+        self._client_order_id = client_order_id = self._ids.client_order_id(order_id).encode()
         command = self._commands.try_claim(NORMAL)
         if command is None:
             return
@@ -615,19 +630,33 @@ class EngineRehearsal:
         self._commands.commit(NORMAL)
         self._role.take_commands()  # As beside a prepost in the same shard.
         self._work()
-        self._answer(instrument, raw_text(command.client_order_id))
-        _drain(self._reports)
 
-    def _answer(self, instrument: Instrument, client_order_id: bytes) -> None:
+    def acknowledge(self) -> None:
+        """The order session answers."""
         carrier = next((line for line in self._stage.lines if line.has_place()), None)
+        self._is_acknowledged = carrier is not None
         if carrier is None:
             return
         number, carrier.last = _number_of(carrier.last), b""
-        symbol = instrument.symbol.encode()
         carrier.say(
             b'{"id":%d,"status":200,"result":{"symbol":"%b","orderId":%d,"clientOrderId":"%b","transactTime":1}}'
-            % (number, symbol, self._number, client_order_id)
+            % (number, self._instrument.symbol.encode(), self._number, self._client_order_id)
         )
+
+    def end(self) -> None:
+        """The user stream tells that it has expired."""
+        if self._is_acknowledged:
+            self._expire(self._instrument, self._client_order_id)
+        _drain(self._reports)
+        self._stage.welcome()
+        self._stage.drain()
+
+    def _work(self) -> None:
+        self._role.do_work(self._clock.monotonic_ns())
+        _drain(self._reports)
+
+    def _expire(self, instrument: Instrument, client_order_id: bytes) -> None:
+        symbol = instrument.symbol.encode()
         words = (client_order_id, instrument.price_text(_ticks(instrument)).encode(), symbol, self._number)
         order = (
             b'"c":"%b","C":"","x":"EXPIRED","X":"EXPIRED","S":"BUY","o":"LIMIT","f":"IOC","q":"0","z":"0","p":"%b",'

@@ -24,7 +24,8 @@ from reactor.loop.clock import SystemClock
 from reactor.loop.counters import Metrics, Span
 from reactor.loop.log import RingLog
 from reactor.loop.role import Role
-from reactor.loop.shard import EXIT_CONFIG, EXIT_FAILED, Cell, Link, Shard, ShardParameters, pin_to
+from reactor.loop.scheduler import pin_to
+from reactor.loop.shard import EXIT_CONFIG, EXIT_FAILED, Cell, Link, Shard, ShardParameters
 from reactor.loop.wait import WaitPolicy
 from shm.histogram import open_histograms_writer
 from shm.ring import Consumer, Dormitory, Producer, Watch, heap_ring, open_consumer, open_producer
@@ -500,11 +501,11 @@ def rehearsals(
         plays.append(CollectorRehearsal(collector, instruments).play)
     for role in sorted(roles, key=lambda role: FLOW.index(role.kind)):
         if role.kind == "prepost":
-            plays.append(PrepostRehearsal(role.read_parameters(), instruments).play)
+            plays.extend(PrepostRehearsal(role.read_parameters(), instruments).acts)
         elif role.kind == "engine" and credentials is not None:
             keys = {each.venue: credentials for each in plan.endpoints}
             has_loopback = shard_plan.wait_policy != WaitPolicy.SPIN
-            plays.append(EngineRehearsal(role.read_parameters(), instruments, keys, has_loopback=has_loopback).play)
+            plays.extend(EngineRehearsal(role.read_parameters(), instruments, keys, has_loopback=has_loopback).acts)
     return plays
 
 
@@ -555,18 +556,29 @@ def run_live_bot(plan: Plan, shard_plan: ShardPlan) -> int:
     return LiveBotRole(parameters, ports).run()
 
 
+def is_hot(plan: Plan, shard_plan: ShardPlan) -> bool:
+    """It stands between a tick and an order."""
+    return any(plan.role(name).kind in HOT_KINDS for name in shard_plan.roles)
+
+
+def is_alone(plan: Plan, shard_plan: ShardPlan) -> bool:
+    """No other hot process may run on its core."""
+    others = [each for each in plan.shards if each.name != shard_plan.name and is_hot(plan, each)]
+    return not any(shard_plan.core is None or each.core in (None, shard_plan.core) for each in others)
+
+
 def main(arguments: list[str]) -> int:
     """The process of one shard. Returns its exit code."""
     plan = read_plan(Path(arguments[0]))
     shard_plan = plan.shard(arguments[1])
     secrets = take_over(int(arguments[2])) if len(arguments) > 2 else Secrets()
-    is_hot = any(plan.role(name).kind in HOT_KINDS for name in shard_plan.roles)
     parameters = ShardParameters(
         shard_plan.name,
         shard_plan.core,
         WaitPolicy(shard_plan.wait_policy),
         shard_plan.hybrid_spin_us,
-        is_hot=is_hot,
+        is_hot=is_hot(plan, shard_plan),
+        is_alone=is_alone(plan, shard_plan),
         rehearsal_ns=shard_plan.rehearsal_us * 1000,
     )
     try:

@@ -31,7 +31,7 @@ FORBIDDEN_STEMS = {"utils", "helpers", "common", "manager"}
 # The Python faces of our C: who else touches a _native or _lanes module has bypassed its face.
 NATIVE_FACES = {
     "shm": {"shm"},
-    "reactor": {"domain", "market", "factors", "exchanges", "net", "data", "live_bot"},
+    "reactor": {"domain", "market", "factors", "exchanges", "loop", "net", "data", "live_bot"},
 }
 
 

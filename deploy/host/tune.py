@@ -228,7 +228,7 @@ def _lasting(host: Host, hot: tuple[int, ...], house: tuple[int, ...], user: str
             yield Change("etc/fstab", kept.encode(errors="surrogateescape"), why, False)
     rows = "".join(f"{name.replace('/', '.')} = {value}\n" for name, (value, _) in KERNEL_VALUES.items())
     yield Change(SYSCTL, rows.encode(), "the same kernel values at every boot", False)
-    limits = {"memlock": "unlimited", "rtprio": "50", "nice": "-11", "nofile": "65536"}
+    limits = {"memlock": "unlimited", "rtprio": "50", "nice": "-20", "nofile": "65536"}
     text = "".join(f"{user} - {name} {value}\n" for name, value in limits.items())
     yield Change(LIMITS, text.encode(), f"{user} may lock its rings in memory and go first; from the next login on", False)
 

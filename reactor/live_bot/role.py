@@ -29,7 +29,7 @@ from reactor.live_bot.counters import Counter
 from reactor.live_bot.parameters import LiveBotParameters
 from reactor.loop.counters import Metrics
 from reactor.loop.log import Log
-from reactor.loop.shard import go_first, watch_parent
+from reactor.loop.scheduler import go_first, watch_parent
 from shm.clock import monotonic_ns
 from shm.ring import NORMAL, Consumer
 
@@ -234,7 +234,7 @@ class LiveBotRole:
                 gc.collect()
                 gc.freeze()
                 gc.disable()
-                go_first()  # Of this thread only: a compilation must not push the others off their cores.
+                go_first(is_alone=False)  # Of this thread only: a compilation must not push the others off their cores.
                 with self.core.locked():
                     run()
                 self._note("info", "strategy has returned", strategy=self.name)

@@ -4,6 +4,7 @@
     role.py       what a role promises to its shard
     link.py       lanes and backpressure on top of a ring
     wait.py       spin, hybrid, block: a pure decision     pressure.py  whether others wait for a core
+    scheduler.py  what a process asks of the kernel's: its core, its turn
     clock.py      the two clocks        timers.py    periodic work inside a pass
     counters.py   life sign, counters, latency spans        log.py    records that never block
 

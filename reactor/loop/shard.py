@@ -21,7 +21,6 @@ How a shard ends:
 
 import asyncio
 import contextlib
-import ctypes
 import gc
 import os
 import signal
@@ -40,6 +39,7 @@ from reactor.loop.counters import Metrics
 from reactor.loop.log import Log
 from reactor.loop.pressure import Pressure
 from reactor.loop.role import Role
+from reactor.loop.scheduler import NICE_JOURNAL, give_way, go_first, pin_to, watch_parent
 from reactor.loop.wait import HYBRID_SPIN_NS, Waiter, WaitPolicy
 
 PASSES_TIME_MAX_NS = 200_000  # Passes follow each other without asking the loop for this long; then sockets get their turn.
@@ -48,7 +48,7 @@ HEARTBEAT_NS = 4_000_000  # A published row is 1 kB of each role: of 6 µs a tho
 HEARTBEAT_COLD_NS = 20_000_000  # Of a shard that is not hot: nobody needs to know sooner, and it may share the hot one's core.
 REFRESH_NS = 10_000_000  # update_connections of every link; contract of shm/ring.py.
 REHEARSAL_PAUSE = 7  # After a rehearsal, and after a glance, at least so many times its length without one: an eighth of a core
-# for each, and a tick that comes in its middle waits for half of it.
+# for each, and a tick that comes in its middle waits for the rest of it.
 WAIT_S_MIN = 0.001  # Of a shard that is not hot: what it has to do is never due to the half millisecond.
 ORPHAN_TIME_MAX_NS = 4_500_000_000  # The promise is 5 s from the supervisor's death to "none of ours is open".
 NEVER_NS = 1 << 61
@@ -56,10 +56,6 @@ GC_FREEZE_AFTER_NS = 3_000_000_000  # After the first sessions are up and the ca
 EXIT_CONFIG = 2  # what no restart cures
 EXIT_FAILED = 3
 CLOSE_TIME_S = 0.5  # For close frames and half-finished requests; nothing that matters waits until here.
-PR_SET_PDEATHSIG = 1
-NICE_HOT = -10  # Where it is allowed (root, or a limit for nice): weighs ten times an ordinary process.
-NICE_JOURNAL = -5  # What cannot be written down is not begun: a starved journal stops trading.
-NICE_VENUE = 5  # The simulated one: a third of an ordinary process's share when cores are short; always allowed.
 
 
 class Link(Protocol):
@@ -89,7 +85,8 @@ class ShardParameters:
     hybrid_spin_us: int = HYBRID_SPIN_NS // 1000
     rehearsal_ns: int = 0  # how often each rehearsal plays while nothing is decided (reactor/rehearsal.py); 0: never
     freeze_garbage: bool = True  # Off where the process makes cycles by design (aiohttp server).
-    is_hot: bool = True  # It stands between a tick and an order. Others never push a hot one off its core (`give_way`).
+    is_hot: bool = True  # It stands between a tick and an order. Others never push a hot one off its core (scheduler.py).
+    is_alone: bool = False  # No other hot shard may run on its core.
 
 
 @dataclass
@@ -158,7 +155,9 @@ class Shard:
         self._rehearsal_due_ns = 0
         self._glances: tuple[Callable[[], None], ...] = ()
         self._glance_due_ns = 0
-        self._next_rehearsal = 0
+        self._last_rehearsal = -1  # the one played last
+        self._rehearsed = 0  # of this round
+        self._rehearsed_ns = 0  # what they took
         self._timer_ns = 0  # when the armed timer fires
         self._wake_fd = wake_fd
         self._drain_wake = drain_wake or (lambda: _drain(wake_fd))
@@ -215,6 +214,8 @@ class Shard:
         self._rehearsals = tuple(rehearsals) if self.parameters.rehearsal_ns else ()
         glances = [getattr(cell.role, "glance", None) for cell in self._cells]
         self._glances = tuple(glance for glance in glances if glance is not None) if self.parameters.rehearsal_ns else ()
+        self._rehearsal_due_ns = 0 if self._rehearsals else NEVER_NS
+        self._glance_due_ns = 0 if self._glances else NEVER_NS
         duties = []
         for cell in self._cells:
             duties.append(self._duty(cell.role.name))
@@ -277,7 +278,7 @@ class Shard:
         """Runs the loop; `build` is called inside it and must call `plug`. Returns 0, EXIT_FAILED after a role failed, or
         EXIT_CONFIG where its configuration is the reason."""
         pin_to(self.parameters.core)
-        go_first() if self.parameters.is_hot else give_way(NICE_JOURNAL)
+        go_first(is_alone=self.parameters.is_alone) if self.parameters.is_hot else give_way(NICE_JOURNAL)
         watch_parent()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(self._run(build))
@@ -347,64 +348,73 @@ class Shard:
         first_ns = now_ns = self._monotonic_ns()
         while True:
             work = self._work(now_ns)
-            rehearsed = 0  # No reason to stay awake, but to look once more: something may have come in meanwhile.
-            if not work:
-                if now_ns >= self._glance_due_ns:
-                    rehearsed = self._glance(now_ns)
-                elif now_ns >= self._rehearsal_due_ns:
-                    rehearsed = self._rehearse(now_ns)
             if now_ns >= self._heartbeat_due_ns:
                 self._heartbeat(now_ns)
             if self._has_ended or self._is_leaving or (self._orphaned_ns and self._has_left_orphaned(now_ns)):
                 self._end()
                 return
-            if self._waiter.may_sleep(work, now_ns) and not rehearsed:
+            is_done = self._waiter.may_sleep(work, now_ns)
+            if not work:
+                if is_done and not self._raise_flags():
+                    break
+                if self._warm(now_ns) or not is_done:
+                    break  # Rehearsing or spinning: sockets want to be seen.
                 self._sleep()
                 return
-            if not (work or rehearsed):
-                break  # Spinning: sockets want to be seen.
             now_ns = self._monotonic_ns()
             if now_ns - first_ns > PASSES_TIME_MAX_NS:
                 break
         self.request_pass()
 
-    def _rehearse(self, now_ns: int) -> int:
-        """Plays one of the rehearsals, each in its turn, after what came in is done: behind a tick that decided nothing, too.
-        A shard that sleeps between its passes plays all of them: it has no other occasion until the next tick.
-        What fails is not played again: nothing depends on it. 1: something may have come in meanwhile."""
+    def _warm(self, now_ns: int) -> bool:
+        """Glances or rehearses if it is time, after what came in is done: behind a tick that decided nothing, too.
+
+        Who is about to sleep has its sleep flags up meanwhile: a writer rings, and hands over the core.
+        """
+        if now_ns >= self._glance_due_ns:
+            self._glance(now_ns)
+        elif now_ns >= self._rehearsal_due_ns:
+            self._rehearse(now_ns)
+        else:
+            return False
+        return True
+
+    def _rehearse(self, now_ns: int) -> None:
+        """Plays the next rehearsal. A shard that sleeps between its passes has no other occasion until the next tick: its round
+        goes on at once, behind a look at the sockets. What fails is not played again: nothing depends on it."""
         rehearsals = self._rehearsals
-        if not rehearsals:
-            self._rehearsal_due_ns = now_ns + NEVER_NS
-            return 0
-        self._next_rehearsal = number = (self._next_rehearsal + 1) % len(rehearsals)
-        plays = rehearsals if self._waiter.sleeps_at_once else rehearsals[number : number + 1]
+        self._last_rehearsal = number = (self._last_rehearsal + 1) % len(rehearsals)
         try:
-            for play in plays:
-                play()
+            rehearsals[number]()
         except Exception as error:
-            self._rehearsals = ()
+            self._rehearsal_due_ns = NEVER_NS
             self._tell_cold("a rehearsal", error)
+            return
         end_ns = self._monotonic_ns()
-        self._rehearsal_due_ns = max(
-            now_ns + self.parameters.rehearsal_ns * len(plays) // len(rehearsals), end_ns + REHEARSAL_PAUSE * (end_ns - now_ns)
-        )
-        return 1
+        self._rehearsed += 1
+        self._rehearsed_ns += end_ns - now_ns
+        if self._waiter.sleeps_at_once and self._rehearsed < len(rehearsals):
+            self._rehearsal_due_ns = end_ns
+        else:
+            period_ns = self.parameters.rehearsal_ns * self._rehearsed // len(rehearsals)
+            self._rehearsal_due_ns = max(now_ns + period_ns, end_ns + REHEARSAL_PAUSE * self._rehearsed_ns)
+            self._rehearsed = self._rehearsed_ns = 0
 
     def _tell_cold(self, what: str, error: Exception) -> None:
         for cell in self._cells:
             cell.log.warning(f"{what} failed; the code will be cold", error=f"{type(error).__name__}: {error}")
 
-    def _glance(self, now_ns: int) -> int:
-        """Every role looks at what its next decision would look at, where it lies. 1: something may have come in meanwhile."""
+    def _glance(self, now_ns: int) -> None:
+        """Every role looks at what its next decision would look at, where it lies."""
         try:
             for glance in self._glances:
                 glance()
         except Exception as error:
-            self._glances = ()
+            self._glance_due_ns = NEVER_NS
             self._tell_cold("a glance", error)
+            return
         end_ns = self._monotonic_ns()
-        self._glance_due_ns = end_ns + REHEARSAL_PAUSE * (end_ns - now_ns) if self._glances else now_ns + NEVER_NS
-        return 1
+        self._glance_due_ns = end_ns + REHEARSAL_PAUSE * (end_ns - now_ns)
 
     def _work(self, now_ns: int) -> int:
         work = 0
@@ -434,7 +444,8 @@ class Shard:
             duty.due_ns = min(duty.deadline_ns(now_ns), now_ns + PASS_PERIOD_MAX_NS)
         return done
 
-    def _sleep(self) -> None:
+    def _raise_flags(self) -> bool:
+        """Who writes to this shard from now on rings its bell. False: something is there already, and no flag is up."""
         ready = 0
         for each in self._inputs:
             if not each.prepare_sleep():
@@ -443,10 +454,13 @@ class Shard:
         if ready < len(self._inputs):
             for each in self._inputs[: ready + 1]:
                 each.cancel_sleep()
-            self.request_pass()
-            return
-        self._sleeps += 1
+            return False
         self._is_asleep = True
+        return True
+
+    def _sleep(self) -> None:
+        """With its flags up: sees to it that it wakes in time, and leaves the rest to the loop."""
+        self._sleeps += 1
         deadline_ns = NEVER_NS
         for duty in self._duties:
             deadline_ns = min(deadline_ns, 0 if duty.is_awake else duty.due_ns)
@@ -557,41 +571,3 @@ def _drain(wake_fd: int) -> None:
 def _is_drained(role: Role) -> bool:
     is_drained: Callable[[], bool] | None = getattr(role, "is_drained", None)
     return True if is_drained is None else bool(is_drained())
-
-
-def pin_to(core: int | None) -> None:
-    """Pins this process. A refusal is told on stderr and is no reason to stop: latency suffers, correctness does not."""
-    if core is None:
-        return
-    try:
-        os.sched_setaffinity(0, {core})
-    except OSError as error:
-        print(f"cannot pin to core {core}: {error.strerror}; running unpinned", file=sys.stderr)
-
-
-def give_way(nice: int) -> None:
-    """Lets the kernel never push a running process off its core for this one (SCHED_BATCH); needs no privilege.
-
-    Without it an order handed to a socket on the same host, or an entry for the journal, costs its sender the core for as long
-    as the woken process likes: 600 µs on two shared cores.
-    """
-    with contextlib.suppress(OSError):
-        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
-    with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, 0, nice)
-
-
-def go_first() -> None:
-    """Asks to be served before ordinary processes, and undoes what was inherited from a parent that gives way."""
-    with contextlib.suppress(OSError):
-        if os.sched_getscheduler(0) == os.SCHED_BATCH:
-            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
-    with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, 0, NICE_HOT)
-
-
-def watch_parent() -> None:
-    """Asks the kernel for SIGHUP when the parent dies, so that it is noticed even while asleep."""
-    # Where this fails, getppid at every heartbeat finds it too, a few milliseconds later.
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, int(signal.SIGHUP), 0, 0, 0)

@@ -18,7 +18,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
 from reactor.domain.errors import ConfigError, TradeError
 from reactor.loop.clock import SystemClock
 from reactor.loop.log import Log, StreamLog
-from reactor.loop.shard import NICE_VENUE, give_way
+from reactor.loop.scheduler import NICE_VENUE, give_way
 from reactor.sim.server import SimParameters, run_server
 
 EXIT_CONFIG = 2
