@@ -371,12 +371,14 @@ class Shard:
 
         Who is about to sleep has its sleep flags up meanwhile: a writer rings, and hands over the core.
         """
+        if now_ns < min(self._glance_due_ns, self._rehearsal_due_ns):
+            return False
+        if not self.parameters.is_alone:
+            os.sched_yield()  # Another hot process may wait for this core: with a tick, perhaps.
         if now_ns >= self._glance_due_ns:
             self._glance(now_ns)
-        elif now_ns >= self._rehearsal_due_ns:
-            self._rehearse(now_ns)
         else:
-            return False
+            self._rehearse(now_ns)
         return True
 
     def _rehearse(self, now_ns: int) -> None:
