@@ -18,6 +18,7 @@ import base64
 import contextlib
 import hashlib
 import socket
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final, cast
@@ -84,7 +85,21 @@ def _ticks(instrument: Instrument) -> int:
     return int(PRICE * 10**instrument.price_decimals // instrument.tick_size)
 
 
-class MarketRehearsal:
+class Rehearsal(ABC):
+    """What is played from time to time."""
+
+    @property
+    @abstractmethod
+    def acts(self) -> tuple[Play, ...]:
+        """A play in parts, to be played in this order: a tick may come between two of them."""
+
+    def play(self) -> None:
+        """All acts."""
+        for act in self.acts:
+            act()
+
+
+class MarketRehearsal(Rehearsal):
     """A pair's spread opens and closes: with the collector in the shard MTTrigger fires, then MTCloseTrigger."""
 
     def __init__(self, parameters: Any, instruments: Instruments, endpoints: Mapping[int, Endpoints], collector: Any) -> None:
@@ -117,7 +132,12 @@ class MarketRehearsal:
         self._role.board.plug_collector(shard.turn_behind(self._role.name), collector.is_awaiting)
         return collector
 
-    def play(self) -> None:
+    @property
+    def acts(self) -> tuple[Play, ...]:
+        """See Rehearsal."""
+        return (self.tick,)
+
+    def tick(self) -> None:
         """One tick, by turns of the open and of the hedge leg: to a wide spread, or back to a narrow one."""
         if not self._plays:
             self._settle()
@@ -214,7 +234,7 @@ def _easy_triggers(parameters: Any) -> Any:
     return replace(parameters, triggers=replace(triggers, mt=mt, users=()))
 
 
-class CollectorRehearsal:
+class CollectorRehearsal(Rehearsal):
     """A calm spread, then a wide one: MTTrigger fires. Without pairs an order that a strategy wants."""
 
     def __init__(self, parameters: Any, instruments: Instruments) -> None:
@@ -230,7 +250,12 @@ class CollectorRehearsal:
         self._role.on_start(self._clock.monotonic_ns())
         self._pair = parameters.pairs[0] if parameters.pairs else None
 
-    def play(self) -> None:
+    @property
+    def acts(self) -> tuple[Play, ...]:
+        """See Rehearsal."""
+        return (self.decide,)
+
+    def decide(self) -> None:
         """One decision."""
         if self._pair is None:
             self._clock.advance(2_000 * MS)
@@ -263,7 +288,7 @@ class CollectorRehearsal:
         self._signals.commit(NORMAL)
 
 
-class PrepostRehearsal:
+class PrepostRehearsal(Rehearsal):
     """One open (or, without pairs, one order), acknowledged and expired without a fill."""
 
     def __init__(self, parameters: Any, instruments: Instruments) -> None:
@@ -302,13 +327,8 @@ class PrepostRehearsal:
 
     @property
     def acts(self) -> tuple[Play, ...]:
-        """A play in parts, to be played in this order: a tick may come between two of them."""
+        """See Rehearsal."""
         return self.decide, self._turn
-
-    def play(self) -> None:
-        """All acts."""
-        for act in self.acts:
-            act()
 
     def decide(self) -> None:
         """One decision, and what the engine says of it."""
@@ -555,7 +575,7 @@ def _number_of(frame: bytes) -> int:
     return int(frame[start:end])
 
 
-class EngineRehearsal:
+class EngineRehearsal(Rehearsal):
     """A place, at one venue after the other: built, signed, "sent", acknowledged, expired."""
 
     def __init__(
@@ -591,13 +611,8 @@ class EngineRehearsal:
 
     @property
     def acts(self) -> tuple[Play, ...]:
-        """A play in parts, to be played in this order: a tick may come between two of them."""
+        """See Rehearsal."""
         return self.place, self.acknowledge, self.end
-
-    def play(self) -> None:
-        """All acts."""
-        for act in self.acts:
-            act()
 
     def place(self) -> None:
         """One order."""
@@ -646,7 +661,7 @@ class EngineRehearsal:
     def end(self) -> None:
         """The user stream tells that it has expired."""
         if self._is_acknowledged:
-            self._expire(self._instrument, self._client_order_id)
+            self._expire()
         _drain(self._reports)
         self._stage.welcome()
         self._stage.drain()
@@ -655,9 +670,10 @@ class EngineRehearsal:
         self._role.do_work(self._clock.monotonic_ns())
         _drain(self._reports)
 
-    def _expire(self, instrument: Instrument, client_order_id: bytes) -> None:
+    def _expire(self) -> None:
+        instrument = self._instrument
         symbol = instrument.symbol.encode()
-        words = (client_order_id, instrument.price_text(_ticks(instrument)).encode(), symbol, self._number)
+        words = (self._client_order_id, instrument.price_text(_ticks(instrument)).encode(), symbol, self._number)
         order = (
             b'"c":"%b","C":"","x":"EXPIRED","X":"EXPIRED","S":"BUY","o":"LIMIT","f":"IOC","q":"0","z":"0","p":"%b",'
             b'"s":"%b","i":%d,"t":-1,"T":1' % words

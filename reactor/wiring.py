@@ -496,9 +496,9 @@ def rehearsals(
     ]
     if markets:  # One is enough: the others run the same code.
         endpoints = {each.venue: each for each in plan.endpoints}
-        plays.append(MarketRehearsal(markets[0], instruments, endpoints, collector).play)
+        plays.extend(MarketRehearsal(markets[0], instruments, endpoints, collector).acts)
     elif collector is not None:
-        plays.append(CollectorRehearsal(collector, instruments).play)
+        plays.extend(CollectorRehearsal(collector, instruments).acts)
     for role in sorted(roles, key=lambda role: FLOW.index(role.kind)):
         if role.kind == "prepost":
             plays.extend(PrepostRehearsal(role.read_parameters(), instruments).acts)

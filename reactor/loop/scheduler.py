@@ -55,8 +55,10 @@ def go_first(*, is_alone: bool) -> None:
     with contextlib.suppress(OSError):
         if os.sched_getscheduler(0) == os.SCHED_BATCH:
             os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
-    with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, 0, NICE_ALONE if is_alone else NICE_HOT)
+    for nice in (NICE_ALONE, NICE_HOT) if is_alone else (NICE_HOT,):  # A limit may allow the second only.
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, 0, nice)
+            break
     if is_alone:
         lib.scheduler_slice_set(SLICE_ALONE_NS)
 

@@ -4,19 +4,18 @@ import os
 import re
 import subprocess
 import sys
-import textwrap
 
 import pytest
 
-from reactor.loop.scheduler import NICE_HOT, SLICE_ALONE_NS
+from reactor.loop.scheduler import NICE_ALONE, NICE_HOT, SLICE_ALONE_NS
 
 
 def scheduling_of(lines: str) -> list[str]:
     """What a process that did `lines` finds of itself."""
     program = f"""
-import os, struct
+import os
 from reactor.loop.scheduler import *
-{textwrap.dedent(lines)}
+{lines}
 print(os.sched_getscheduler(0), os.getpriority(os.PRIO_PROCESS, 0), *[int(line.split()[-1])
       for line in open("/proc/self/sched") if line.startswith("se.slice")])
 """
@@ -28,6 +27,20 @@ def test_who_goes_first_is_ordinary_again_and_keeps_its_nice_value_if_no_other_i
     policy, nice, *_ = scheduling_of("give_way(3); go_first(is_alone=False)")
     assert int(policy) == os.SCHED_OTHER
     assert int(nice) in (NICE_HOT, 3)
+
+
+def test_where_a_limit_forbids_the_lowest_nice_value_the_next_one_is_taken():
+    lines = f"""
+asked = []
+def refuse(which, who, nice):
+    asked.append(nice)
+    if nice == {NICE_ALONE}:
+        raise PermissionError
+os.setpriority = refuse
+go_first(is_alone=True)
+assert asked == [{NICE_ALONE}, {NICE_HOT}], asked
+"""
+    scheduling_of(lines)
 
 
 def test_who_gives_way_pushes_nobody_off_a_core():
