@@ -11,6 +11,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest
 STAMP := $(VENV)/.installed
 C_STAMP := $(VENV)/.compiled
 C_SOURCES := $(wildcard cffi_build/include/*.h cffi_build/src/*.c) cffi_build/build.py
@@ -26,19 +27,24 @@ run: build
 backtest: build $(BACKTEST_STAMP)
 	@$(BIN)/crypto-trade backtest $(or $(STRATEGY),obi-mm) $(ARGS)
 
+# What needs one process, on two cores at once; then, one after another, what starts processes of its own.
+in_two_parts = $(PYTEST) -n 2 --dist loadfile -m "not long and not processes" $(1) && \
+               $(PYTEST) -m "not long and processes" $(1)
+
 # Tests plant bugs and watch from inside: they look at the files themselves.
+test: export CRYPTO_TRADE_INTERPRETED := 1
 test: build
-	@CRYPTO_TRADE_INTERPRETED=1 $(BIN)/python -m pytest $(ARGS)
+	@$(if $(ARGS),$(PYTEST) $(ARGS),$(call in_two_parts))
 
 HOT_TESTS := tests/prepost tests/engine tests/collector tests/exchanges tests/loop tests/simulation tests/processes
 test-hot: hot
-	@$(BIN)/python -m pytest $(or $(ARGS),$(HOT_TESTS))
+	@$(if $(ARGS),$(PYTEST) $(ARGS),$(call in_two_parts,$(HOT_TESTS)))
 
 test-long: build
-	@$(BIN)/python -m pytest -m long $(ARGS)
+	@$(PYTEST) -m long $(ARGS)
 
 kills: build
-	@KILLS=$(or $(KILLS),200) SEED=$(SEED) $(BIN)/python -m pytest -m long tests/processes/test_kill_campaign.py $(ARGS)
+	@KILLS=$(or $(KILLS),200) SEED=$(SEED) $(PYTEST) -m long tests/processes/test_kill_campaign.py $(ARGS)
 
 lint: build
 	@$(BIN)/ruff check .

@@ -46,7 +46,8 @@ PASSES_TIME_MAX_NS = 200_000  # Passes follow each other without asking the loop
 PASS_PERIOD_MAX_NS = 5_000_000  # Heartbeats, deadlines and late subscribers are looked after at least this often.
 HEARTBEAT_NS = 4_000_000  # A published row is 1 kB of each role: of 6 µs a thousand per second would be felt.
 HEARTBEAT_COLD_NS = 20_000_000  # Of a shard that is not hot: nobody needs to know sooner, and it may share the hot one's core.
-REFRESH_NS = 10_000_000  # update_connections of every link; contract of shm/ring.py.
+REFRESH_NS = 10_000_000  # Every link once in so long: update_connections, contract of shm/ring.py.
+LINKS_AT_ONCE = 4  # All of a shard take 0.1 ms, and a tick that comes in the middle waits for the rest.
 REHEARSAL_PAUSE = 7  # After a rehearsal, and after a glance, at least so many times its length without one: an eighth of a core
 # for each, and a tick that comes in its middle waits for the rest of it.
 WAIT_S_MIN = 0.001  # Of a shard that is not hot: what it has to do is never due to the half millisecond.
@@ -181,7 +182,9 @@ class Shard:
         self._started_ns = 0
         self._heartbeat_ns = HEARTBEAT_NS if parameters.is_hot else HEARTBEAT_COLD_NS
         self._heartbeat_due_ns = 0
-        self._refresh_due_ns = 0
+        self._refreshed = 0  # links of this round
+        self._refresh_due_ns = NEVER_NS  # the next few of them …
+        self._refresh_pause_ns = REFRESH_NS  # … and those behind them
         self._is_frozen = not parameters.freeze_garbage
         # The loop counts in milliseconds and takes less than half of one for none: who waits for such a deadline spins.
         self._wait_s_min = 0.0 if parameters.is_hot else WAIT_S_MIN
@@ -210,6 +213,8 @@ class Shard:
         self._cells = tuple(cells)
         self._inputs = tuple(inputs)
         self._links = tuple(links)
+        self._refresh_due_ns = self._monotonic_ns() if links else NEVER_NS
+        self._refresh_pause_ns = REFRESH_NS // max(1, -(-len(links) // LINKS_AT_ONCE))
         self._has_tick = has_tick or _no_tick
         self._rehearsals = tuple(rehearsals) if self.parameters.rehearsal_ns else ()
         glances = [getattr(cell.role, "glance", None) for cell in self._cells]
@@ -357,8 +362,8 @@ class Shard:
             if not work:
                 if is_done and not self._raise_flags():
                     break
-                if self._warm(now_ns) or not is_done:
-                    break  # Rehearsing or spinning: sockets want to be seen.
+                if self._use_quiet(now_ns) or not is_done:
+                    break  # It took time, or is spinning: sockets want to be seen.
                 self._sleep()
                 return
             now_ns = self._monotonic_ns()
@@ -366,20 +371,34 @@ class Shard:
                 break
         self.request_pass()
 
-    def _warm(self, now_ns: int) -> bool:
-        """Glances or rehearses if it is time, after what came in is done: behind a tick that decided nothing, too.
+    def _use_quiet(self, now_ns: int) -> bool:
+        """Refreshes, glances or rehearses if it is time, after what came in is done: behind a tick that decided nothing, too.
 
         Who is about to sleep has its sleep flags up meanwhile: a writer rings, and hands over the core.
         """
-        if now_ns < min(self._glance_due_ns, self._rehearsal_due_ns):
+        if now_ns < min(self._refresh_due_ns, self._glance_due_ns, self._rehearsal_due_ns):
             return False
         if not self.parameters.is_alone:
             os.sched_yield()  # Another hot process may wait for this core: with a tick, perhaps.
-        if now_ns >= self._glance_due_ns:
+        if now_ns >= self._refresh_due_ns:
+            self._refresh(now_ns)
+        elif now_ns >= self._glance_due_ns:
             self._glance(now_ns)
         else:
             self._rehearse(now_ns)
         return True
+
+    def _refresh(self, now_ns: int) -> None:
+        """The next few links."""
+        first, links = self._refreshed, self._links
+        try:
+            for link in links[first : first + LINKS_AT_ONCE]:
+                link.refresh(now_ns)
+        except Exception as error:
+            self._fail(error)
+            self._end()
+        self._refreshed = first + LINKS_AT_ONCE if first + LINKS_AT_ONCE < len(links) else 0
+        self._refresh_due_ns = max(self._refresh_due_ns, now_ns - REFRESH_NS) + self._refresh_pause_ns  # Late ones catch up.
 
     def _rehearse(self, now_ns: int) -> None:
         """Plays the next rehearsal. A shard that sleeps between its passes has no other occasion until the next tick: its round
@@ -425,13 +444,11 @@ class Shard:
             for duty in self._duties:
                 if duty.is_awake or now_ns >= duty.due_ns or duty.unread():
                     work += self._enter(duty, now_ns)
-            if now_ns >= self._refresh_due_ns:  # After the work: a tick does not wait for a timer.
-                self._refresh_due_ns = now_ns + REFRESH_NS
-                for link in self._links:
-                    link.refresh(now_ns)
         except Exception as error:  # A role's mistake ends the process, never the house: the supervisor restarts it.
             self._fail(error)
             self._end()
+        if now_ns > self._refresh_due_ns + REFRESH_NS:  # It was never quiet.
+            self._refresh(now_ns)
         return work
 
     def _enter(self, duty: Duty, now_ns: int) -> int:

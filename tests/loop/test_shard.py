@@ -1,5 +1,6 @@
 """A shard runs its roles, sleeps when it may, and ends as its docstring says."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -12,7 +13,7 @@ from reactor.domain.messages import LifeState
 from reactor.loop.clock import ManualClock, SystemClock
 from reactor.loop.counters import Metrics
 from reactor.loop.log import ListLog
-from reactor.loop.shard import EXIT_FAILED, PASS_PERIOD_MAX_NS, Cell, Shard, ShardParameters
+from reactor.loop.shard import EXIT_FAILED, LINKS_AT_ONCE, PASS_PERIOD_MAX_NS, REFRESH_NS, Cell, Shard, ShardParameters
 from reactor.loop.wait import WaitPolicy
 
 
@@ -287,6 +288,66 @@ def test_a_role_glances_behind_what_came_in_for_an_eighth_of_the_core_at_most():
     role.waiting = 1
     shard._pass()
     assert role.glances == 2
+
+
+class CountedLink:
+    """Takes 5 µs, or fails."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self.clock = clock
+        self.refreshes = 0
+        self.error: Exception | None = None
+
+    def refresh(self, now_ns: int) -> None:
+        self.clock.advance(5_000)
+        self.refreshes += 1
+        if self.error is not None:
+            raise self.error
+
+
+def linked_shard(role: QuietRole, clock: ManualClock, count: int) -> tuple[Shard, list[CountedLink], Metrics]:
+    shard = Shard(ShardParameters("test", wait_policy=WaitPolicy.SPIN, freeze_garbage=False), clock)
+    links, metrics = [CountedLink(clock) for _ in range(count)], Metrics()
+    shard.plug([Cell(role, metrics, ListLog(), role.unread)], [], links)
+    return shard, links, metrics
+
+
+@pytest.mark.parametrize("count", [0, 1, LINKS_AT_ONCE, LINKS_AT_ONCE + 1, 5 * LINKS_AT_ONCE + 3])
+def test_every_link_is_refreshed_once_in_so_long_a_few_at_a_time(count: int):
+    clock = ManualClock()
+    shard, links, _ = linked_shard(QuietRole("quiet"), clock, count)
+    for _ in range(10 * REFRESH_NS // 50_000):
+        before = sum(link.refreshes for link in links)
+        start_ns = clock.monotonic_ns()
+        shard._pass()
+        assert sum(link.refreshes for link in links) - before <= LINKS_AT_ONCE
+        clock.advance(start_ns + 50_000 - clock.monotonic_ns())
+    rounds = sorted({link.refreshes for link in links})
+    assert all(10 <= each <= 13 for each in rounds), rounds
+
+
+def test_links_wait_for_a_quiet_pass_but_not_forever():
+    clock = ManualClock()
+    role = QuietRole("busy")
+    shard, links, _ = linked_shard(role, clock, 3)
+    clock.advance(REFRESH_NS // 2)
+    role.waiting = 1
+    shard._work(clock.monotonic_ns())
+    assert [link.refreshes for link in links] == [0, 0, 0], "a tick and whom it wakes come first"
+    clock.advance(REFRESH_NS // 2 + 1)
+    role.waiting = 1
+    shard._work(clock.monotonic_ns())
+    assert [link.refreshes for link in links] == [1, 1, 1]
+
+
+def test_a_partner_that_is_not_ours_ends_the_shard_with_its_sentence():
+    clock = ManualClock()
+    shard, links, metrics = linked_shard(QuietRole("quiet"), clock, 2)
+    links[1].error = ValueError("another process plays our role")
+    shard._done = asyncio.Event()
+    shard._pass()
+    assert metrics.view.life_state == LifeState.FAILED
+    assert shard._done.is_set()
 
 
 def test_where_nothing_is_rehearsed_nobody_glances():

@@ -247,7 +247,7 @@ def rest(
     async def main() -> Response:
         application = web.Application()
         application.router.add_route("*", "/{tail:.*}", handler)
-        runner = web.AppRunner(application)
+        runner = web.AppRunner(application, shutdown_timeout=0.01)  # A handler that never ends is not waited for.
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
