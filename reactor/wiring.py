@@ -561,10 +561,10 @@ def is_hot(plan: Plan, shard_plan: ShardPlan) -> bool:
     return any(plan.role(name).kind in HOT_KINDS for name in shard_plan.roles)
 
 
-def is_alone(plan: Plan, shard_plan: ShardPlan) -> bool:
-    """No other hot process may run on its core."""
+def hot_neighbours(plan: Plan, shard_plan: ShardPlan) -> int:
+    """How many other hot processes may run on its core."""
     others = [each for each in plan.shards if each.name != shard_plan.name and is_hot(plan, each)]
-    return not any(shard_plan.core is None or each.core in (None, shard_plan.core) for each in others)
+    return sum(shard_plan.core is None or each.core in (None, shard_plan.core) for each in others)
 
 
 def main(arguments: list[str]) -> int:
@@ -578,7 +578,7 @@ def main(arguments: list[str]) -> int:
         WaitPolicy(shard_plan.wait_policy),
         shard_plan.hybrid_spin_us,
         is_hot=is_hot(plan, shard_plan),
-        is_alone=is_alone(plan, shard_plan),
+        hot_neighbours=hot_neighbours(plan, shard_plan),
         rehearsal_ns=shard_plan.rehearsal_us * 1000,
     )
     try:

@@ -48,8 +48,8 @@ HEARTBEAT_NS = 4_000_000  # A published row is 1 kB of each role: of 6 µs a tho
 HEARTBEAT_COLD_NS = 20_000_000  # Of a shard that is not hot: nobody needs to know sooner, and it may share the hot one's core.
 REFRESH_NS = 10_000_000  # Every link once in so long: update_connections, contract of shm/ring.py.
 LINKS_AT_ONCE = 4  # All of a shard take 0.1 ms, and a tick that comes in the middle waits for the rest.
-REHEARSAL_PAUSE = 7  # After a rehearsal, and after a glance, at least so many times its length without one: an eighth of a core
-# for each, and a tick that comes in its middle waits for the rest of it.
+WARM_SHARE = 8  # Rehearsals take an eighth of a core at most, glances another, of all hot shards that may share it together: a
+# tick that comes in the middle of one waits for the rest of it.
 WAIT_S_MIN = 0.001  # Of a shard that is not hot: what it has to do is never due to the half millisecond.
 ORPHAN_TIME_MAX_NS = 4_500_000_000  # The promise is 5 s from the supervisor's death to "none of ours is open".
 NEVER_NS = 1 << 61
@@ -87,7 +87,7 @@ class ShardParameters:
     rehearsal_ns: int = 0  # how often each rehearsal plays while nothing is decided (reactor/rehearsal.py); 0: never
     freeze_garbage: bool = True  # Off where the process makes cycles by design (aiohttp server).
     is_hot: bool = True  # It stands between a tick and an order. Others never push a hot one off its core (scheduler.py).
-    is_alone: bool = False  # No other hot shard may run on its core.
+    hot_neighbours: int = 0  # how many other hot shards may run on its core
 
 
 @dataclass
@@ -154,6 +154,7 @@ class Shard:
         self._has_tick: Callable[[], int] = _no_tick
         self._rehearsals: tuple[Callable[[], None], ...] = ()
         self._rehearsal_due_ns = 0
+        self._warm_pause = WARM_SHARE * (1 + parameters.hot_neighbours) - 1  # so many times its length until the next one
         self._glances: tuple[Callable[[], None], ...] = ()
         self._glance_due_ns = 0
         self._last_rehearsal = -1  # the one played last
@@ -283,7 +284,7 @@ class Shard:
         """Runs the loop; `build` is called inside it and must call `plug`. Returns 0, EXIT_FAILED after a role failed, or
         EXIT_CONFIG where its configuration is the reason."""
         pin_to(self.parameters.core)
-        go_first(is_alone=self.parameters.is_alone) if self.parameters.is_hot else give_way(NICE_JOURNAL)
+        go_first(is_alone=not self.parameters.hot_neighbours) if self.parameters.is_hot else give_way(NICE_JOURNAL)
         watch_parent()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(self._run(build))
@@ -378,8 +379,8 @@ class Shard:
         """
         if now_ns < min(self._refresh_due_ns, self._glance_due_ns, self._rehearsal_due_ns):
             return False
-        if not self.parameters.is_alone:
-            os.sched_yield()  # Another hot process may wait for this core: with a tick, perhaps.
+        if self.parameters.hot_neighbours:
+            os.sched_yield()  # One of them may wait for this core: with a tick, perhaps.
         if now_ns >= self._refresh_due_ns:
             self._refresh(now_ns)
         elif now_ns >= self._glance_due_ns:
@@ -418,7 +419,7 @@ class Shard:
             self._rehearsal_due_ns = end_ns
         else:
             period_ns = self.parameters.rehearsal_ns * self._rehearsed // len(rehearsals)
-            self._rehearsal_due_ns = max(now_ns + period_ns, end_ns + REHEARSAL_PAUSE * self._rehearsed_ns)
+            self._rehearsal_due_ns = max(now_ns + period_ns, end_ns + self._warm_pause * self._rehearsed_ns)
             self._rehearsed = self._rehearsed_ns = 0
 
     def _tell_cold(self, what: str, error: Exception) -> None:
@@ -435,7 +436,7 @@ class Shard:
             self._tell_cold("a glance", error)
             return
         end_ns = self._monotonic_ns()
-        self._glance_due_ns = end_ns + REHEARSAL_PAUSE * (end_ns - now_ns)
+        self._glance_due_ns = end_ns + self._warm_pause * (end_ns - now_ns)
 
     def _work(self, now_ns: int) -> int:
         work = 0

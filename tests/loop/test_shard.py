@@ -78,7 +78,7 @@ def keep_sigint():
 
 
 def run(role_type: type[CountingRole], passes_max: int, inputs: tuple[FakeInput, ...] = ()):
-    shard = Shard(ShardParameters("test", freeze_garbage=False), SystemClock())
+    shard = Shard(ShardParameters("test", freeze_garbage=False, is_hot=False), SystemClock())
     role = role_type(shard, passes_max)
     metrics, log = Metrics(), ListLog()
     code = shard.run(lambda it: it.plug([Cell(role, metrics, log)], inputs, inputs))
@@ -274,14 +274,20 @@ class GlancingRole(QuietRole):
         self.clock.advance(100)
 
 
-def test_a_role_glances_behind_what_came_in_for_an_eighth_of_the_core_at_most():
+@pytest.mark.parametrize(("hot_neighbours", "pause_ns"), [(0, 700), (3, 3_100)])
+def test_a_role_glances_behind_what_came_in_for_an_eighth_of_the_core_at_most_with_all_its_neighbours(
+    hot_neighbours: int, pause_ns: int
+):
     clock = ManualClock()
-    shard = Shard(ShardParameters("test", wait_policy=WaitPolicy.SPIN, rehearsal_ns=2_000, freeze_garbage=False), clock)
+    parameters = ShardParameters(
+        "test", wait_policy=WaitPolicy.SPIN, rehearsal_ns=2_000, freeze_garbage=False, hot_neighbours=hot_neighbours
+    )
+    shard = Shard(parameters, clock)
     role = GlancingRole("decider", clock)
     shard.plug([Cell(role, Metrics(), ListLog(), role.unread)], [], [])
     shard._pass()
     assert role.glances == 1
-    clock.advance(699)
+    clock.advance(pause_ns - 1)
     shard._pass()
     assert role.glances == 1
     clock.advance(1)

@@ -22,6 +22,8 @@ import tempfile
 from pathlib import Path
 from types import FrameType
 
+import psutil
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 STOP_S = 1.2  # Harnesses kill after two seconds; then our children would be nobody's.
@@ -68,8 +70,10 @@ def main() -> int:
             signal.setitimer(signal.ITIMER_REAL, STOP_S)
 
         def kill(_number: int, _frame: FrameType | None) -> None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(session.pid, signal.SIGKILL)
+            for pid in psutil.pids():  # The supervisor first. Roles lead process groups of their own, but are of its session.
+                with contextlib.suppress(ProcessLookupError):
+                    if os.getsid(pid) == session.pid:
+                        os.kill(pid, signal.SIGKILL)
 
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, end)
