@@ -8,7 +8,9 @@ before the feed says the next one (`turn_behind`); its pass follows at once, bec
 first. Answers of the venue wait for that turn, so that one pass takes all of them.
 
     wake-up, socket callback, timer ─▶ pass: role.do_work … ─▶ work done? ─▶ again
-                                                              └▶ nothing: raise sleep flags, re-check, sleep in epoll
+                                                              └▶ nothing: raise sleep flags, re-check, then one of
+                                                                 links to refresh, glance, rehearsal due ─▶ loop, again
+                                                                 nothing due ─▶ sleep in epoll
 
 How a shard ends:
 
