@@ -580,6 +580,10 @@ void event_open(event_message_t *event, const signal_message_t *signal, uint32_t
 void event_close(event_message_t *event, const signal_message_t *signal, uint32_t pair_id, uint16_t open_index,
                  uint16_t hedge_index, uint16_t reason);
 
+/* The wish for one order of one instrument, exactly as written, with the tops of the signal it was decided on. */
+void event_order(event_message_t *event, const signal_message_t *signal, uint16_t instrument_index, int16_t side,
+                 uint16_t order_type, uint16_t time_in_force, int64_t price_ticks, int64_t quantity_lots);
+
 /* Copies a finished event to its slot, with what its writer knows. */
 void event_finish(event_message_t *target, event_message_t *event, uint64_t sequence, uint16_t source, uint16_t trigger_index,
                   uint32_t flags, int64_t now_ns);

@@ -1,6 +1,6 @@
-/* signals.h — the house's opinions about a pair on the way to an order, each evaluated in one call, and how one is said.
+/* signals.h — the house's opinions about a pair or a book on the way to an order, each evaluated in one call, and how one is said.
  *
- *     book tops ──▶ adaptive_spread_update(), position_close_update() ──▶ doubles in the outgoing message
+ *     book tops ──▶ adaptive_spread_update(), position_close_update(), book_top_update() ──▶ doubles in the outgoing message
  *                     └─ SIGNAL_NEW ──▶ signal_tell(): tops shown, message finished in its slot
  *
  * What the values mean stands in messages.h, what the signals are for in reactor/feed/signals/. Between two decisions all of
@@ -65,6 +65,10 @@ int adaptive_spread_update(adaptive_spread_t *signal, const book_top_t *open, co
 /* Compares what an open pair earns, and its age, with the limits: values[0 … 2]. SIGNAL_ bits. */
 int position_close_update(position_close_t *signal, const book_top_t *open, const book_top_t *hedge, double *values,
                           int64_t now_ns);
+
+/* Mid and spread of one book, in price units: values[0 … 1]. Returns 1, or 0 and writes nothing if it is not synchronised or
+ * lacks a side. `half_tick`: half a tick in price units. */
+int book_top_update(const book_top_t *top, double half_tick, double *values);
 
 /* Shows a top if it changed since it was shown. Returns 1 if it did. */
 int top_row_show(const top_row_t *row);

@@ -81,17 +81,23 @@ int event_is_sound(const event_message_t *event, uint32_t instruments)
     return header->kind != EVENT_ORDER || ((event->side == SIDE_BUY || event->side == SIDE_SELL) && event->quantity_lots > 0);
 }
 
-static void begin_pair(event_message_t *event, const signal_message_t *signal, uint16_t kind, uint32_t pair_id,
-                       uint16_t open_index, uint16_t hedge_index)
+static void begin_legs(event_message_t *event, const signal_message_t *signal, uint16_t kind, uint16_t open_index,
+                       uint16_t hedge_index)
 {
     event->header.kind = kind;
-    event->header.pair_id = pair_id;
     event->header.instrument_index = open_index;
     event->header.hedge_instrument_index = hedge_index;
     event->bid_ticks = signal->bid_ticks;
     event->ask_ticks = signal->ask_ticks;
     event->hedge_bid_ticks = signal->hedge_bid_ticks;
     event->hedge_ask_ticks = signal->hedge_ask_ticks;
+}
+
+static void begin_pair(event_message_t *event, const signal_message_t *signal, uint16_t kind, uint32_t pair_id,
+                       uint16_t open_index, uint16_t hedge_index)
+{
+    begin_legs(event, signal, kind, open_index, hedge_index);
+    event->header.pair_id = pair_id;
 }
 
 void event_open(event_message_t *event, const signal_message_t *signal, uint32_t pair_id, uint16_t open_index,
@@ -114,6 +120,17 @@ void event_close(event_message_t *event, const signal_message_t *signal, uint32_
     memcpy(event->values, signal->values, 3 * sizeof *event->values);
     if (reason == CLOSE_FUNDING_TURNED)
         event->direction = (int16_t)signal->values[2];
+}
+
+void event_order(event_message_t *event, const signal_message_t *signal, uint16_t instrument_index, int16_t side,
+                 uint16_t order_type, uint16_t time_in_force, int64_t price_ticks, int64_t quantity_lots)
+{
+    begin_legs(event, signal, EVENT_ORDER, instrument_index, 0xffff);
+    event->side = side;
+    event->order_type = order_type;
+    event->time_in_force = time_in_force;
+    event->price_ticks = price_ticks;
+    event->quantity_lots = quantity_lots;
 }
 
 void event_finish(event_message_t *target, event_message_t *event, uint64_t sequence, uint16_t source, uint16_t trigger_index,

@@ -4,6 +4,7 @@
 
 enum { SPREAD_SHORT, PERCENTILE_SHORT, SPREAD_LONG, PERCENTILE_LONG };
 enum { REASON, RETURN, AGE_S };
+enum { MID, SPREAD };
 enum { NOTHING, TAKE_PROFIT, STOP_LOSS, AGE };
 
 int adaptive_spread_update(adaptive_spread_t *signal, const book_top_t *open, const book_top_t *hedge, double *values,
@@ -74,6 +75,15 @@ int position_close_update(position_close_t *signal, const book_top_t *open, cons
     values[AGE_S] = age_s;
     signal->holds = 1;
     return SIGNAL_HOLDS | (is_new ? SIGNAL_NEW : 0);
+}
+
+int book_top_update(const book_top_t *top, double half_tick, double *values)
+{
+    if (!(top->is_synchronised && top->bid_ticks && top->ask_ticks))
+        return 0;
+    values[MID] = (double)(top->bid_ticks + top->ask_ticks) * half_tick;
+    values[SPREAD] = (double)(top->ask_ticks - top->bid_ticks) * 2.0 * half_tick;
+    return 1;
 }
 
 int top_row_show(const top_row_t *row)

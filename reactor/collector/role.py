@@ -40,6 +40,7 @@ from shm.ring import NORMAL, URGENT, Consumer, Producer, Watch
 
 STATISTICS_NS = 10_000_000  # Counters of single triggers are published this often, in a pass that brought nothing …
 STATISTICS_NS_MAX = 100_000_000  # … or, where there is none, this long after that.
+EXTERNAL_WAIT_NS_MAX = 10_000_000  # External sources wait for a pass that brought nothing, but no longer than this.
 IDLE_NS = 1_000_000_000
 COUNTED_TRIGGERS_MAX = 32
 KEY_INDEX: int = (1 << 32) - 1  # of signal_key: the signal's index; its type stands above
@@ -195,8 +196,9 @@ class CollectorRole:
                 self._metrics.count(Counter.BACKPRESSURE)
         if self._holding:
             self._drop_late(now_ns)
-        if self._external is not None and self._external.is_due(now_ns):
-            work += self._take_external(self._external, now_ns)
+        external = self._external  # A look costs more than the decision that it would keep waiting.
+        if external is not None and external.is_due(now_ns if not work else now_ns - EXTERNAL_WAIT_NS_MAX):
+            work += self._take_external(external, now_ns)
         if now_ns >= self._statistics_ns and (not work or now_ns >= self._statistics_ns + STATISTICS_NS_MAX):
             self._statistics_ns = now_ns + STATISTICS_NS
             self._publish()

@@ -205,6 +205,9 @@ signal_value: Callable[[Any, int], float] = lib.signal_value
 event_open: Callable[[Any, Any, int, int, int, int, float, float, float], None] = lib.event_open
 """(event, signal, pair_id, open leg, hedge leg, direction, spread, percentile, funding rate): the wish to open a pair."""
 
+event_order: Callable[[Any, Any, int, int, int, int, int, int], None] = lib.event_order
+"""(event, signal, instrument, side, order type, time in force, price ticks, lots): the wish for one order, and its tops."""
+
 event_close: Callable[[Any, Any, int, int, int, int], None] = lib.event_close
 """(event, signal, pair_id, open leg, hedge leg, reason): the wish to close one."""
 
@@ -219,6 +222,9 @@ event_is_sound: Callable[[Any, int], int] = lib.event_is_sound
 
 event_finish: Callable[[Any, Any, int, int, int, int, int], None] = lib.event_finish
 """(target, event, sequence, source, trigger_index, flags, now_ns): the event, finished, in its slot."""
+
+book_top_update: Callable[[Any, float, Any], int] = lib.book_top_update
+"""(book top, half a tick, doubles): mid and spread in price units; 0 if the book cannot be believed."""
 
 tops_spreads: Callable[[Any, Any, float, Any], int] = lib.tops_spreads
 """(open top, hedge top, ratio of the ticks, doubles[2]): both spreads of a pair; 0 if a book cannot be believed."""

@@ -58,6 +58,17 @@ SAMPLE_ID: Final = b"glance"  # of the places that are made for nobody
 SAMPLE_PRICE: Final = 1000  # quote units
 NORMAL_BETWEEN_LOOKS: Final = 8  # How many normal commands may stand before an urgent one that has just come.
 
+COMMANDS: Final = int(Counter.COMMANDS)
+PLACES_SENT: Final = int(Counter.PLACES_SENT)
+REPORTS: Final = int(Counter.REPORTS)
+FILLS: Final = int(Counter.FILLS)
+PENDING_REPORTS: Final = int(Counter.PENDING_REPORTS)
+ORDERS_REMEMBERED: Final = int(Counter.ORDERS_REMEMBERED)
+IN_FLIGHT: Final = int(Counter.IN_FLIGHT)
+SESSIONS_UP: Final = int(Counter.SESSIONS_UP)
+SESSION_SCORE_MIN: Final = int(Counter.SESSION_SCORE_MIN)
+RTT_US: Final = int(Counter.RTT_US)
+
 C = CommandKind
 _PLACE: Final = int(C.PLACE)
 _CANCEL, _QUERY = int(C.CANCEL), int(C.QUERY)
@@ -108,6 +119,7 @@ class EngineRole:
         self._monotonic_ns = ports.clock.monotonic_ns
         self._metrics = ports.metrics
         self._count = ports.metrics.count
+        self._counters = ports.metrics.view.counters
         self._log = ports.log
         self._symbols = tuple(instrument.symbol for instrument in ports.instruments)
         self._ids = ClientIds(parameters.order_id_prefix)
@@ -367,18 +379,20 @@ class EngineRole:
             control.release(NORMAL)
 
     def _publish(self) -> None:
-        set_gauge = self._metrics.set
-        set_gauge(Counter.COMMANDS, self._commands_read)
-        set_gauge(Counter.PLACES_SENT, self._requests.places_sent)
-        set_gauge(Counter.REPORTS, self._writer.reports)
-        set_gauge(Counter.FILLS, self._writer.fills)
-        set_gauge(Counter.PENDING_REPORTS, self._writer.pending)
-        set_gauge(Counter.ORDERS_REMEMBERED, len(self._orders))
-        set_gauge(Counter.IN_FLIGHT, len(self._in_flight))
+        gauges, writer = self._counters, self._writer
+        gauges[COMMANDS] = self._commands_read
+        gauges[PLACES_SENT] = self._requests.places_sent
+        gauges[REPORTS] = writer.reports
+        gauges[FILLS] = writer.fills
+        gauges[PENDING_REPORTS] = writer.pending
+        gauges[ORDERS_REMEMBERED] = len(self._orders)
+        gauges[IN_FLIGHT] = len(self._in_flight)
         sessions = [session for venue in self._venues.values() for session in venue.connections.usable]
-        set_gauge(Counter.SESSIONS_UP, len(sessions))
-        set_gauge(Counter.SESSION_SCORE_MIN, min((session.score for session in sessions), default=0))
-        set_gauge(Counter.RTT_US, min((session.health.rtt_ns for session in sessions), default=0) // 1000)
+        scores = [session.score for session in sessions]
+        rtts_ns = [session.health.rtt_ns for session in sessions]
+        gauges[SESSIONS_UP] = len(sessions)
+        gauges[SESSION_SCORE_MIN] = min(scores) if scores else 0
+        gauges[RTT_US] = min(rtts_ns) // 1000 if rtts_ns else 0
 
 
 def _sample_places(instruments: Instruments, endpoints: Sequence[Endpoints]) -> list[Any]:

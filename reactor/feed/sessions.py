@@ -338,9 +338,11 @@ class WholesaleSession(FeedSession):
                 connection.fail("not a WebSocket frame")
                 return end
             if stop == STREAM_FRAME:
-                self._on_bits(stream.bits, stream.payload(), receive_ns, self)
+                bits, payload = stream.frame()
+                self._on_bits(bits, payload, receive_ns, self)
             else:
-                connection.on_control(stream.opcode, bytes(stream.payload()), receive_ns)
+                opcode, words = stream.control()
+                connection.on_control(opcode, words, receive_ns)
             if self._is_pressed():
                 self._on_moved(receive_ns)
                 return self._hold(connection, place & OFFSET)

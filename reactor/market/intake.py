@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from reactor._native import ffi, lib
 from reactor.domain.instrument import Instrument
-from reactor.domain.messages import INSTRUMENTS_MAX, NO_INSTRUMENT
+from reactor.domain.messages import INSTRUMENTS_MAX, NO_INSTRUMENT, address_of
 from reactor.market.book import Book, LevelBuffer
-from shm.layout import enum_of
+from shm.layout import Form, enum_of, places_of, size_of
 
 FrameKind: Any = enum_of(ffi, "frame_kind_e", "FRAME_")
 FrameError: Any = enum_of(ffi, "frame_error_e", "FRAME_")
@@ -50,6 +50,7 @@ next_moved: Callable[[Any], int] = lib.intake_next_moved
 MORE: Final[int] = lib.INTAKE_MORE
 show_top: Callable[[Any], int] = lib.top_row_show
 """(a top_row): shows the top to other roles if it changed since it was shown."""
+_read_stop = Form(size_of(ffi, "stream_t"), -1, places_of(ffi, "stream_t", ("bits", "opcode", "payload", "size"))).read
 _BUCKETS = 4 * INSTRUMENTS_MAX  # A sparse hash: a look-up compares one name.
 
 
@@ -134,18 +135,19 @@ class StreamTaker:
     stands why it stopped, and STREAM_MOVED if tops have moved: `end` itself means that all is taken and nothing else happened.
     """
 
-    __slots__ = ("_buffer", "_bytes", "_parts", "native")
+    __slots__ = ("_address", "_bytes", "_parts", "_view", "native")
 
     def __init__(self, intake: "Intake", session: Session) -> None:
         self._parts = (intake, session)  # What the struct points to.
         self.native = ffi.new("stream_t *")
         self.native.intake = intake.native
         self.native.session = session.native
+        self._address = address_of(self.native)
         self.bind(bytearray())
 
     def bind(self, buffer: bytearray) -> None:
         """From now on its bytes are in this buffer, which must not change its size meanwhile."""
-        self._buffer, self._bytes = buffer, ffi.from_buffer("char[]", buffer)
+        self._view, self._bytes = memoryview(buffer), ffi.from_buffer("char[]", buffer)
         self.native.bytes = self._bytes
 
     def attend(self, attention: int) -> None:
@@ -157,20 +159,15 @@ class StreamTaker:
         """Bytes of the frame that has begun, head and all; 0: not known yet."""
         return int(self.native.needed)
 
-    @property
-    def bits(self) -> int:
-        """STREAM_FRAME: what `Intake.take` would have said."""
-        return int(self.native.bits)
+    def frame(self) -> tuple[int, memoryview]:
+        """STREAM_FRAME: (what `Intake.take` would have said, the payload). Valid until the buffer is read into again."""
+        bits, _, first, size = _read_stop(self._address)
+        return bits, self._view[first : first + size]
 
-    @property
-    def opcode(self) -> int:
-        """STREAM_CONTROL: the first byte of the frame."""
-        return int(self.native.opcode)
-
-    def payload(self) -> memoryview:
-        """Of the frame that it stopped at; valid until the buffer is read into again."""
-        native = self.native
-        return memoryview(self._buffer)[native.payload : native.payload + native.size]
+    def control(self) -> tuple[int, bytes]:
+        """STREAM_CONTROL: (the first byte of the frame, the payload)."""
+        _, opcode, first, size = _read_stop(self._address)
+        return opcode, bytes(self._view[first : first + size])
 
 
 class Intake:

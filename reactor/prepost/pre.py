@@ -16,7 +16,7 @@ from reactor.domain.messages import (
 )
 from reactor.domain.units import E8
 from reactor.prepost.pipeline import PreStage, pre_stage
-from reactor.prepost.risk import MS, Check, e8_of
+from reactor.prepost.risk import MS, SURELY, Check, e8_of
 
 if TYPE_CHECKING:
     from reactor.prepost.desk import Desk
@@ -88,7 +88,7 @@ class PositionLimit(PreStage):
         super().__init__(desk)
         risk = desk.parameters.risk
         self._clips_max = risk.position_clips_max
-        self._quote_e8_max = risk.position_clips_max * e8_of(risk.clip_usdt)
+        self._quote_max = float(risk.position_clips_max * e8_of(risk.clip_usdt))
 
     def run(self, decision: Decision) -> int:
         if not decision.is_opening:
@@ -101,7 +101,8 @@ class PositionLimit(PreStage):
         after_e8 = abs(position_e8 + decision.side * (reserved_lots * terms.lot_base_e8 + decision.base_e8))
         if after_e8 <= abs(position_e8):
             return NONE
-        if decision.notional_e8 and after_e8 * decision.notional_e8 <= self._quote_e8_max * decision.base_e8:
+        notional = float(decision.notional_e8)
+        if notional and float(after_e8) * notional <= SURELY * self._quote_max * float(decision.base_e8):
             return NONE  # A clip is at least `clip_usdt`, so this many fit without asking how many it is rounded up to.
         clip_e8 = self._clip_e8(decision)
         if clip_e8 == 0:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 MS: Final = 1_000_000
 SECOND: Final = 1_000_000_000
+SURELY: Final = 0.999  # What holds for doubles with this much to spare holds for the integers, too.
 
 NONE: Final = int(Reason.NONE)
 COOLDOWN: Final = int(Reason.COOLDOWN)
@@ -351,8 +352,8 @@ class PriceCollarRule(RiskRule):
         if price == 0:  # A market order takes what there is: allowed while the book itself is within the collar.
             return PRICE_COLLAR if bid <= 0 or ask <= 0 or (ask - bid) * E8 > bid * self._ratio_e8 else NONE
         if decision.side > 0:
-            return PRICE_COLLAR if ask > 0 and (price - ask) * E8 > ask * self._ratio_e8 else NONE
-        return PRICE_COLLAR if (bid - price) * E8 > bid * self._ratio_e8 else NONE
+            return PRICE_COLLAR if price > ask > 0 and (price - ask) * E8 > ask * self._ratio_e8 else NONE
+        return PRICE_COLLAR if price < bid and (bid - price) * E8 > bid * self._ratio_e8 else NONE
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -419,7 +420,8 @@ class Cover:
 
     `covers` compares what the rules in COVERED compare, in one go. Its yes means that each of them says yes (a test holds it
     to that); its no means nothing: then the rules are asked in their order, and the first no is the answer. A reason comes
-    from a rule and from nowhere else.
+    from a rule and from nowhere else. So products that no integer of a machine holds are compared as doubles here, and a
+    thousandth early (SURELY).
     """
 
     def __init__(self, desk: Desk, parameters: RiskParameters) -> None:
@@ -430,8 +432,8 @@ class Cover:
         self._loss_e8_max = e8_of(parameters.daily_loss_usdt_max)
         self._capital_e8_max = e8_of(parameters.capital_usdt_max)
         self._daily_trades_max = parameters.daily_trades_max
-        self._exposure_ratio_e8_max = e8_of(parameters.exposure_ratio_max)
-        self._margin_ratio_e8_min = e8_of(parameters.margin_ratio_min)
+        self._exposure_ratio_max = e8_of(parameters.exposure_ratio_max) / E8  # as the rules have it
+        self._margin_ratio_min = e8_of(parameters.margin_ratio_min) / E8
 
     def covers(self, decision: Decision) -> bool:
         """True: every rule in COVERED lets this decision pass."""
@@ -465,11 +467,13 @@ class Cover:
             used_e8 += abs(value * terms.tick_numerator // terms.tick_denominator)
         if used_e8 > self._capital_e8_max:
             return False
-        if abs(money.net_exposure_e8 + side * notional_e8) * E8 > money.equity_e8 * self._exposure_ratio_e8_max:
+        exposure = float(abs(money.net_exposure_e8 + side * notional_e8))
+        if exposure > SURELY * float(money.equity_e8) * self._exposure_ratio_max:
             return False
         if futures is not None:
-            gross_e8 = money.futures_gross_e8[futures.venue] + notional_e8
-            if money.futures_equity_e8[futures.venue] * E8 < gross_e8 * self._margin_ratio_e8_min:
+            gross = float(money.futures_gross_e8[futures.venue] + notional_e8)
+            equity = float(money.futures_equity_e8[futures.venue])
+            if equity < 0.0 or SURELY * equity < gross * self._margin_ratio_min:
                 return False
         if terms.is_perpetual or venue not in desk.balances.known_venues:
             return True

@@ -2,7 +2,7 @@
 
 price in quote units   = ticks · tick_numerator / tick_denominator
 base_e8 of one lot     = lot_base_e8                         (exact: a venue counts quantities in at most 8 decimals)
-quote_e8(ticks, base)  = ticks · base_e8 · tick_numerator // tick_denominator
+quote_e8(ticks, base)  = ticks · tick_numerator · base_e8 // tick_denominator
 """
 
 from math import lcm
@@ -62,7 +62,7 @@ class Terms:
 
     def quote_e8(self, ticks: int, base_e8: int) -> int:
         """Worth of `base_e8` at `ticks`, in 1e-8 of the quote asset, rounded towards −∞."""
-        return ticks * base_e8 * self.tick_numerator // self.tick_denominator
+        return ticks * self.tick_numerator * base_e8 // self.tick_denominator
 
     def price_e8(self, ticks: int) -> int:
         """A price in 1e-8 of the quote asset (for crossing from one instrument's ticks to another's)."""

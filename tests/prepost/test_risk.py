@@ -332,9 +332,10 @@ def test_one_look_for_all_limits_never_says_yes_where_a_rule_says_no(data: st.Da
 
     is_minded = any(check(decision) for check in desk.rules.decision)
     is_usual = not decision.skips_cooldown and not decision.flags and desk.kill_switch.state == RUNNING
+    is_near = abs(money.net_exposure_e8) > E8 or money.futures_gross_e8[1] > E8  # to what it compares with SURELY
     if desk.rules.covers(decision):
         assert not is_minded
-    elif is_usual:
+    elif is_usual and not is_near:
         assert is_minded, "the usual case is settled by one look"
 
 

@@ -5,8 +5,10 @@ A user's trigger as anybody would write it; it goes the whole way through collec
 
 from collections.abc import Sequence
 
-from reactor.collector.triggers.trigger import Binding, Event, Signal, Trigger, TriggerContext, copy_tops, set_leg
-from reactor.domain.messages import EventKind, OrderType, Side, SignalType, TimeInForce
+from reactor.collector.triggers.trigger import Binding, Event, Signal, Trigger, TriggerContext
+from reactor.domain.messages import OrderType, Side, SignalType, TimeInForce, event_order
+
+BUY, LIMIT, POST_ONLY = int(Side.BUY), int(OrderType.LIMIT), int(TimeInForce.POST_ONLY)
 
 
 class ThickBid(Trigger):
@@ -28,11 +30,4 @@ class ThickBid(Trigger):
 
     def write(self, event: Event, signals: Sequence[Signal]) -> None:
         signal = signals[0]
-        event.header.kind = EventKind.ORDER
-        set_leg(event, self._index)
-        event.side = Side.BUY
-        event.order_type = OrderType.LIMIT
-        event.time_in_force = TimeInForce.POST_ONLY
-        event.quantity_lots = self._quantity_lots
-        event.price_ticks = signal.bid_ticks
-        copy_tops(event, signal)
+        event_order(event, signal, self._index, BUY, LIMIT, POST_ONLY, signal.bid_ticks, self._quantity_lots)

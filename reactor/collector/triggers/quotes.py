@@ -11,7 +11,7 @@ from typing import ClassVar
 from mypy_extensions import mypyc_attr
 
 from reactor.collector.triggers.trigger import EVERY, Binding, Event, Priority, Signal, Trigger, copy_tops
-from reactor.domain.messages import FLAG_LAST_PART, FLAG_QUOTE, FLAG_REDUCE_ONLY, EventKind, SignalType
+from reactor.domain.messages import FLAG_LAST_PART, FLAG_QUOTE, FLAG_REDUCE_ONLY, EventKind, SignalType, event_order
 
 PASSED_FLAGS = FLAG_LAST_PART | FLAG_REDUCE_ONLY | FLAG_QUOTE  # A strategy may not claim the hedges' fast path for itself.
 
@@ -55,21 +55,17 @@ class StrategyOrderTrigger(_Wish):
 
     name = "strategy_order"
     signal_type = SignalType.STRATEGY_ORDER
-    _kind: int = EventKind.ORDER
 
     def write(self, event: Event, signals: Sequence[Signal]) -> None:
-        signal = signals[0]
-        header = event.header
-        header.kind = self._kind
-        header.flags = signal.header.flags & PASSED_FLAGS
-        event.strategy_index = signal.strategy_index
-        event.order_type = signal.order_type
-        event.time_in_force = signal.time_in_force
+        signal, event_header = signals[0], event.header
         quote = signal.quotes[0]
-        event.price_ticks = quote.price_ticks
-        event.side = 1 if quote.quantity_lots > 0 else -1
-        event.quantity_lots = abs(quote.quantity_lots)
-        copy_tops(event, signal)
+        lots = quote.quantity_lots
+        event_order(
+            event, signal, event_header.instrument_index, 1 if lots > 0 else -1, signal.order_type, signal.time_in_force,
+            quote.price_ticks, abs(lots),
+        )  # fmt: skip
+        event_header.flags = signal.header.flags & PASSED_FLAGS
+        event.strategy_index = signal.strategy_index
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)

@@ -5,11 +5,9 @@ What one read of a socket brings is one change, told with the newest top; with `
 
 from mypy_extensions import mypyc_attr
 
-from reactor.domain.messages import SignalType
+from reactor.domain.messages import SIGNAL_VALUES_MAX, SignalType, book_top_update, doubles
 from reactor.feed.signals.parameters import BookTopParameters
 from reactor.feed.signals.signal import Signal, SignalContext, Tops
-
-MID, SPREAD = 0, 1
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -24,15 +22,10 @@ class BookTop(Signal):
         super().__init__(context)
         self.refresh_ms = parameters.refresh_ms
         self.is_lossless = parameters.every_update
-        self._half_price = context.instruments[context.instrument_index].price_float(1) / 2.0
+        self.values = doubles(SIGNAL_VALUES_MAX)
+        self._half_tick = context.instruments[context.instrument_index].price_float(1) / 2.0
+        self._update = book_top_update
 
     def update(self, tops: Tops, now_ns: int) -> bool:
-        top = tops[self.instrument_index]
-        bid, ask = top.bid_ticks, top.ask_ticks
-        self.is_valid = bool(bid and ask and top.is_synchronised)
-        if not self.is_valid:
-            return False
-        values = self.values
-        values[MID] = (bid + ask) * self._half_price
-        values[SPREAD] = (ask - bid) * 2.0 * self._half_price
-        return True
+        self.is_valid = self._update(tops[self.instrument_index], self._half_tick, self.values) != 0
+        return self.is_valid
