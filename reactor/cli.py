@@ -14,13 +14,14 @@ import tempfile
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from reactor.domain.errors import ConfigError, TradeError
+
+if TYPE_CHECKING:
+    from reactor.monitor.dashboard import Dashboard
 
 EXIT_CONFIG = 2
 EXIT_UNEXPECTED = 70  # sysexits.h: internal software error
@@ -85,8 +86,6 @@ def run(
     """
     import asyncio
 
-    from reactor.monitor.dashboard import Dashboard
-    from reactor.monitor.report import show
     from reactor.supervisor.session import Session, SessionOptions
 
     paths = [*(replay or []), *(more or [])]
@@ -106,20 +105,33 @@ def run(
         _check_writable(report)
     if settings.exchanges.binance.environment == "simulated" and not settings.exchanges.binance.simulated.base_url:
         _check_simulated(settings)
-    console = Console()
     options = SessionOptions(duration_s=duration or 0.0, reload=read)
     title = f"crypto_trade {settings.system.instance} ({settings.profile})"
-    has_view = console.is_terminal and not plain
-    with Dashboard(title, console) if has_view else contextlib.nullcontext() as view:
+    with contextlib.nullcontext() if plain else _live_view(title) as view:
         session = Session(settings, options, view)
         code = asyncio.run(session.run())
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # It is over: who is impatient now shall not lose report and exit code.
+    from rich.console import Console
+
+    from reactor.monitor.report_table import show
+
+    console = Console()
     show(session.report, console)
     if report is not None:
         report.write_text(json.dumps(session.report.json(), indent=2) + "\n")
         console.print(f"report: {report}", highlight=False)
     raise typer.Exit(code)
+
+
+def _live_view(title: str) -> "contextlib.AbstractContextManager[Dashboard | None]":
+    """The dashboard, where there is a terminal. What draws it is imported here: a plain session does without for days."""
+    from rich.console import Console
+
+    from reactor.monitor.dashboard import Dashboard
+
+    console = Console()
+    return Dashboard(title, console) if console.is_terminal else contextlib.nullcontext()
 
 
 def _load(
@@ -190,7 +202,7 @@ def _check_writable(path: Path) -> None:
 def _check_simulated(settings: Any) -> None:
     """The simulated exchange's own settings: it knows them, the config does not."""
     from reactor.config.assemble import symbols_by_venue
-    from reactor.sim.__main__ import read_settings
+    from reactor.sim.parameters import read_settings
     from reactor.supervisor.exchange_process import sim_settings
 
     simulated = settings.exchanges.binance.simulated
@@ -237,6 +249,9 @@ def status(
         return
     if not answer["ok"]:
         raise TradeError(answer["text"])
+    from rich.console import Console
+    from rich.table import Table
+
     risk = data["risk"]
     typer.echo(f"{data['instance']} ({data['profile']}, pid {data['pid']}): {data['state']}, kill switch {data['kill_switch']}")
     typer.echo(
@@ -338,7 +353,7 @@ def sim(
     import yaml
 
     from reactor.config.load import read_yaml
-    from reactor.sim.__main__ import read_settings
+    from reactor.sim.parameters import read_settings
     from reactor.sim.server import run_server
 
     _check_positive("--speed", speed)
@@ -383,6 +398,9 @@ def check(
     compare: Annotated[Path | None, typer.Option(help="Before and after in one table.", metavar="FILE")] = None,
 ) -> None:
     """Validates the config, shows the placement, measures this host and says what it lacks."""
+    from rich.console import Console
+    from rich.table import Table
+
     from reactor.config.assemble import describe, places_of
     from reactor.config.describe import commented_yaml
     from reactor.config.host import Judgement, facts, this_host

@@ -27,6 +27,8 @@ ROOMS = {"feed", "collector", "prepost", "engine", "live_bot"}
 WORLD_MODULES = {"asyncio", "socket", "time", "random", "os", "zmq", "iceoryx2", "uvloop", "aiohttp", "websockets", "picows"}
 HEAVY_MODULES = {"pydantic", "pydantic_settings", "typer", "rich", "watchfiles", "prometheus_client"}
 HEAVY_PACKAGES = HEAVY_MODULES | {"numpy", "cryptography", "flatbuffers"}  # by way of others, too
+HEAVY_FOR_A_SUPERVISOR = {"numpy", "flatbuffers", "cryptography", "rich", "prometheus_client", "aiohttp.web"}
+HEAVY_FOR_A_SUPERVISOR |= {"reactor.sim.server", "reactor.feed.role", "reactor.prepost.role"}
 FORBIDDEN_STEMS = {"utils", "helpers", "common", "manager"}
 # The Python faces of our C: who else touches a _native or _lanes module has bypassed its face.
 NATIVE_FACES = {
@@ -184,9 +186,38 @@ def test_a_hot_role_imports_nothing_heavy():
 )
 def test_a_hot_roles_process_is_not_made_heavy_by_what_it_never_uses(modules: str):
     program = f"import sys, reactor.wiring, {modules}; from shm.segment import _import_iceoryx2; _import_iceoryx2()"
-    program += f"; print([name for name in {sorted(HEAVY_PACKAGES)} if name in sys.modules])"
+    assert loaded_by(program, HEAVY_PACKAGES) == []
+
+
+def test_a_plain_sessions_supervisor_is_not_made_heavy_by_what_it_never_uses():
+    program = f"""
+import sys, reactor.cli, reactor.supervisor.session
+from reactor.config.load import load
+from reactor.monitor.reader import counter_names
+from shm.segment import _import_iceoryx2
+_import_iceoryx2()
+reactor.cli._check_simulated(load("generated", None, {{}}))
+for kind in {sorted(ROOMS | {"journal"})}: counter_names(kind)
+"""
+    assert loaded_by(program, HEAVY_FOR_A_SUPERVISOR) == []
+
+
+def test_the_simulated_exchange_has_no_cryptography_in_memory_before_a_client_signs_with_it():
+    program = """
+import sys, reactor.sim.__main__
+from reactor.loop.log import NullLog
+from reactor.sim.parameters import SimParameters
+from reactor.sim.server import SimServer
+SimServer(SimParameters(), NullLog())
+"""
+    assert loaded_by(program, HEAVY_PACKAGES - {"pydantic"}) == []
+
+
+def loaded_by(program: str, names: set[str]) -> list[str]:
+    """Which of these modules are in memory after the program, which imports sys."""
+    program += f"\nprint(*[name for name in {sorted(names)} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert found.stdout.strip() == "[]"
+    return found.stdout.split()
 
 
 def test_a_native_module_is_touched_only_by_its_faces():

@@ -29,7 +29,8 @@ from reactor.sim.faces.spot import SpotFace
 from reactor.sim.faces.usdm import UsdmFace
 from reactor.sim.funding import FundingParameters
 from reactor.sim.ghosts import GhostMatching, Tape
-from reactor.sim.server import LIMIT_NAMES, SimParameters, open_exchange
+from reactor.sim.parameters import SimParameters
+from reactor.sim.server import LIMIT_NAMES, open_exchange
 from reactor.sim.world.house import House, Shard, plan_with
 from reactor.sim.world.network import Cloud
 from reactor.sim.world.story import Story

@@ -85,6 +85,7 @@ class Dtypes(dict[str, Any]):
 VIEW = {name: view_maker(ffi, struct) for name, struct in _STRUCTS.items()}
 SIZE = {name: size_of(ffi, struct) for name, struct in _STRUCTS.items()}
 DTYPE = Dtypes()
+FIELDS = {name: tuple(field for field, _ in ffi.typeof(struct).fields) for name, struct in _STRUCTS.items()}
 HEADER_SIZE = size_of(ffi, "message_header_t")  # every message begins with it
 _STAGES_AT = ffi.offsetof("message_header_t", "stage_ns")
 WAY = slice(_STAGES_AT, _STAGES_AT + 8 * Stage.REPORT)

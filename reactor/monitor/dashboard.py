@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from reactor.monitor.reader import Picture, RoleRow
-from reactor.monitor.report import latency_table, usdt
+from reactor.monitor.report_table import latency_table, usdt
 
 MESSAGES_MAX = 6
 TALL_MIN = 42  # Lines that the full picture of four instruments needs where its tables do not fit side by side.

@@ -10,7 +10,7 @@ import psutil
 
 from reactor.config.plan import Plan
 from reactor.domain.instrument import Instruments
-from reactor.domain.messages import DTYPE, KillSwitch, LifeState, text_of
+from reactor.domain.messages import FIELDS, KillSwitch, LifeState, text_of
 from reactor.loop.counters import SPAN_NAMES, Span
 from reactor.loop.wait import WaitPolicy
 from reactor.monitor.report import Percentiles
@@ -21,8 +21,8 @@ from shm.seqlock import RowsReader
 
 MS = 1_000_000
 E8 = 100_000_000
-COUNTER_MODULES = ("role", "counters")
-RISK_FIELDS = tuple(name for name in DTYPE["risk"].names or () if name != "reserved")
+COUNTER_MODULES = ("counters", "role")  # The first that has a Counter: a role brings its whole room into memory.
+RISK_FIELDS = tuple(name for name in FIELDS["risk"] if name != "reserved")
 
 
 @dataclass(frozen=True)

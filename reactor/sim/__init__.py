@@ -18,8 +18,8 @@ Inside out, each file knows only those above it:
     generator    a market made of dice                      replay      captures as a market
     frames       a venue's public frames as a market        live        a venue's live streams as a market
     exchange     both venues on one clock                   faults      one seed's plan of misbehaviour
-    faces/       wire formats of both venues                server      sockets and real time
-    live_streams  the sockets behind a followed market
+    faces/       wire formats of both venues                parameters  what an operator may turn
+    live_streams  the sockets behind a followed market      server      sockets and real time
 
 Owns: the truth about every account and order at the simulated venue.
 Reads: captures, if told to. Writes: nothing on disk.

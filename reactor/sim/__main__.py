@@ -11,35 +11,16 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
-
-from reactor.domain.errors import ConfigError, TradeError
+from reactor.domain.errors import TradeError
 from reactor.loop.clock import SystemClock
 from reactor.loop.log import Log, StreamLog
 from reactor.loop.scheduler import NICE_VENUE, give_way
-from reactor.sim.server import SimParameters, run_server
+from reactor.sim.parameters import read_settings
+from reactor.sim.server import run_server
 
 EXIT_CONFIG = 2
 ORPHAN_TIME_S = 8.0  # The engine of a dead supervisor needs up to 5 s to cancel what is open here.
-
-
-def read_settings(settings: dict[str, Any]) -> SimParameters:
-    """Settings as they come from a config → parameters.
-
-    Raises:
-        ConfigError: with everything that is wrong, at once.
-    """
-    holder = create_model("Simulated", __config__=ConfigDict(extra="forbid", frozen=True), simulated=(SimParameters, ...))
-    try:
-        checked: Any = TypeAdapter(holder).validate_json(json.dumps({"simulated": settings}))
-    except ValidationError as error:
-        raise ConfigError(
-            [f"exchanges.binance.{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
-        ) from None
-    parameters: SimParameters = checked.simulated
-    return parameters
 
 
 def leave_with(parent: int) -> None:

@@ -19,7 +19,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -39,62 +39,21 @@ from reactor.sim.faces.refusal import VenueError
 from reactor.sim.faces.request import HttpRequest, split_pairs
 from reactor.sim.faces.spot import SpotFace
 from reactor.sim.faces.usdm import UsdmFace
-from reactor.sim.faults import FaultParameters, FaultPlan
-from reactor.sim.funding import FundingParameters
-from reactor.sim.generator import Generator, GeneratorParameters
-from reactor.sim.live import LiveParameters
+from reactor.sim.faults import FaultPlan
+from reactor.sim.generator import Generator
 from reactor.sim.live_streams import LiveStreams
+from reactor.sim.parameters import FIRST_ACCOUNTS, SimParameters
 from reactor.sim.replay import Replay
 from reactor.sim.sockets import Sender, SharedFrame
 from reactor.sim.updates import MarketSource
-from reactor.sim.venue import USDM_PARAMETERS, AccountParameters, VenueParameters
 
-PORT_DEFAULT: Final = 9080
 BODY_BYTES_MAX: Final = 1 << 20
 MESSAGE_BYTES_MAX: Final = 1 << 20
 LINE_BYTES_MAX: Final = 1 << 16  # A request line; "1024 streams per connection" are named in one.
 STOP_S_MAX: Final = 0.5  # A client that does not answer the closing handshake is not waited for any longer.
 PUMP_S_MIN: Final = 0.001  # The market is taken in steps of at least this: a shared core has other work.
 PUMP_S_MAX: Final = 0.005
-FIRST_ACCOUNTS: Final = (
-    AccountParameters(),
-    AccountParameters(name="second", api_key="test-key-2", hmac_secret="test-secret-2"),
-)
 LIMIT_NAMES: Final = frozenset({"REQUEST_WEIGHT", "RAW_REQUESTS", "ORDERS", "CONNECTIONS", "MESSAGES"})
-
-
-@dataclass(frozen=True)
-class SimParameters:
-    """What an operator may turn. `host:port` serves spot, `host:port+1` USD-M."""
-
-    host: str = "127.0.0.1"
-    port: int = PORT_DEFAULT  # 0: any free pair; the server tells which
-    replay: tuple[Path, ...] = ()  # captures; none: the generator
-    live: LiveParameters | None = None  # a venue's live public streams instead
-    generator: GeneratorParameters = field(default_factory=GeneratorParameters)  # its seed, symbols, density …
-    speed: float = 1.0  # of the market only
-    spot: VenueParameters = field(default_factory=VenueParameters)
-    usdm: VenueParameters = USDM_PARAMETERS
-    funding: FundingParameters = field(default_factory=FundingParameters)
-    duration_s: float = 0.0  # wall time; 0: until told to stop
-    accounts: tuple[AccountParameters, ...] = FIRST_ACCOUNTS
-    keys_file: Path | None = None  # more keys; see `keys_of_file`
-    face: FaceParameters = field(default_factory=FaceParameters)
-    faults: FaultParameters | None = None
-    connection_life_s: float = 86_400.0  # "24 h": tests cut sooner
-    ping_s: float = 0.0  # 0: the venue's own (20 s, 3 min)
-
-    def source(self) -> MarketSource:
-        """Where the market comes from.
-
-        Raises:
-            DataError: a capture is missing or not what it claims to be.
-        """
-        if self.replay and self.live is not None:
-            raise ConfigError("replay and live: a market has one source")
-        if self.replay:
-            return Replay(self.replay, speed=self.speed)
-        return Generator(replace(self.generator, speed=self.speed))
 
 
 @dataclass
@@ -109,6 +68,19 @@ class SimCounters:
     connections_open: int = 0
     market_updates: int = 0
     faults_of_ours: int = 0  # exceptions that no client should be able to cause
+
+
+def source_of(parameters: SimParameters) -> MarketSource:
+    """Where the market comes from.
+
+    Raises:
+        DataError: a capture is missing or not what it claims to be.
+    """
+    if parameters.replay and parameters.live is not None:
+        raise ConfigError("replay and live: a market has one source")
+    if parameters.replay:
+        return Replay(parameters.replay, speed=parameters.speed)
+    return Generator(replace(parameters.generator, speed=parameters.speed))
 
 
 def keys_of_file(path: Path) -> list[tuple[str, ApiKey]]:
@@ -181,7 +153,7 @@ def open_exchange(
     Raises:
         ConfigError, DataError: a key, an account name or a capture is wrong.
     """
-    exchange = SimulatedExchange(source or parameters.source(), now_ns, parameters.spot, parameters.usdm, parameters.funding)
+    exchange = SimulatedExchange(source or source_of(parameters), now_ns, parameters.spot, parameters.usdm, parameters.funding)
     numbers: dict[str, int] = {}
     keys: list[ApiKey] = []
     for account in parameters.accounts:

@@ -15,11 +15,11 @@ from reactor.loop.clock import SystemClock
 from reactor.loop.counters import Metrics
 from reactor.loop.log import NullLog
 from reactor.prepost.parameters import PrepostParameters
-from reactor.prepost.role import PrepostPorts, PrepostRole
 from shm.ring import Consumer, Producer, heap_ring
 from shm.seqlock import RowsWriter, heap_rows
 
 CAPACITY = 8192  # Restoring asks about every unsettled order and writes nothing else.
+IDLE_CAPACITY = 64  # Of what nobody writes: a slot costs memory on both ends and in both lanes.
 EPOCH_MAX = 2**23 - 1
 
 
@@ -48,12 +48,14 @@ def read_books(plan: Plan) -> OurBooks:
     Raises:
         ConfigError, DataError: the journal cannot be read.
     """
+    from reactor.prepost.role import PrepostPorts, PrepostRole  # Here: the room comes with it, and a session ends only once.
+
     instruments = Instruments(plan.instruments)
     history, _ = read_history(Path(plan.home) / "journal.sqlite", instruments, plan.pairs, EPOCH_MAX)
     kept: list[object] = []
 
-    def ring(message: str) -> tuple[Producer, Consumer]:
-        ends = heap_ring(CAPACITY, SIZE[message], VIEW[message])
+    def ring(message: str, capacity: int = CAPACITY) -> tuple[Producer, Consumer]:
+        ends = heap_ring(capacity, SIZE[message], VIEW[message])
         kept.append(ends)
         return ends
 
@@ -68,15 +70,15 @@ def read_books(plan: Plan) -> OurBooks:
         clock=SystemClock(),
         metrics=Metrics(),
         log=NullLog(),
-        events=ring("event")[1],
-        reports=ring("report")[1],
+        events=ring("event", IDLE_CAPACITY)[1],
+        reports=ring("report", IDLE_CAPACITY)[1],
         commands=ring("command")[0],
         journal=ring("journal")[0],
         positions=rows("position", len(instruments)),
         risk=rows("risk", 1),
         tops=lambda index: top,
         collector_alive=lambda now_ns: True,
-        responses=ring("response")[0],
+        responses=ring("response", IDLE_CAPACITY)[0],
         history=history,
     )
     parameters: Any = plan.of_kind("prepost")[0].read_parameters()

@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import aiohttp
 
@@ -51,9 +51,11 @@ from reactor.supervisor.operator_requests import OperatorRequests
 from reactor.supervisor.processes import Processes, environment_without
 from reactor.supervisor.survey import credentials_of, endpoints_in, fetch_instruments, put_journal_aside, show_account
 from reactor.supervisor.venue_desk import VenueDesk
-from reactor.supervisor.watch import MetricsPage
 from shm.segment import Memory
 from shm.wake import Bell
+
+if TYPE_CHECKING:
+    from reactor.supervisor.watch import MetricsPage
 
 TICK_S = 0.02  # While a role is missing: what it needs next is given within this time.
 CALM_TICK_S = 0.05  # While all are there. A death is told by the kernel; a tick costs 0.3 ms of a core that may be a hot one.
@@ -267,6 +269,8 @@ class Session:
             token = os.environ.get(metrics.token_variable, "") if metrics.token_variable else ""
             if metrics.token_variable and not token:
                 raise ConfigError(f"system.metrics.token_variable: {metrics.token_variable} is not set in the environment")
+            from reactor.supervisor.watch import MetricsPage  # Here: a web server comes with it, and few want the page.
+
             self._page = MetricsPage(self._take_picture, self.config.system.instance, token)
             await self._page.open(metrics.address, metrics.port)
 

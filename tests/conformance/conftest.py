@@ -15,7 +15,8 @@ READY_S_MAX = 30.0
 PROGRAM = """
 import os, sys
 from reactor.sim.generator import GeneratorParameters
-from reactor.sim.server import SimParameters, run_server
+from reactor.sim.parameters import SimParameters
+from reactor.sim.server import run_server
 run_server(SimParameters(port=0, generator=GeneratorParameters(density=0.3)), ready_fd=int(sys.argv[1]))
 """
 

@@ -37,9 +37,10 @@ from reactor.loop.counters import Metrics
 from reactor.loop.log import ListLog, NullLog
 from reactor.net.network import Request, Response
 from reactor.net.session import UvloopNetwork
-from reactor.sim.faces.keys import DEFAULT_PRIVATE_PEM
+from reactor.sim.faces.signatures import DEFAULT_PRIVATE_PEM
 from reactor.sim.generator import GeneratorParameters
-from reactor.sim.server import SimParameters, SimServer
+from reactor.sim.parameters import SimParameters
+from reactor.sim.server import SimServer
 from shm.ring import NORMAL, URGENT, heap_ring
 
 WAIT_S = 20.0

@@ -22,7 +22,8 @@ from reactor.loop.log import ListLog
 from reactor.sim.faces.face import FaceParameters
 from reactor.sim.faults import FaultParameters
 from reactor.sim.generator import GeneratorParameters
-from reactor.sim.server import SimParameters, SimServer, bind_pair, keys_of_file
+from reactor.sim.parameters import SimParameters
+from reactor.sim.server import SimServer, bind_pair, keys_of_file
 
 ROOT = Path(__file__).resolve().parents[2]
 QUIET = GeneratorParameters(symbols=("BTCUSDT",), density=0.2)
@@ -205,7 +206,7 @@ def test_an_unknown_limit_cannot_be_lifted() -> None:
 def test_a_process_says_when_it_is_ready_and_leaves_on_sigterm() -> None:
     reader, writer = os.pipe()
     program = (
-        "import sys; from reactor.sim.server import SimParameters, run_server; "
+        "import sys; from reactor.sim.parameters import SimParameters; from reactor.sim.server import run_server; "
         "run_server(SimParameters(port=0), ready_fd=int(sys.argv[1]))"
     )
     process = subprocess.Popen(

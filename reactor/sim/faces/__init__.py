@@ -7,7 +7,8 @@
                          the core (venue, matching, accounts, market)
 
     request      one REST request and the reading of its parameters     refusal   how a venue says no
-    keys         signatures and clocks                                  limits    weight, orders, bans
+    keys         who signs with what, clocks, HMAC                      signatures  Ed25519 and RSA, where a key is one
+    limits       weight, orders, bans
     api          route, count, authenticate, handle, render             history   candles and aggregate trades
     message_api  the WebSocket API: sessions, logon, user events (spot)
     streams      subscriptions: who gets which market message           face      the verbs of every face

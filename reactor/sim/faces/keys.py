@@ -12,23 +12,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
-from typing import Final
-
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric import padding
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-    load_pem_public_key,
-)
+from typing import TYPE_CHECKING, Final
 
 from reactor.sim.faces.refusal import AHEAD_OF_TIME, BAD_KEY, BAD_KEY_FORMAT, BAD_SIGNATURE, OUTSIDE_WINDOW, VenueError
 from reactor.sim.faces.request import MICROSECONDS_FROM, Params, missing
+
+if TYPE_CHECKING:
+    from reactor.sim.faces.signatures import PublicKey
 
 RECV_WINDOW_MS_DEFAULT: Final = 5000
 RECV_WINDOW_MS_MAX: Final = 60_000
@@ -59,19 +49,16 @@ class ApiKey:
 
 
 # What a client uses who was told nothing. Not secret, and good for nothing but the simulated exchange.
-# The Ed25519 key belongs to account 0; its private half is made of this seed.
-ED25519_SEED: Final = b"crypto_trade simulated exchange!"
-DEFAULT_PRIVATE_KEY: Final = Ed25519PrivateKey.from_private_bytes(ED25519_SEED)
-DEFAULT_PRIVATE_PEM: Final = DEFAULT_PRIVATE_KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+# The Ed25519 key belongs to account 0; its private half: signatures.py.
+DEFAULT_PUBLIC_PEM: Final = """\
+-----BEGIN PUBLIC KEY-----
+MCowBQYDK2VwAyEAlQzn27uZ+Sqn2lAi4gGRx/u6frg2rOfm4QQITD97Wko=
+-----END PUBLIC KEY-----
+"""
 DEFAULT_KEYS: Final = (
     ApiKey("test-key", "test-secret", 0),
     ApiKey("test-key-2", "test-secret-2", 1),
-    ApiKey(
-        "test-key-ed25519",
-        DEFAULT_PRIVATE_KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode(),
-        0,
-        KeyKind.ED25519,
-    ),
+    ApiKey("test-key-ed25519", DEFAULT_PUBLIC_PEM, 0, KeyKind.ED25519),
 )
 
 
@@ -80,7 +67,7 @@ class Keyring:
 
     def __init__(self, keys: Iterable[ApiKey]) -> None:
         self._keys: dict[str, ApiKey] = {}
-        self._public: dict[str, Ed25519PublicKey | RSAPublicKey] = {}
+        self._public: dict[str, PublicKey] = {}
         for key in keys:
             self.add(key)
 
@@ -91,12 +78,10 @@ class Keyring:
             ValueError: the PEM is not a public key of that kind.
         """
         self._keys[key.api_key] = key
-        if key.kind is not KeyKind.HMAC:
-            public = load_pem_public_key(key.secret.encode())
-            expected = Ed25519PublicKey if key.kind is KeyKind.ED25519 else RSAPublicKey
-            if not isinstance(public, expected):
-                raise ValueError(f"key {key.api_key}: the PEM is not a public {key.kind.value} key")
-            self._public[key.api_key] = public
+        self._public.pop(key.api_key, None)
+        is_known_good = key.kind is KeyKind.HMAC or (key.kind is KeyKind.ED25519 and key.secret == DEFAULT_PUBLIC_PEM)
+        if not is_known_good:
+            self._public_half(key)
 
     def revoke(self, api_key: str) -> None:
         """Forgets a key."""
@@ -135,15 +120,17 @@ class Keyring:
             raw = base64.b64decode(signature, validate=True)
         except (binascii.Error, ValueError):
             return False
-        public = self._public[key.api_key]
-        try:
-            if isinstance(public, Ed25519PublicKey):
-                public.verify(raw, payload)
-            else:
-                public.verify(raw, payload, padding.PKCS1v15(), SHA256())
-        except InvalidSignature:
-            return False
-        return True
+        from reactor.sim.faces.signatures import is_signed  # Here, because cryptography comes with it.
+
+        return is_signed(self._public_half(key), raw, payload)
+
+    def _public_half(self, key: ApiKey) -> "PublicKey":
+        public = self._public.get(key.api_key)
+        if public is None:
+            from reactor.sim.faces.signatures import public_key
+
+            public = self._public[key.api_key] = public_key(key)
+        return public
 
 
 def check_clock(params: Params, now_ns: int) -> None:

@@ -41,11 +41,12 @@ from reactor.prepost.orders import IS_TERMINAL, OrderEvent, OrderState
 from reactor.prepost.pairs import PairState
 from reactor.prepost.role import PrepostPorts, PrepostRole
 from reactor.sim.faces.face import Face
-from reactor.sim.faces.keys import DEFAULT_PRIVATE_PEM
 from reactor.sim.faces.request import HttpRequest
+from reactor.sim.faces.signatures import DEFAULT_PRIVATE_PEM
 from reactor.sim.faces.spot import SpotFace
 from reactor.sim.faces.usdm import UsdmFace
-from reactor.sim.server import SimParameters, open_exchange
+from reactor.sim.parameters import SimParameters
+from reactor.sim.server import open_exchange
 from reactor.sim.world.network import Cloud, WorldNetwork
 from reactor.sim.world.story import Story, StoryLog
 from reactor.sim.world.time import BIRTHDAY_NS, MS, SECOND, HostClock, VirtualTime

@@ -15,7 +15,8 @@ from reactor.sim.faces.face import Face
 from reactor.sim.faces.spot import SpotFace
 from reactor.sim.faces.usdm import UsdmFace
 from reactor.sim.funding import FundingParameters
-from reactor.sim.server import SimParameters, open_exchange
+from reactor.sim.parameters import SimParameters
+from reactor.sim.server import open_exchange
 from reactor.sim.world.checks import Checks, Violation
 from reactor.sim.world.faults import Faults, SwitchableFaults
 from reactor.sim.world.house import FINE_TIMER_NS, TIMER_NS, House, Shard, plan_of

@@ -11,8 +11,9 @@ import orjson
 import pytest
 
 from reactor.sim.faces.face import FaceParameters
-from reactor.sim.faces.keys import DEFAULT_PRIVATE_PEM, ApiKey, KeyKind
+from reactor.sim.faces.keys import ApiKey, KeyKind
 from reactor.sim.faces.request import HttpRequest, HttpResponse
+from reactor.sim.faces.signatures import DEFAULT_PRIVATE_PEM
 from reactor.sim.faces.spot import SpotFace
 from reactor.sim.faces.streams import Frame
 from reactor.sim.faces.usdm import UsdmFace

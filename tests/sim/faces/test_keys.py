@@ -9,10 +9,11 @@ from urllib.parse import quote, urlencode
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
-from reactor.sim.faces.keys import ApiKey, KeyKind, Keyring
+from reactor.sim.faces.keys import DEFAULT_PUBLIC_PEM, ApiKey, KeyKind, Keyring
 from reactor.sim.faces.refusal import VenueError
 from reactor.sim.faces.request import HttpRequest, Params
 
@@ -177,3 +178,29 @@ def test_a_public_key_of_the_wrong_kind_is_refused_at_once(private_pem: str) -> 
     pem = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
     with pytest.raises(ValueError, match="not a public Ed25519 key"):
         Keyring([ApiKey("key", pem, 0, KeyKind.ED25519)])
+
+
+def test_everybodys_ed25519_key_belongs_to_its_private_half(private_pem: str) -> None:
+    private = load_pem_private_key(private_pem.encode(), None)
+    assert private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode() == DEFAULT_PUBLIC_PEM
+    with pytest.raises(ValueError, match="not a public RSA key"):
+        Keyring([ApiKey("key", DEFAULT_PUBLIC_PEM, 0, KeyKind.RSA)])
+
+
+def test_a_replaced_key_signs_with_its_new_half_only() -> None:
+    halves = [Ed25519PrivateKey.generate() for _ in range(2)]
+    keys = [
+        ApiKey(
+            "key",
+            half.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode(),
+            0,
+            KeyKind.ED25519,
+        )
+        for half in halves
+    ]
+    keyring = Keyring(keys)
+    codes = []
+    for half in halves:
+        signature = quote(base64.b64encode(half.sign(REST_PAYLOAD.encode())).decode(), safe="")
+        codes.append(refusal(keyring, keys[1], params_of(f"{REST_PAYLOAD}&signature={signature}"), REST_NOW_NS))
+    assert codes == [-1022, 0]
