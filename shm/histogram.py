@@ -10,7 +10,7 @@ A histogram grows until it is cleared. For "the last second", take the differenc
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
 from shm._native import ffi, lib
@@ -156,7 +156,7 @@ class HistogramsReader(Sequence[Histogram]):
         self.name = name
         self._announced = announced
         self._mapped: MappedSegment | None = None
-        self._empty = heap_histograms(count)
+        self._empty = _empty_histograms(count)
         self._rows: Sequence[Histogram] = self._empty
 
     def __getitem__(self, index):  # type: ignore[no-untyped-def]
@@ -196,6 +196,12 @@ class HistogramsReader(Sequence[Histogram]):
 def heap_histograms(count: int, name: str = "heap") -> HistogramsWriter:
     """Histograms in the memory of this process. Same code."""
     return HistogramsWriter(name, HeapSegment(lib.histogram_segment_size(count)), count)
+
+
+@lru_cache
+def _empty_histograms(count: int) -> HistogramsWriter:
+    """What every reader without a writer shows: nobody records into it, so one is enough."""
+    return heap_histograms(count, "empty")
 
 
 def open_histograms_writer(memory: Memory, name: str, count: int) -> HistogramsWriter:

@@ -30,6 +30,7 @@ from shm._native import ffi
 CACHE_LINE: Final = 64
 FOLLOWERS_MAX: Final = 16  # Every role, the supervisor, and a few windows of somebody who watches.
 NODE_ATTEMPTS: Final = 40  # Two nodes created at the same instant can fail; 40 × 5 to 25 ms is more than any storm of starts.
+EXPIRED_OWNERS_MAX: Final = 16  # Gone, with something unread. iceoryx2 makes room for 128: 0.46 MB a follower.
 UNFINISHED_S_MAX: Final = 10.0  # Making a service takes milliseconds.
 _OWNER_MAY_WRITE: Final = 0o200
 _MAGIC: Final = 0x31676573_5F736874
@@ -375,10 +376,13 @@ class Memory:
 
     def _make_node(self, name: str) -> Any:
         iox2 = self._iceoryx2
+        config = iox2.config.global_config()
+        config.defaults.publish_subscribe.subscriber_expired_connection_buffer = EXPIRED_OWNERS_MAX
         for attempt in range(NODE_ATTEMPTS):
             try:
                 return (
                     iox2.NodeBuilder.new()
+                    .config(config)
                     .name(iox2.NodeName.new(name))
                     .signal_handling_mode(iox2.SignalHandlingMode.Disabled)  # SIGINT and SIGTERM belong to the shard.
                     .create(iox2.ServiceType.Ipc)

@@ -8,7 +8,7 @@ if not, the inputs stay where they are and their writers feel it.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from typing import Any, Final
 
 from reactor.collector.external import ExternalSignals
 from reactor.collector.grids import PARTS_MAX, GridParts
@@ -38,16 +38,22 @@ from reactor.loop.counters import Metrics
 from reactor.loop.log import Log
 from shm.ring import NORMAL, URGENT, Consumer, Producer, Watch
 
-STATISTICS_NS = 10_000_000  # Counters of single triggers are published this often, in a pass that brought nothing …
-STATISTICS_NS_MAX = 100_000_000  # … or, where there is none, this long after that.
-EXTERNAL_WAIT_NS_MAX = 10_000_000  # External sources wait for a pass that brought nothing, but no longer than this.
-IDLE_NS = 1_000_000_000
-COUNTED_TRIGGERS_MAX = 32
-KEY_INDEX: int = (1 << 32) - 1  # of signal_key: the signal's index; its type stands above
-ORDER_RESPONSE: int = SignalType.ORDER_RESPONSE
-STRATEGY_QUOTES: int = SignalType.STRATEGY_QUOTES
-PAIR_CLOSED: int = ResponseKind.PAIR_CLOSED
-RELOAD: int = ControlKind.RELOAD
+STATISTICS_NS: Final = 10_000_000  # Counters of single triggers are published this often, in a pass that brought nothing …
+STATISTICS_NS_MAX: Final = 100_000_000  # … or, where there is none, this long after that.
+EXTERNAL_WAIT_NS_MAX: Final = 10_000_000  # External sources wait for a pass that brought nothing, but no longer than this.
+IDLE_NS: Final = 1_000_000_000
+COUNTED_TRIGGERS_MAX: Final = 32
+KEY_INDEX: Final = (1 << 32) - 1  # of signal_key: the signal's index; its type stands above
+ORDER_RESPONSE: Final = int(SignalType.ORDER_RESPONSE)
+STRATEGY_QUOTES: Final = int(SignalType.STRATEGY_QUOTES)
+PAIR_CLOSED: Final = int(ResponseKind.PAIR_CLOSED)
+RELOAD: Final = int(ControlKind.RELOAD)
+# Called for every message: an imported name is looked up each time, one of our own is not.
+_event_begin: Final = event_begin
+_event_finish: Final = event_finish
+_event_is_sound: Final = event_is_sound
+_signal_keep: Final = signal_keep
+_signal_key: Final = signal_key
 
 
 class Counter(IntEnum):
@@ -74,9 +80,9 @@ class Counter(IntEnum):
     EVALUATED_FIRST = 64
 
 
-SIGNALS: int = Counter.SIGNALS
-SIGNALS_URGENT: int = Counter.SIGNALS_URGENT
-RESPONSES: int = Counter.RESPONSES
+SIGNALS: Final = int(Counter.SIGNALS)
+SIGNALS_URGENT: Final = int(Counter.SIGNALS_URGENT)
+RESPONSES: Final = int(Counter.RESPONSES)
 
 
 @dataclass
@@ -234,10 +240,10 @@ class CollectorRole:
             if signal is None:
                 break
             taken += 1
-            key = signal_key(signal)
+            key = _signal_key(signal)
             if key >> 32 == STRATEGY_QUOTES:
                 for part in parts.add(signal, now_ns):
-                    self._on_signal(part, signal_key(part), now_ns)
+                    self._on_signal(part, _signal_key(part), now_ns)
             else:
                 self._on_signal(signal, key, now_ns)
         else:
@@ -306,7 +312,7 @@ class CollectorRole:
             if signal is None:
                 break
             taken += 1
-            self._on_signal(signal, signal_key(signal), now_ns)
+            self._on_signal(signal, _signal_key(signal), now_ns)
         return taken
 
     # -- decisions -------------------------------------------------------------------------------------------
@@ -317,12 +323,12 @@ class CollectorRole:
         slot = table.find(key & KEY_INDEX)
         any_slot = table.find_any(key >> 32)
         if slot is not None:
-            slot.time_ns = signal_keep(slot.last, signal) or now_ns
+            slot.time_ns = _signal_keep(slot.last, signal) or now_ns
             self._judge(slot, signal, now_ns)
         elif any_slot is None:
             self._unbound += 1
         if any_slot is not None:
-            any_slot.time_ns = signal_keep(any_slot.last, signal) or now_ns
+            any_slot.time_ns = _signal_keep(any_slot.last, signal) or now_ns
             self._judge(any_slot, signal, now_ns)
 
     def _judge(self, slot: Slot, message: Any, now_ns: int) -> None:
@@ -340,9 +346,9 @@ class CollectorRole:
         """Writes one event. Written beside the ring first: what a user's trigger leaves half done is never published."""
         event = self._event
         # 0 is somebody's strategy: a user's event that carries a strategy's wish says whose it is.
-        event_begin(event, cause, NO_STRATEGY if bound.is_user else 0)
+        _event_begin(event, cause, NO_STRATEGY if bound.is_user else 0)
         bound.write(event, bound.signals)
-        if bound.is_user and not event_is_sound(event, self._instruments):
+        if bound.is_user and not _event_is_sound(event, self._instruments):
             self._switch_off(bound, problem_of(event, self._instruments))
             return
         events, lane = self._events, bound.lane
@@ -356,7 +362,7 @@ class CollectorRole:
         else:
             self._events_normal += 1
             self._free_normal -= 1
-        event_finish(target, event, events.sequence(lane), self._source, bound.index, flags, self._monotonic_ns())
+        _event_finish(target, event, events.sequence(lane), self._source, bound.index, flags, self._monotonic_ns())
         events.commit(lane)
 
     def _switch_off(self, bound: Bound, sentence: str) -> None:

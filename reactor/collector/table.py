@@ -9,15 +9,15 @@ live with a funding rate of a minute ago, another may not.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from reactor.collector.triggers.trigger import ANY_INSTRUMENT, MS, Binding, Edge, Trigger
 from reactor.domain.messages import INSTRUMENTS_MAX, SignalType, Stage, copier, new, signal_index
 
-STAGE_SIGNAL: int = Stage.SIGNAL
-ORDER_RESPONSE: int = SignalType.ORDER_RESPONSE
-TYPES_MAX: int = SignalType.TYPES_MAX
-SLOTS_MAX = TYPES_MAX * INSTRUMENTS_MAX
+STAGE_SIGNAL: Final = int(Stage.SIGNAL)
+ORDER_RESPONSE: Final = int(SignalType.ORDER_RESPONSE)
+TYPES_MAX: Final = int(SignalType.TYPES_MAX)
+SLOTS_MAX: Final = TYPES_MAX * INSTRUMENTS_MAX
 
 
 class Slot:

@@ -52,15 +52,15 @@ from reactor.net.backoff import Backoff
 from reactor.net.network import Failure, Network, Response, StreamSource
 
 MS: Final = 1_000_000
-SNAPSHOTS_IN_FLIGHT_MAX = 2  # More would only queue at the venue and grow stale.
-SNAPSHOT_DUE_NS = 2_000_000_000  # A quiet market brings no first delta: its snapshot is fetched all the same.
+SNAPSHOTS_IN_FLIGHT_MAX: Final = 2  # More would only queue at the venue and grow stale.
+SNAPSHOT_DUE_NS: Final = 2_000_000_000  # A quiet market brings no first delta: its snapshot is fetched all the same.
 ATTENTION_ALWAYS: Final = TOP_PRICE | DEPTH | MARK | REFUSED | CONTROL | CROSSED | WAKE
 ATTENTION_ALL: Final = ATTENTION_ALWAYS | TOP | TRADE | APPLIED | QUIET
 APPLY, KEEP = Verdict.APPLY, Verdict.KEEP
 SYNCHRONISED = SyncState.SYNCHRONISED
-MALFORMED: int = FrameKind.MALFORMED
-ANSWER: int = FrameKind.ANSWER
-BOOK_TICKER: int = FrameKind.BOOK_TICKER
+MALFORMED: Final = int(FrameKind.MALFORMED)
+ANSWER: Final = int(FrameKind.ANSWER)
+BOOK_TICKER: Final = int(FrameKind.BOOK_TICKER)
 
 
 class BooksListener(Protocol):

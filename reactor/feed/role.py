@@ -40,12 +40,12 @@ TIMER_NS: Final = 10 * MS  # Samples, refreshes, timeouts: ten times finer than 
 GAUGES_NS: Final = 100 * MS
 ROWS_NS: Final = MS // 10  # How often tops that made no signal are shown: in a burst most would be overwritten unread.
 ROOM_NS: Final = MS // 5  # What waits for room in the signal ring is tried again this soon.
-CONTROLS_PER_PASS_MAX = 16
-SYMBOLS_WANTED_MAX = 200  # What topic subscribers may add: a thousand streams are a connection's limit.
-CONTROL_SUBSCRIBE: int = ControlKind.SUBSCRIBE
-CONTROL_CHECK_BOOK: int = ControlKind.CHECK_BOOK
-CONTROL_RELOAD: int = ControlKind.RELOAD
-CONTROL_STOP: int = ControlKind.STOP
+CONTROLS_PER_PASS_MAX: Final = 16
+SYMBOLS_WANTED_MAX: Final = 200  # What topic subscribers may add: a thousand streams are a connection's limit.
+CONTROL_SUBSCRIBE: Final = int(ControlKind.SUBSCRIBE)
+CONTROL_CHECK_BOOK: Final = int(ControlKind.CHECK_BOOK)
+CONTROL_RELOAD: Final = int(ControlKind.RELOAD)
+CONTROL_STOP: Final = int(ControlKind.STOP)
 
 
 @dataclass

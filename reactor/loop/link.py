@@ -13,12 +13,12 @@ Both fill `header.sequence`; the writer fills everything else.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from reactor.domain.messages import number
 from shm.ring import NORMAL, Producer
 
-PARKED_PER_FLUSH_MAX = 64  # About 20 µs of copying, so that a flush never delays a pass for longer.
+PARKED_PER_FLUSH_MAX: Final = 64  # About 20 µs of copying, so that a flush never delays a pass for longer.
 
 
 class LosslessSender:
@@ -174,4 +174,4 @@ class ConflatingSender:
         return not self._waiting
 
 
-_IN_RING = -1
+_IN_RING: Final = -1

@@ -30,7 +30,7 @@ import sys
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import uvloop
 
@@ -44,21 +44,21 @@ from reactor.loop.role import Role
 from reactor.loop.scheduler import NICE_JOURNAL, give_way, go_first, pin_to, watch_parent
 from reactor.loop.wait import HYBRID_SPIN_NS, Waiter, WaitPolicy
 
-PASSES_TIME_MAX_NS = 200_000  # Passes follow each other without asking the loop for this long; then sockets get their turn.
-PASS_PERIOD_MAX_NS = 5_000_000  # Heartbeats, deadlines and late subscribers are looked after at least this often.
-HEARTBEAT_NS = 4_000_000  # A published row is 1 kB of each role: of 6 µs a thousand per second would be felt.
-HEARTBEAT_COLD_NS = 20_000_000  # Of a shard that is not hot: nobody needs to know sooner, and it may share the hot one's core.
-REFRESH_NS = 10_000_000  # Every link once in so long: update_connections, contract of shm/ring.py.
-LINKS_AT_ONCE = 4  # All of a shard take 0.1 ms, and a tick that comes in the middle waits for the rest.
-WARM_SHARE = 8  # Rehearsals take an eighth of a core at most, glances another, of all hot shards that may share it together: a
-# tick that comes in the middle of one waits for the rest of it.
-WAIT_S_MIN = 0.001  # Of a shard that is not hot: what it has to do is never due to the half millisecond.
-ORPHAN_TIME_MAX_NS = 4_500_000_000  # The promise is 5 s from the supervisor's death to "none of ours is open".
-NEVER_NS = 1 << 61
-GC_FREEZE_AFTER_NS = 3_000_000_000  # After the first sessions are up and the caches are filled.
-EXIT_CONFIG = 2  # what no restart cures
-EXIT_FAILED = 3
-CLOSE_TIME_S = 0.5  # For close frames and half-finished requests; nothing that matters waits until here.
+PASSES_TIME_MAX_NS: Final = 200_000  # So long passes follow each other without asking the loop; then sockets get their turn.
+PASS_PERIOD_MAX_NS: Final = 5_000_000  # Heartbeats, deadlines and late subscribers are looked after at least this often.
+HEARTBEAT_NS: Final = 4_000_000  # A published row is 1 kB of each role: of 6 µs a thousand per second would be felt.
+HEARTBEAT_COLD_NS: Final = 20_000_000  # Of one that is not hot: nobody needs to know sooner, and it may share a hot one's core.
+REFRESH_NS: Final = 10_000_000  # Every link once in so long: update_connections, contract of shm/ring.py.
+LINKS_AT_ONCE: Final = 4  # All of a shard take 0.1 ms, and a tick that comes in the middle waits for the rest.
+WARM_SHARE: Final = 8  # Rehearsals take an eighth of a core at most, glances another, of all hot shards that may share it
+# together: a tick that comes in the middle of one waits for the rest of it.
+WAIT_S_MIN: Final = 0.001  # Of a shard that is not hot: what it has to do is never due to the half millisecond.
+ORPHAN_TIME_MAX_NS: Final = 4_500_000_000  # The promise is 5 s from the supervisor's death to "none of ours is open".
+NEVER_NS: Final = 1 << 61
+GC_FREEZE_AFTER_NS: Final = 3_000_000_000  # After the first sessions are up and the caches are filled.
+EXIT_CONFIG: Final = 2  # what no restart cures
+EXIT_FAILED: Final = 3
+CLOSE_TIME_S: Final = 0.5  # For close frames and half-finished requests; nothing that matters waits until here.
 
 
 class Link(Protocol):

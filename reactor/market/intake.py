@@ -50,7 +50,8 @@ next_moved: Callable[[Any], int] = lib.intake_next_moved
 MORE: Final[int] = lib.INTAKE_MORE
 show_top: Callable[[Any], int] = lib.top_row_show
 """(a top_row): shows the top to other roles if it changed since it was shown."""
-_read_stop = Form(size_of(ffi, "stream_t"), -1, places_of(ffi, "stream_t", ("bits", "opcode", "payload", "size"))).read
+_STOP = Form(size_of(ffi, "stream_t"), -1, places_of(ffi, "stream_t", ("bits", "opcode", "payload", "size")))
+_read_stop: Final[Callable[[int], tuple[int, int, int, int]]] = _STOP.read
 _BUCKETS = 4 * INSTRUMENTS_MAX  # A sparse hash: a look-up compares one name.
 
 

@@ -33,7 +33,8 @@ BACKPRESSURE: Final = int(Reason.BACKPRESSURE)
 MARKET_CLOSED: Final = int(Reason.MARKET_CLOSED)
 ORDER_TYPE_MARKET: Final = int(OrderType.MARKET)
 TIF_POST_ONLY: Final = int(TimeInForce.POST_ONLY)
-NORMAL, URGENT = 0, 1
+NORMAL: Final = 0
+URGENT: Final = 1
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)

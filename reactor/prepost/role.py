@@ -58,8 +58,12 @@ __all__ = [
     "StopParameters",
 ]
 
-NORMAL, URGENT = 0, 1
-REPORTS_BIT, URGENT_EVENTS_BIT, EVENTS_BIT, CONTROL_BIT = 1, 2, 4, 8  # of what is unread, by place in the watch's list
+NORMAL: Final = 0
+URGENT: Final = 1
+REPORTS_BIT: Final = 1  # of what is unread, by place in the watch's list …
+URGENT_EVENTS_BIT: Final = 2
+EVENTS_BIT: Final = 4
+CONTROL_BIT: Final = 8  # … to here
 MS: Final = 1_000_000
 REPORTS_PER_PASS_MAX: Final = 128  # About 1 ms of work, so that timers and the other lanes never wait longer.
 EVENTS_PER_PASS_MAX: Final = 64

@@ -4,16 +4,17 @@ Prepost checks the event against its ledger again, so a second event for the sam
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 from mypy_extensions import mypyc_attr
 
 from reactor.collector.triggers.trigger import EVERY, Binding, Event, Priority, Signal, Trigger
 from reactor.domain.messages import FLAG_HEDGE, EventKind, ResponseKind, Side, SignalType
 
-HEDGE_REQUIRED: int = ResponseKind.HEDGE_REQUIRED
-HEDGE: int = EventKind.HEDGE
-BUY: int = Side.BUY
-SELL: int = Side.SELL
+HEDGE_REQUIRED: Final = int(ResponseKind.HEDGE_REQUIRED)
+HEDGE: Final = int(EventKind.HEDGE)
+BUY: Final = int(Side.BUY)
+SELL: Final = int(Side.SELL)
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)

@@ -8,6 +8,7 @@ at all, is prepost's decision.
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 from mypy_extensions import mypyc_attr
 
@@ -24,9 +25,9 @@ from reactor.domain.messages import SignalType, event_open, signal_hedge, signal
 
 SPREAD, FUNDING = 0, 1  # order of the bindings
 SHORT_PERPETUAL, LONG_PERPETUAL = -1, 1
-ADAPTIVE_SPREAD: int = SignalType.ADAPTIVE_SPREAD_DEVIATION
-FIXED_SPREAD: int = SignalType.FIXED_SPREAD_DEVIATION
-FUNDING_DIRECTION: int = SignalType.FUNDING_RATE_DIRECTION
+ADAPTIVE_SPREAD: Final = int(SignalType.ADAPTIVE_SPREAD_DEVIATION)
+FIXED_SPREAD: Final = int(SignalType.FIXED_SPREAD_DEVIATION)
+FUNDING_DIRECTION: Final = int(SignalType.FUNDING_RATE_DIRECTION)
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)

@@ -4,6 +4,7 @@ Whether there is anything to close, and how much, is prepost's knowledge: a clos
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 from mypy_extensions import mypyc_attr
 
@@ -19,9 +20,9 @@ from reactor.collector.triggers.trigger import (
 from reactor.domain.messages import CloseReason, SignalType, event_close, signal_hedge, signal_value
 
 CLOSE_SIGNAL, FUNDING_RISK = 0, 1  # order of the bindings
-FUNDING_TURNED: int = CloseReason.FUNDING_TURNED
-POSITION_CLOSE: int = SignalType.POSITION_CLOSE
-REAL_TIME_FUNDING_RISK: int = SignalType.REAL_TIME_FUNDING_RISK
+FUNDING_TURNED: Final = int(CloseReason.FUNDING_TURNED)
+POSITION_CLOSE: Final = int(SignalType.POSITION_CLOSE)
+REAL_TIME_FUNDING_RISK: Final = int(SignalType.REAL_TIME_FUNDING_RISK)
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)

@@ -6,14 +6,14 @@ overtaken. Cancelling twice changes nothing.
 """
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from mypy_extensions import mypyc_attr
 
 from reactor.collector.triggers.trigger import EVERY, Binding, Event, Priority, Signal, Trigger, copy_tops
 from reactor.domain.messages import FLAG_LAST_PART, FLAG_QUOTE, FLAG_REDUCE_ONLY, EventKind, SignalType, event_order
 
-PASSED_FLAGS = FLAG_LAST_PART | FLAG_REDUCE_ONLY | FLAG_QUOTE  # A strategy may not claim the hedges' fast path for itself.
+PASSED_FLAGS: Final = FLAG_LAST_PART | FLAG_REDUCE_ONLY | FLAG_QUOTE  # The hedges' fast path is not a strategy's.
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)

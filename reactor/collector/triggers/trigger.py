@@ -18,13 +18,13 @@ from typing import Any, ClassVar, Final
 from reactor.domain.instrument import Instruments
 from reactor.domain.messages import NO_INSTRUMENT, QUOTES_PER_MESSAGE, EventKind
 
-MS = 1_000_000  # ns
+MS: Final = 1_000_000  # ns
 ANY_INSTRUMENT: Final = -1
 NEVER_STALE: Final = 0  # age_ms_max: for messages that are edges themselves and are used once, when they come
 
-KINDS_LAST: int = max(EventKind)
-HALT: int = EventKind.HALT
-ORDER: int = EventKind.ORDER
+KINDS_LAST: Final = int(max(EventKind))
+HALT: Final = int(EventKind.HALT)
+ORDER: Final = int(EventKind.ORDER)
 
 # A signal_message_t view, or a response_message_t view for bindings of SignalType.ORDER_RESPONSE. Made by cffi: untyped.
 Signal = Any
