@@ -15,7 +15,6 @@ from being begun anew until it is LOG_PAGES_MAX long; then the writer does it, w
 
 import contextlib
 import os
-import queue
 import sqlite3
 import threading
 import time
@@ -23,7 +22,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from reactor.domain.errors import ConfigError
 from reactor.domain.instrument import VENUE_NAMES, Instruments
@@ -350,77 +349,3 @@ class Checkpointer:
                 with contextlib.suppress(sqlite3.Error):
                     connection.close()
         self._connection = self._reader = None
-
-
-class Committer(Protocol):
-    """Who writes batches: another thread, or the caller himself."""
-
-    def start(self, batch: Batch) -> None:
-        """Takes a batch. One at a time."""
-
-    def poll(self, timeout_s: float = 0.0) -> Outcome | None:
-        """The outcome of the batch, once; None while it is being written. Waits for it up to `timeout_s`."""
-
-    def lag_ns(self, now_ns: int) -> int:
-        """For how long the oldest commit has waited for the disk; 0: it has everything, or does not make anybody wait."""
-
-    def close(self) -> None:
-        """Waits for the batch that is being written, and closes the file."""
-
-
-class InlineCommitter:
-    """Writes at once, in the caller's thread: for the simulated world, where time does not pass while we write."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._outcome: Outcome | None = None
-
-    def start(self, batch: Batch) -> None:
-        self._outcome = self._store.write(batch)
-
-    def poll(self, timeout_s: float = 0.0) -> Outcome | None:
-        outcome, self._outcome = self._outcome, None
-        return outcome
-
-    def lag_ns(self, now_ns: int) -> int:
-        return 0
-
-    def close(self) -> None:
-        self._store.close()
-
-
-class ThreadCommitter:
-    """Writes in a thread of its own: SQLite lets go of the interpreter's lock while it waits for the disk."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        store.checkpoint_aside()
-        self._batches: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
-        self._outcomes: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
-        self._thread.start()
-
-    def start(self, batch: Batch) -> None:
-        self._batches.put(batch)
-
-    def poll(self, timeout_s: float = 0.0) -> Outcome | None:
-        try:
-            return self._outcomes.get(timeout_s > 0, timeout_s or None)
-        except queue.Empty:
-            return None
-
-    def lag_ns(self, now_ns: int) -> int:
-        return self._store.lag_ns(now_ns)
-
-    def close(self) -> None:
-        self._batches.put(None)
-        self._thread.join(CLOSE_S_MAX)
-
-    def _run(self) -> None:
-        while (batch := self._batches.get()) is not None:
-            try:
-                outcome = self._store.write(batch)
-            except Exception as error:  # Whatever it is, the batch was not written, and the role must hear of it.
-                outcome = Outcome(Result.FAILED, error=f"{type(error).__name__}: {error}")
-            self._outcomes.put(outcome)
-        self._store.close()
