@@ -96,8 +96,8 @@ class Wires:
         self.links.append(producer)
         return producer
 
-    def consumer(self, name: str, is_bell: bool = True) -> Consumer:
-        """The reading end of a link. Without the bell nobody wakes its reader: the role looks when it wants to."""
+    def consumer(self, name: str, is_apart: bool = False) -> Consumer:
+        """The reading end of a link. `is_apart`: nobody wakes its reader or looks for its partner; the role sees to both."""
         link = self._links[name]
         if self._is_inside(link):  # Nobody writes to it while we sleep: it needs no bell and no partner to look for.
             consumer = self._inside(link)[1]
@@ -105,9 +105,9 @@ class Wires:
                 self.neighbours += [(consumer, lane) for lane in range(link.lanes)]
         else:
             consumer = open_consumer_of(self.memory, link)
-            if is_bell:
+            if not is_apart:
                 self.inputs.append(consumer)
-            self.links.append(consumer)
+                self.links.append(consumer)
         self.read += [(consumer, lane) for lane in range(link.lanes)]
         return consumer
 
@@ -223,7 +223,7 @@ def _journal(bench: Bench) -> Role:
     from reactor.prepost.pairs import PairState
 
     ports = JournalPorts(
-        journal=[bench.wires.consumer("journal", is_bell=False)],
+        journal=[bench.wires.consumer("journal", is_apart=True)],
         path=Path(bench.plan.home) / "journal.sqlite",
         instruments=bench.instruments,
         clock=bench.clock,

@@ -1,9 +1,9 @@
 """The journal: what happened, in SQLite. Append, replay, look it up.
 
-    prepost ── journal ring ──▶ role.py ── a batch ──▶ committer ──▶ store.py ── rows.py ──▶ journal.sqlite (WAL)
-                 ▲                 │                    (thread)        (message → row)           │
-                 └── released only after the commit ◀──┘                                          ▼
-                                                                     history.py: prepost's start, `crypto-trade history`
+    prepost ── journal ring ──▶ scribe.py ── a batch ──▶ store.py ── rows.py ──▶ journal.sqlite (WAL)
+                 ▲              (thread)                        (message → row)           │
+                 └── released only after the commit ◀── role.py: start, alarm, stop       ▼
+                                                             history.py: prepost's start, `crypto-trade history`
 
 Owns    the SQLite file of one instance, and its lock.
 Reads   the journal rings of the hot roles.
@@ -12,14 +12,15 @@ Writes  what any SQLite tool can read: orders, fills, pairs, funding, quota, ope
     schema.py    tables, version, where the file is, who may open it
     rows.py      one journal message → one row
     store.py     batches into transactions; what a disk can do wrong
-    role.py      the door: rings in, batches out, the alarm
+    scribe.py    rings in, batches out, in a thread of its own
+    role.py      the door: starts and stops that thread, tells what became of its batches, the alarm
     history.py   what is remembered: for prepost at its start, for people
     checkpoint.py  where a start may begin to read
 
 Invariants
   - A message is released only after the transaction that holds it was committed. A writer that dies is followed by one that
     sees it again; what is seen twice is written once (unique keys). A transaction is there whole, or not at all.
-  - The hot path never waits for the disk. SQLite works in a thread of its own, so a slow disk is no missing heartbeat either.
+  - The hot path never waits for the disk. The scribe has a thread of its own, so a slow disk is no missing heartbeat either.
   - A disk that is full or slow is an alarm in the metrics (prepost reads it and opens nothing more), never a loss: rows wait in
     the batch and in the ring, and are tried again.
   - The epoch is on the disk (fsync) before the first order of that epoch can be made.

@@ -1,12 +1,10 @@
-"""The journal's door: entries gather in the rings for a moment, are written in one transaction, and only then released.
+"""The journal's door: opens the file, lets the scribe work, and tells what became of it: metrics, log, the alarm.
 
-    looking ── entries ──▶ writing ── written ──▶ released, looking ── every `look_ns`
-                              │
-                              └─ failed ──▶ waiting ── backoff over ──▶ writing again
+    the loop's thread      start: lock, file ─▶ every TELL_NS: partners of the rings, metrics, alarm ─▶ stop
+    the scribe's thread               └▶ look ─▶ write ─▶ release … (scribe.py) ─▶ what is left, close
 
-Nobody wakes the writer for an entry: it looks by itself, so that neither side pays for a bell per order. While a batch is
-being written nothing is read: the rings hold what comes. What the alarm says is in the metrics; prepost reads it there and
-opens nothing while it is not OK.
+A disk that hangs stops the scribe, never the life sign. What the alarm says is in the metrics; prepost reads it there and opens
+nothing while it is not OK.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,26 +15,19 @@ from typing import Any, Literal
 
 from reactor.domain.errors import ConfigError
 from reactor.domain.instrument import Instruments
-from reactor.domain.messages import SIZE, LifeState
+from reactor.domain.messages import LifeState
 from reactor.journal.schema import NO_WORDS, JournalLock, Words
-from reactor.journal.store import Committer, InlineCommitter, Outcome, Result, Store, StoreParameters, ThreadCommitter
+from reactor.journal.scribe import Disk, Progress, Scribe, ScribeParameters, ScribeThread
+from reactor.journal.store import Store, StoreParameters
 from reactor.loop.clock import Clock
 from reactor.loop.counters import Metrics
 from reactor.loop.log import Log
-from shm.ring import NORMAL, Consumer
+from shm.ring import Consumer
 
 MS = 1_000_000
-POLL_NS = 500_000  # How often a transaction is asked whether it is done, if it takes long or more waits than a batch holds.
-TIMER_SLACK_NS = 500_000  # The loop counts in milliseconds: a timer may come a little early.
-LOOK_SHARE = 0.6  # Of the promised delay entries gather for this part; the rest is for the commit.
-# A transaction costs as much as fifty entries. Where so many come (a millisecond, averaged over several looks, so that a burst
-# is none), they gather for longer: some 3 000 orders a second, far beyond what a venue allows an account.
-BUSY_ENTRIES_PER_MS = 10.0
-BUSY_LOOK_NS = 12_000_000
-BUSY_WEIGHT = 0.25  # of the newest look in that average
+LOOK_SHARE = 0.8  # Of the promised delay entries gather for this part; the rest is for the commit.
+TELL_NS = 20_000_000  # As often as the shard publishes it. A partner that starts anew waits for this a few times.
 HEARTBEAT_NS_MAX = 2_000_000_000  # SQLite has a thread of its own, so a writer that is silent for this long is no slow disk.
-ENTRY_SIZE = SIZE["journal"]
-STOP_NS_MAX = 3_000_000_000  # A stop waits this long for a disk that fails.
 _LIVING = (LifeState.READY, LifeState.RUNNING, LifeState.STOPPING)
 
 
@@ -107,7 +98,7 @@ class JournalPorts:
     metrics: Metrics
     log: Log
     words: Words = NO_WORDS
-    open_committer: Callable[[], Committer] | None = None  # tests
+    open_disk: Callable[[], Disk] | None = None  # tests
 
 
 class JournalRole:
@@ -120,21 +111,13 @@ class JournalRole:
         self._ports = ports
         self._metrics = ports.metrics
         self._log = ports.log
-        self._rings = tuple(ports.journal)
         self._lock = JournalLock(ports.path)
         self._lock_until_ns = 0
-        self._committer: Committer | None = None
-        self._calm_look_ns = self._look_ns = int(parameters.delay_ms_max * MS * LOOK_SHARE)
-        self._entries_per_ms = 0.0
-        self._room = memoryview(bytearray(parameters.batch_rows_max * ENTRY_SIZE))
-        self._has_more = False  # the rings held more than a batch takes
-        self._rows = 0  # how much of the room is a batch that is not yet written
-        self._looked_ns = 0  # when the rings were read last; what is in them now came after it
-        self._since_ns = 0  # before the first entry of the batch was written
-        self._is_writing = False
-        self._started_ns = 0
-        self._backlog_max = 0
-        self._retry_ns = 0
+        self._scribe: Scribe | None = None
+        self._thread: ScribeThread | None = None  # None: its turns are taken in our passes
+        self._due_ns = 0
+        self._failures = self._slow_commits = 0  # told
+        self._backlog = self._backlog_max = 0
         self._slow_until_ns = 0
         self._is_low = False
         self._is_failing = False
@@ -152,65 +135,38 @@ class JournalRole:
         self._try_open(now_ns)
 
     def is_ready(self) -> bool:
-        return self._committer is not None
+        return self._scribe is not None
 
     def deadline_ns(self, now_ns: int) -> int:
-        if self._is_writing:
-            return now_ns + POLL_NS if self._has_more else max(self._looked_ns + self._look_ns, now_ns + POLL_NS)
-        return self._retry_ns if self._is_failing else self._looked_ns + self._look_ns
+        return self._due_ns
 
     def do_work(self, now_ns: int) -> int:
-        """One pass: an outcome, new entries, perhaps a new transaction. 0 always: what comes next is due at its time."""
-        if self._committer is None:
+        """One pass. 0 always: what comes next is due at its time."""
+        if self._scribe is None:
             self._try_open(now_ns)
-            return 0
-        if self._is_writing:
-            outcome = self._committer.poll()
-            if outcome is not None:
-                self._on_outcome(outcome, now_ns)
-            elif now_ns - self._started_ns > self._parameters.commit_slow_ms * MS:
-                self._on_slow(now_ns)
-        has_looked = False
-        if not self._is_writing:
-            if self._is_failing:
-                if now_ns >= self._retry_ns:
-                    self._start(now_ns)
-            elif self._has_more or now_ns - self._looked_ns >= self._look_ns - TIMER_SLACK_NS:
-                has_looked = True
-                self._look(now_ns)
-                if self._rows:
-                    self._start(now_ns)
-        if self._committer.lag_ns(now_ns) > self._parameters.checkpoint_slow_ms * MS:
-            self._on_slow(now_ns)
-        self._tell(now_ns, has_looked)
+        elif now_ns >= self._due_ns:
+            self._due_ns = now_ns + TELL_NS
+            if self._thread is None:
+                self._due_ns = self._scribe.turn(now_ns)
+            elif self._thread.fault is not None:
+                raise self._thread.fault
+            self._scribe.refresh(now_ns)
+            self._tell(self._scribe, now_ns)
         return 0
 
     def on_stop(self, now_ns: int) -> None:
-        """Writes what is there, for at most STOP_NS_MAX; what a failing disk does not take stays in the ring."""
-        if self._committer is None:
+        """Writes what is there, for a few seconds; what a failing disk does not take stays in the ring."""
+        if self._scribe is None:
             return
-        clock = self._ports.clock
-        until_ns = clock.monotonic_ns() + STOP_NS_MAX
-        while clock.monotonic_ns() < until_ns:
-            if self._is_writing:
-                outcome = self._committer.poll(timeout_s=0.05)
-                if outcome is None:
-                    continue
-                self._on_outcome(outcome, clock.monotonic_ns())
-                if self._is_failing:
-                    break
-                continue
-            if not self._rows:
-                self._look(clock.monotonic_ns())
-            if not self._rows:
-                break
-            self._start(clock.monotonic_ns())
-            if self._is_failing:
-                break
-        if self._rows:
-            self._log.error("the journal could not be written at the stop; entries stay in the ring", rows=self._rows)
-        self._committer.close()
-        self._committer = None
+        if self._thread is None:
+            self._scribe.finish()
+        else:
+            self._thread.stop()
+        if self._scribe.progress.held:
+            self._log.error(
+                "the journal could not be written at the stop; entries stay in the ring", rows=self._scribe.progress.held
+            )
+        self._scribe = self._thread = None
         self._lock.release()
 
     # -- the file --------------------------------------------------------------------------------------------
@@ -223,9 +179,23 @@ class JournalRole:
                     "journal: stop the other one, or give this one another instance name"
                 )
             return
-        if self._ports.open_committer is not None:
-            self._committer = self._ports.open_committer()
-            return
+        parameters, clock = self._parameters, self._ports.clock
+        self._scribe = Scribe(
+            self._ports.journal,
+            (self._ports.open_disk or self._open_store)(),
+            ScribeParameters(
+                look_ns=int(parameters.delay_ms_max * MS * LOOK_SHARE),
+                retry_ns=parameters.retry_ms * MS,
+                batch_rows_max=parameters.batch_rows_max,
+                commit_slow_ns=parameters.commit_slow_ms * MS,
+            ),
+            clock.monotonic_ns,
+        )
+        if parameters.is_threaded:
+            self._thread = ScribeThread(self._scribe, clock.monotonic_ns)
+        self._log.info("journal open", path=str(self._ports.path), fsync=parameters.fsync)
+
+    def _open_store(self) -> Store:
         parameters = self._parameters
         store = Store(
             self._ports.path,
@@ -234,94 +204,60 @@ class JournalRole:
             self._ports.words,
             self._ports.clock.monotonic_ns,
         )
-        self._committer = ThreadCommitter(store) if parameters.is_threaded else InlineCommitter(store)
-        self._log.info("journal open", path=str(self._ports.path), fsync=parameters.fsync)
-
-    # -- batches ---------------------------------------------------------------------------------------------
-
-    def _look(self, now_ns: int) -> None:
-        """Copies what the rings hold, as much as a batch takes."""
-        room, rows, rows_max = self._room, 0, self._parameters.batch_rows_max
-        for ring in self._rings:
-            if rows < rows_max:
-                rows += ring.peek_into(room[rows * ENTRY_SIZE :], NORMAL)
-        self._rows = rows
-        rate = rows * MS / max(now_ns - self._looked_ns, MS)
-        self._entries_per_ms += BUSY_WEIGHT * (rate - self._entries_per_ms)
-        is_busy = self._entries_per_ms >= BUSY_ENTRIES_PER_MS
-        self._look_ns = max(self._calm_look_ns, BUSY_LOOK_NS) if is_busy else self._calm_look_ns
-        if not self._has_more:
-            self._since_ns = self._looked_ns
-        self._has_more = rows == rows_max
-        self._looked_ns = now_ns
-
-    def _start(self, now_ns: int) -> None:
-        assert self._committer is not None, "a batch is written to an open journal"
-        self._is_writing = True
-        self._started_ns = now_ns
-        self._committer.start(self._room[: self._rows * ENTRY_SIZE])
-        if not self._parameters.is_threaded:
-            outcome = self._committer.poll()
-            if outcome is not None:
-                self._on_outcome(outcome, now_ns)
-
-    def _on_outcome(self, outcome: Outcome, now_ns: int) -> None:
-        self._is_writing = False
-        metrics, parameters = self._metrics, self._parameters
-        took_us = outcome.duration_ns // 1_000
-        metrics.set(Counter.COMMIT_US_LAST, took_us)
-        metrics.set(Counter.COMMIT_US_MAX, max(took_us, metrics.get(Counter.COMMIT_US_MAX)))
-        metrics.set(Counter.FREE_MB, outcome.free_bytes >> 20)
-        if outcome.result == Result.FAILED:
-            metrics.count(Counter.FAILURES)
-            self._is_failing = True
-            self._retry_ns = now_ns + parameters.retry_ms * MS
-            self._log.error(
-                "the journal cannot be written: nothing new is opened, entries wait; free the disk", error=outcome.error,
-                rows=self._rows, free_mb=outcome.free_bytes >> 20,
-            )  # fmt: skip
-            return
-        for ring in self._rings:
-            ring.release(NORMAL)
-        if self._is_failing:
-            self._log.info("the journal can be written again", rows=outcome.rows)
-        self._is_failing = False
-        self._retry_ns = 0
-        metrics.count(Counter.COMMITS)
-        metrics.count(Counter.ROWS, outcome.rows)
-        metrics.count(Counter.DAMAGED, outcome.damaged)
-        metrics.set(
-            Counter.DELAY_US_MAX, max((outcome.committed_ns - self._since_ns) // 1_000, metrics.get(Counter.DELAY_US_MAX))
-        )
-        self._rows = 0
-        if outcome.duration_ns > parameters.commit_slow_ms * MS:
-            metrics.count(Counter.SLOW_COMMITS)
-            self._on_slow(now_ns)
-        is_low = outcome.free_bytes < parameters.free_mb_min << 20
-        if is_low and not self._is_low:
-            self._log.error("the journal's disk is nearly full: nothing new is opened", free_mb=outcome.free_bytes >> 20)
-        self._is_low = is_low
+        if parameters.is_threaded:
+            store.checkpoint_aside()
+        return store
 
     # -- the alarm -------------------------------------------------------------------------------------------
 
-    def _on_slow(self, now_ns: int) -> None:
-        if now_ns >= self._slow_until_ns:
-            self._log.warning("the journal's disk is slow: nothing new is opened", rows=self._rows)
-        self._slow_until_ns = now_ns + self._parameters.alarm_hold_ms * MS
+    def _tell(self, scribe: Scribe, now_ns: int) -> None:
+        """What the scribe has done, and whether it is trouble."""
+        parameters, progress = self._parameters, scribe.progress
+        self._backlog, is_crowded = scribe.waiting()
+        writing_since_ns = progress.writing_since_ns  # Read once: the scribe goes on meanwhile.
+        if (
+            is_crowded
+            or progress.slow_commits > self._slow_commits
+            or (writing_since_ns and now_ns - writing_since_ns > parameters.commit_slow_ms * MS)
+            or scribe.lag_ns(now_ns) > parameters.checkpoint_slow_ms * MS
+        ):
+            self._on_slow(now_ns)
+        self._slow_commits = progress.slow_commits
+        if progress.failures > self._failures:
+            self._failures = progress.failures
+            self._log.error(
+                "the journal cannot be written: nothing new is opened, entries wait; free the disk", error=progress.error,
+                rows=progress.held, free_mb=(progress.free_bytes or 0) >> 20,
+            )  # fmt: skip
+        if self._is_failing and not progress.is_failing:
+            self._log.info("the journal can be written again", rows=progress.rows)
+        self._is_failing = progress.is_failing
+        if progress.free_bytes is not None and not self._is_failing:
+            is_low = progress.free_bytes < parameters.free_mb_min << 20
+            if is_low and not self._is_low:
+                self._log.error("the journal's disk is nearly full: nothing new is opened", free_mb=progress.free_bytes >> 20)
+            self._is_low = is_low
+        self._count(progress)
+        self._alarm(now_ns)
 
-    def _tell(self, now_ns: int, has_looked: bool) -> None:
-        backlog = self._rows
-        if self._has_more or not has_looked:  # Otherwise the rings have just been emptied.
-            for ring in self._rings:
-                waiting = ring.pending(NORMAL)
-                backlog += waiting
-                if waiting * 4 >= ring.capacity * 3:
-                    self._on_slow(now_ns)
-        metrics = self._metrics
-        metrics.set(Counter.BACKLOG, backlog)
-        if backlog > self._backlog_max:
-            self._backlog_max = backlog
-            metrics.set(Counter.BACKLOG_MAX, backlog)
+    def _count(self, progress: Progress) -> None:
+        """The metrics."""
+        put = self._metrics.set
+        put(Counter.ROWS, progress.rows)
+        put(Counter.COMMITS, progress.commits)
+        put(Counter.FAILURES, progress.failures)
+        put(Counter.SLOW_COMMITS, progress.slow_commits)
+        put(Counter.DAMAGED, progress.damaged)
+        put(Counter.COMMIT_US_LAST, progress.commit_ns // 1_000)
+        put(Counter.COMMIT_US_MAX, progress.commit_ns_max // 1_000)
+        put(Counter.DELAY_US_MAX, progress.delay_ns_max // 1_000)
+        put(Counter.FREE_MB, (progress.free_bytes or 0) >> 20)
+        put(Counter.BACKLOG, self._backlog)
+        if self._backlog > self._backlog_max:
+            self._backlog_max = self._backlog
+            put(Counter.BACKLOG_MAX, self._backlog)
+
+    def _alarm(self, now_ns: int) -> None:
         if self._is_failing:
             state = JournalState.FAILING
         elif self._is_low:
@@ -333,4 +269,9 @@ class JournalRole:
         if state != self._state:
             self._state = state
             self._log.info("journal state", state=state.name.lower())
-            metrics.set(Counter.STATE, state)
+            self._metrics.set(Counter.STATE, state)
+
+    def _on_slow(self, now_ns: int) -> None:
+        if now_ns >= self._slow_until_ns:
+            self._log.warning("the journal's disk is slow: nothing new is opened", rows=self._backlog)
+        self._slow_until_ns = now_ns + self._parameters.alarm_hold_ms * MS

@@ -16,7 +16,6 @@ from typing import Any, Final
 
 from reactor.domain.instrument import VENUE_NAMES, Instrument, Instruments
 from reactor.domain.messages import (
-    DTYPE,
     NO_INSTRUMENT,
     NO_PAIR,
     SIZE,
@@ -133,6 +132,7 @@ class _Picker:
 PICKERS: Final = {kind: _Picker(table) for kind, table in _PICKED_KINDS.items()}
 INSERT: Final[Mapping[str, str]] = {table: _insert(table, columns) for table, columns in _COLUMNS.items()}
 _MESSAGE_SIZE: Final = SIZE["journal"]
+_read_head: Final = struct.Struct(struct_format("journal", ("header.kind", "header.instrument_index"))[0]).unpack_from
 
 
 def utc_text(wall_ns: int) -> str:
@@ -183,13 +183,9 @@ class RowMaker:
     """
 
     def __init__(self, instruments: Instruments, words: Words, numbers: Sequence[int] | None = None) -> None:
-        import numpy as np  # Who only reads the journal (prepost, at its start) does without.
-
         self._known: Sequence[Leg] = tuple((VENUE_NAMES[row.venue], row.symbol, row) for row in instruments)
         self._words = words
-        self._numbers = np.arange(1 << 16, dtype=np.uint16) | np.uint16(UNKNOWN_INSTRUMENT)
-        self._numbers[: len(self._known)] = range(len(self._known)) if numbers is None else numbers
-        self._messages_in, self._dtype = np.frombuffer, DTYPE["journal"]
+        self._numbers = tuple(range(len(self._known)) if numbers is None else numbers)
         self._makers: dict[int, Callable[[Any, Any, tuple[Value, ...]], Row]] = {
             int(JournalKind.PAIR): self._pair,
             int(JournalKind.FUNDING): self._funding,
@@ -199,27 +195,24 @@ class RowMaker:
 
     def rows(self, batch: Batch) -> Rows:
         """The rows of a batch, in order, by table."""
-        messages = self._messages_in(batch, self._dtype)
-        header = messages["header"]
-        kinds: list[int] = header["kind"].tolist()
-        numbers: list[int] = self._numbers[header["instrument_index"]].tolist()
         tables: dict[str, list[tuple[Value, ...]]] = {}
-        at = 0
-        for index, kind in enumerate(kinds):
+        numbers = self._numbers
+        for at in range(0, len(batch), _MESSAGE_SIZE):
+            kind, instrument = _read_head(batch, at)
             picker = PICKERS.get(kind)
             if picker is not None:
                 statement, values = picker.statement, picker.unpack_from(batch, at)
-                place = picker.instrument_place
-                if values[place] != numbers[index]:
-                    values = (*values[:place], numbers[index], *values[place + 1 :])
+                number = numbers[instrument] if instrument < len(numbers) else instrument | UNKNOWN_INSTRUMENT
+                if number != instrument:
+                    place = picker.instrument_place
+                    values = (*values[:place], number, *values[place + 1 :])
             else:
-                statement, values = self._row(view_in(batch, index, "journal"))
+                statement, values = self._row(view_in(batch, at // _MESSAGE_SIZE, "journal"))
             rows = tables.get(statement)
             if rows is None:
                 tables[statement] = [values]
             else:
                 rows.append(values)
-            at += _MESSAGE_SIZE
         return list(tables.items())
 
     def _row(self, message: Any) -> Row:

@@ -15,7 +15,6 @@ from being begun anew until it is LOG_PAGES_MAX long; then the writer does it, w
 
 import contextlib
 import os
-import queue
 import sqlite3
 import threading
 import time
@@ -23,7 +22,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from reactor.domain.errors import ConfigError
 from reactor.domain.instrument import VENUE_NAMES, Instruments
@@ -63,7 +62,6 @@ class Outcome(NamedTuple):
     committed_ns: int = 0  # CLOCK_MONOTONIC
     free_bytes: int = 0  # of the file system, not older than `checkpoint_ms`
     error: str = ""
-    checkpoint_ns: int = 0  # how long the checkpoint took that ended since the last outcome; 0: there was none
 
 
 @dataclass(frozen=True)
@@ -97,6 +95,7 @@ class Store:
         self._checkpoint_ns = parameters.checkpoint_ms * 1_000_000
         self._checkpointed_ns = self._monotonic_ns()
         self._connection = connect(path, is_durable=parameters.is_durable)
+        self._cursor = self._connection.cursor()  # of every batch; the connection would make a new one for each statement
         if parameters.pages_max:
             self._connection.execute(f"PRAGMA max_page_count = {parameters.pages_max}")
         self._free_bytes = self._free()
@@ -117,7 +116,7 @@ class Store:
 
     def checkpoint_aside(self) -> None:
         """From now on commits and checkpoints do not wait for each other."""
-        self._checkpointer = Checkpointer(self._path, self._checkpoint_ns, self._monotonic_ns)
+        self._checkpointer = Checkpointer(self._path, self._checkpoint_ns)
 
     def lag_ns(self, now_ns: int) -> int:
         """For how long the oldest commit has waited for a checkpoint of the thread beside; 0: the disk has everything."""
@@ -138,19 +137,16 @@ class Store:
             ended_ns = self._monotonic_ns()
             return Outcome(Result.FAILED, 0, 0, ended_ns - started_ns, ended_ns, self._free(), str(error))
         committed_ns = self._monotonic_ns()
-        checkpoint_ns = 0
         if self._checkpointer is not None:
-            checkpoint_ns = self._checkpointer.on_commit(committed_ns)
+            self._checkpointer.on_commit(committed_ns)
         if committed_ns - self._checkpointed_ns >= self._checkpoint_ns:
             self._checkpointed_ns = committed_ns
             if self._checkpointer is None:
                 self._checkpoint("PASSIVE")
-                checkpoint_ns = self._monotonic_ns() - committed_ns
             self._free_bytes = self._free()
         return Outcome(
-            Result.WRITTEN, len(batch) // _MESSAGE_SIZE, damaged, committed_ns - started_ns, committed_ns, self._free_bytes,
-            checkpoint_ns=checkpoint_ns,
-        )  # fmt: skip
+            Result.WRITTEN, len(batch) // _MESSAGE_SIZE, damaged, committed_ns - started_ns, committed_ns, self._free_bytes
+        )
 
     def close(self) -> None:
         """Brings everything into the one file, and closes it. Not while a checkpoint hangs: then the log keeps it."""
@@ -163,7 +159,7 @@ class Store:
         self._connection.execute(f"PRAGMA max_page_count = {pages_max}")
 
     def _write_all(self, rows: Rows) -> None:
-        execute, execute_many = self._connection.execute, self._connection.executemany
+        execute, execute_many = self._cursor.execute, self._cursor.executemany
         execute("BEGIN IMMEDIATE")
         try:
             for statement, values in rows:
@@ -248,16 +244,14 @@ def _described(instruments: Instruments) -> list[tuple[Value, ...]]:
 class Checkpointer:
     """Brings what was committed to the disk, in a thread and with connections of its own: no commit waits for that."""
 
-    def __init__(self, path: Path, interval_ns: int, monotonic_ns: Callable[[], int] = time.monotonic_ns) -> None:
+    def __init__(self, path: Path, interval_ns: int) -> None:
         self._path = path
         self._interval_s = interval_ns / 1e9
-        self._monotonic_ns = monotonic_ns
         self._connection: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None  # As long as it reads in the log, no writer begins that anew.
-        self._lock = threading.Lock()  # of the six below; nobody waits for the disk with it
+        self._lock = threading.Lock()  # of the five below; nobody waits for the disk with it
         self._waits_since_ns = 0  # when the first commit was made that no checkpoint has taken up; 0: none
         self._runs_since_ns = 0  # the same of those that the running checkpoint has taken up
-        self._took_ns = 0
         self._is_running = False
         self._is_long = False
         self._is_resetting = False
@@ -265,13 +259,13 @@ class Checkpointer:
         self._thread = threading.Thread(target=self._run, name="checkpoint", daemon=True)
         self._thread.start()
 
-    def on_commit(self, now_ns: int) -> int:
-        """Something is to be brought to the disk. Returns how long the last checkpoint took, once."""
+    def on_commit(self, now_ns: int) -> None:
+        """Something is to be brought to the disk. If other commits wait, whoever takes those up takes this one along."""
+        if self._waits_since_ns:
+            return
         with self._lock:
-            self._waits_since_ns = self._waits_since_ns or now_ns
-            took_ns, self._took_ns = self._took_ns, 0
+            self._waits_since_ns = self._waits_since_ns or now_ns  # A checkpoint that failed gives back what it took up.
         self._has_work.set()
-        return took_ns
 
     def lag_ns(self, now_ns: int) -> int:
         """For how long the oldest commit has waited; 0: the disk has everything."""
@@ -281,6 +275,8 @@ class Checkpointer:
 
     def begin_reset(self) -> bool:
         """Whether the writer has to begin the log anew now. If so, no checkpoint runs, and none starts before end_reset."""
+        if not self._is_long:  # The lock is for once in half a minute, not for each commit.
+            return False
         with self._lock:
             if not self._is_long or self._is_running:
                 return False
@@ -311,7 +307,6 @@ class Checkpointer:
                     continue
                 self._is_running = True
                 self._runs_since_ns, self._waits_since_ns = self._waits_since_ns, 0
-            started_ns = self._monotonic_ns()
             try:
                 pages = self._checkpoint()
             except sqlite3.Error:  # The log still has everything: tried again, until `lag_ns` is an alarm.
@@ -324,7 +319,6 @@ class Checkpointer:
             with self._lock:
                 self._is_running = False
                 self._runs_since_ns = 0
-                self._took_ns = self._monotonic_ns() - started_ns
                 self._is_long = pages > LOG_PAGES_MAX
         self._disconnect()
 
@@ -355,77 +349,3 @@ class Checkpointer:
                 with contextlib.suppress(sqlite3.Error):
                     connection.close()
         self._connection = self._reader = None
-
-
-class Committer(Protocol):
-    """Who writes batches: another thread, or the caller himself."""
-
-    def start(self, batch: Batch) -> None:
-        """Takes a batch. One at a time."""
-
-    def poll(self, timeout_s: float = 0.0) -> Outcome | None:
-        """The outcome of the batch, once; None while it is being written. Waits for it up to `timeout_s`."""
-
-    def lag_ns(self, now_ns: int) -> int:
-        """For how long the oldest commit has waited for the disk; 0: it has everything, or does not make anybody wait."""
-
-    def close(self) -> None:
-        """Waits for the batch that is being written, and closes the file."""
-
-
-class InlineCommitter:
-    """Writes at once, in the caller's thread: for the simulated world, where time does not pass while we write."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._outcome: Outcome | None = None
-
-    def start(self, batch: Batch) -> None:
-        self._outcome = self._store.write(batch)
-
-    def poll(self, timeout_s: float = 0.0) -> Outcome | None:
-        outcome, self._outcome = self._outcome, None
-        return outcome
-
-    def lag_ns(self, now_ns: int) -> int:
-        return 0
-
-    def close(self) -> None:
-        self._store.close()
-
-
-class ThreadCommitter:
-    """Writes in a thread of its own: SQLite lets go of the interpreter's lock while it waits for the disk."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        store.checkpoint_aside()
-        self._batches: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
-        self._outcomes: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
-        self._thread.start()
-
-    def start(self, batch: Batch) -> None:
-        self._batches.put(batch)
-
-    def poll(self, timeout_s: float = 0.0) -> Outcome | None:
-        try:
-            return self._outcomes.get(timeout_s > 0, timeout_s or None)
-        except queue.Empty:
-            return None
-
-    def lag_ns(self, now_ns: int) -> int:
-        return self._store.lag_ns(now_ns)
-
-    def close(self) -> None:
-        self._batches.put(None)
-        self._thread.join(CLOSE_S_MAX)
-
-    def _run(self) -> None:
-        while (batch := self._batches.get()) is not None:
-            try:
-                outcome = self._store.write(batch)
-            except Exception as error:  # Whatever it is, the batch was not written, and the role must hear of it.
-                outcome = Outcome(Result.FAILED, error=f"{type(error).__name__}: {error}")
-            self._outcomes.put(outcome)
-        self._store.close()

@@ -21,7 +21,7 @@ from reactor.domain.messages import (
 )
 from reactor.journal.role import JournalParameters, JournalPorts, JournalRole
 from reactor.journal.schema import Words
-from reactor.journal.store import Committer
+from reactor.journal.scribe import Disk
 from reactor.loop.clock import ManualClock
 from reactor.loop.counters import Metrics
 from reactor.loop.log import ListLog
@@ -169,14 +169,14 @@ class Bench:
 
 
 def make_bench(
-    folder: Path, capacity: int = 64, open_committer: Callable[[], Committer] | None = None, **parameters: Any
+    folder: Path, capacity: int = 64, open_disk: Callable[[], Disk] | None = None, is_threaded: bool = False, **parameters: Any
 ) -> Bench:
     producer, consumer = heap_ring(capacity, SIZE["journal"], VIEW["journal"], lanes=1)
     clock, log, metrics = ManualClock(), ListLog(), Metrics()
     path = folder / "journal.sqlite"
     role = JournalRole(
-        JournalParameters(is_threaded=False, **parameters),
-        JournalPorts([consumer], path, INSTRUMENTS, clock, metrics, log, WORDS, open_committer),
+        JournalParameters(is_threaded=is_threaded, **parameters),
+        JournalPorts([consumer], path, INSTRUMENTS, clock, metrics, log, WORDS, open_disk),
     )
     role.on_start(clock.monotonic_ns())
     return Bench(role, producer, consumer, clock, log, metrics, path)

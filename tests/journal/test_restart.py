@@ -42,10 +42,8 @@ clock = SystemClock()
 role = JournalRole(JournalParameters(), JournalPorts([ring], Path({path!r}), INSTRUMENTS, clock, Metrics(), NullLog(), WORDS))
 role.on_start(clock.monotonic_ns())
 while True:
-    now_ns = clock.monotonic_ns()
-    ring.refresh(now_ns)
-    if not role.do_work(now_ns):
-        time.sleep(0.0005)
+    role.do_work(clock.monotonic_ns())
+    time.sleep(0.0005)
 """
 
 

@@ -24,7 +24,7 @@ def openings(world: Scenario) -> int:
 def test_while_the_disk_is_full_nothing_opens_and_afterwards_nothing_is_missing() -> None:
     with scenario() as world:
         world.until(world.has_position)
-        store: Any = world.house.role("journal")._committer._store
+        store: Any = world.house.role("journal")._scribe._disk
         write = store.write
 
         def full(batch: Any) -> Outcome:

@@ -25,7 +25,8 @@ from machine import Figures, number_argument, spread
 from writer import CAPACITY, running
 
 from reactor.journal.role import JournalParameters, JournalPorts, JournalRole
-from reactor.journal.store import Outcome, Result
+from reactor.journal.rows import Batch
+from reactor.journal.store import Outcome, Result, Store
 from reactor.loop.counters import Metrics
 from shm.ring import Producer
 
@@ -34,25 +35,39 @@ STEP_S = 0.001  # between the entries of one order
 LIMIT_MS = JournalParameters().delay_ms_max
 
 
-class WatchedJournal(JournalRole):
-    """The writer, and when it had committed how many rows."""
+class WatchedStore:
+    """A store, and when it had committed how many rows."""
 
-    def __init__(self, parameters: JournalParameters, ports: JournalPorts) -> None:
-        super().__init__(parameters, ports)
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.lag_ns, self.close = store.lag_ns, store.close
         self.rows: list[int] = []
         self.committed_ns: list[int] = []
 
-    def _on_outcome(self, outcome: Outcome, now_ns: int) -> None:
-        super()._on_outcome(outcome, now_ns)
+    def write(self, batch: Batch) -> Outcome:
+        outcome = self._store.write(batch)
         if outcome.result == Result.WRITTEN:
             self.rows.append((self.rows[-1] if self.rows else 0) + outcome.rows)
             self.committed_ns.append(outcome.committed_ns)
+        return outcome
+
+
+class WatchedJournal(JournalRole):
+    """The writer on such a store."""
+
+    def __init__(self, parameters: JournalParameters, ports: JournalPorts) -> None:
+        super().__init__(parameters, ports)
+        ports.open_disk = self._open_watched
+
+    def _open_watched(self) -> WatchedStore:
+        self.store = WatchedStore(self._open_store())
+        return self.store
 
 
 def committed(role: JournalRole, metrics: Metrics) -> tuple[list[int], list[int]]:
     """What the writer's process answers."""
     assert isinstance(role, WatchedJournal)
-    return role.rows, role.committed_ns
+    return role.store.rows, role.store.committed_ns
 
 
 def load(ring: Producer, orders: int, rate: int) -> list[int]:

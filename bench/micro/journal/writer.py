@@ -47,7 +47,7 @@ def _write(instance: str, path: str, questions: Connection, tell: Tell, make_rol
             questions.send(tell(role, metrics))
 
     def build(shard: Shard) -> None:
-        shard.plug([Cell(role, metrics, NullLog())], [], [ring])
+        shard.plug([Cell(role, metrics, NullLog())], [], [])
         asyncio.get_running_loop().add_reader(questions.fileno(), answer)
 
     shard.run(build)

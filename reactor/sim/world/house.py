@@ -259,8 +259,8 @@ class Shard:
         self.incarnation += 1
         self.network.die()
         if isinstance(role, JournalRole):  # The kernel closes its file and its lock.
-            if role._committer is not None:
-                role._committer.close()
+            if role._scribe is not None:
+                role._scribe.close()
             role._lock.release()
         for link in self.outputs:
             link.producer = None
