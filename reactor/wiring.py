@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reactor.config.plan import SUPERVISOR, LinkPlan, Plan, RolePlan, RowsPlan, ShardPlan, market_link, read_plan
+from reactor.config.plan import HOT_KINDS, SUPERVISOR, LinkPlan, Plan, RolePlan, RowsPlan, ShardPlan, market_link, read_plan
 from reactor.config.secrets import Secrets, take_over
 from reactor.domain.errors import ConfigError, TradeError
 from reactor.domain.instrument import Instruments
@@ -37,7 +37,6 @@ HEARTBEAT_AGE_NS_MAX = 1_000_000_000  # Neighbours of a role count it as dead af
 WARM_UP_PLAYS = 100  # Beyond a few dozen the interpreter has specialised everything; 30 ms.
 FLOW = ("collector", "prepost", "engine", "feed", "journal")  # Of a pass: a feed speaks from its sockets, not in its pass.
 DECIDERS = ("prepost", "engine", "collector")  # The first of them that a shard has knows when something was decided.
-HOT_KINDS = ("feed", "collector", "prepost", "engine")
 PRODUCER_KINDS = ("feed", "live_bot")  # They write signals.
 CONNECT_WAIT_NS = 200_000_000  # The supervisor looks every 20 ms.
 JOURNAL_WAIT_NS = 1_000_000_000  # A journal writer that lives needs milliseconds.

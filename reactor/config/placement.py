@@ -18,9 +18,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from reactor.config.plan import HOT_KINDS
 from reactor.loop.wait import HYBRID_SPIN_NS, WaitPolicy
-
-HOT_KINDS = ("engine", "prepost", "collector", "feed")
 
 
 @dataclass(frozen=True)

@@ -46,8 +46,8 @@ from reactor.loop.wait import HYBRID_SPIN_NS, Waiter, WaitPolicy
 
 PASSES_TIME_MAX_NS: Final = 200_000  # So long passes follow each other without asking the loop; then sockets get their turn.
 PASS_PERIOD_MAX_NS: Final = 5_000_000  # Heartbeats, deadlines and late subscribers are looked after at least this often.
+PASS_PERIOD_COLD_NS: Final = 20_000_000  # … and in a shard that is not hot this often: nobody needs to know sooner.
 HEARTBEAT_NS: Final = 4_000_000  # A published row is 1 kB of each role: of 6 µs a thousand per second would be felt.
-HEARTBEAT_COLD_NS: Final = 20_000_000  # Of one that is not hot: nobody needs to know sooner, and it may share a hot one's core.
 REFRESH_NS: Final = 10_000_000  # Every link once in so long: update_connections, contract of shm/ring.py.
 LINKS_AT_ONCE: Final = 4  # All of a shard take 0.1 ms, and a tick that comes in the middle waits for the rest.
 WARM_SHARE: Final = 8  # Rehearsals take an eighth of a core at most, glances another, of all hot shards that may share it
@@ -116,7 +116,7 @@ class Duty:
         self.decides = False
         self.is_reader = False  # Its rings say whether they hold something.
         self.is_awake = True  # A socket of its own was heard, or it had work last time: there may be more.
-        self.due_ns = 0  # its deadline, at most PASS_PERIOD_MAX_NS away
+        self.due_ns = 0  # its deadline, at most a pass period away
         self.done = 0  # not yet in the metrics
 
     def take(self, cell: Cell) -> None:
@@ -183,7 +183,9 @@ class Shard:
         self._parent = os.getppid()
         self._exit_code = 0
         self._started_ns = 0
-        self._heartbeat_ns = HEARTBEAT_NS if parameters.is_hot else HEARTBEAT_COLD_NS
+        # One that is not hot may share a hot one's core.
+        self._pass_period_ns = PASS_PERIOD_MAX_NS if parameters.is_hot else PASS_PERIOD_COLD_NS
+        self._heartbeat_ns = HEARTBEAT_NS if parameters.is_hot else PASS_PERIOD_COLD_NS
         self._heartbeat_due_ns = 0
         self._refreshed = 0  # links of this round
         self._refresh_due_ns = NEVER_NS  # the next few of them …
@@ -381,7 +383,7 @@ class Shard:
         """
         if now_ns < min(self._refresh_due_ns, self._glance_due_ns, self._rehearsal_due_ns):
             return False
-        if self.parameters.hot_neighbours:
+        if self.parameters.hot_neighbours and self.parameters.is_hot:
             os.sched_yield()  # One of them may wait for this core: with a tick, perhaps.
         if now_ns >= self._refresh_due_ns:
             self._refresh(now_ns)
@@ -463,7 +465,7 @@ class Shard:
                 self._rehearsal_due_ns = max(self._rehearsal_due_ns, now_ns + self.parameters.rehearsal_ns)
         else:
             duty.is_awake = False
-            duty.due_ns = min(duty.deadline_ns(now_ns), now_ns + PASS_PERIOD_MAX_NS)
+            duty.due_ns = min(duty.deadline_ns(now_ns), now_ns + self._pass_period_ns)
         return done
 
     def _raise_flags(self) -> bool:

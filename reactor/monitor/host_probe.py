@@ -19,7 +19,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, NoReturn
 
-from reactor.config.placement import HOT_KINDS, Place
+from reactor.config.placement import Place
+from reactor.config.plan import HOT_KINDS
 from reactor.loop.wait import WaitPolicy
 from shm.clock import gaps_ns
 
