@@ -560,6 +560,12 @@ def is_hot(plan: Plan, shard_plan: ShardPlan) -> bool:
     return any(plan.role(name).kind in HOT_KINDS for name in shard_plan.roles)
 
 
+def step_of(plan: Plan, shard_plan: ShardPlan) -> int:
+    """How many roles a tick has passed before it comes to this shard."""
+    kinds = [plan.role(name).kind for name in shard_plan.roles]
+    return min((HOT_KINDS.index(kind) for kind in kinds if kind in HOT_KINDS), default=0)
+
+
 def hot_neighbours(plan: Plan, shard_plan: ShardPlan) -> int:
     """How many other hot processes may run on its core."""
     others = [each for each in plan.shards if each.name != shard_plan.name and is_hot(plan, each)]
@@ -578,6 +584,7 @@ def main(arguments: list[str]) -> int:
         shard_plan.hybrid_spin_us,
         is_hot=is_hot(plan, shard_plan),
         hot_neighbours=hot_neighbours(plan, shard_plan),
+        step=step_of(plan, shard_plan),
         rehearsal_ns=shard_plan.rehearsal_us * 1000,
     )
     try:

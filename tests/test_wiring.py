@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from reactor.config.plan import Plan
-from reactor.wiring import hot_neighbours, is_hot
+from reactor.wiring import hot_neighbours, is_hot, step_of
 
 sys.path.insert(0, str(Path(__file__).parent / "config"))
 
@@ -39,3 +39,11 @@ def test_neighbours_are_the_hot_processes_that_may_run_on_ones_core(cores: tuple
     shards = tuple(replace(shard, core=place.get(shard.name, 9)) for shard in plan.shards)
     found = neighbours(replace(plan, shards=shards))
     assert tuple(found[role] for role in roles) == expected
+
+
+def test_steps_go_from_the_tick_to_the_order_and_a_shared_process_counts_from_its_first_role():
+    plan = make_plan(("system.placement.layout=processes",))
+    roles = ("feed-0", "feed-1", "collector", "prepost", "engine")
+    assert [step_of(plan, plan.shard(name)) for name in roles] == [0, 0, 1, 2, 3]
+    together = make_plan()
+    assert [step_of(together, shard) for shard in together.shards if is_hot(together, shard)] == [0]

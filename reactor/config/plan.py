@@ -13,7 +13,7 @@ from reactor.domain.instrument import Instrument
 from reactor.exchanges.venue import Endpoints, RateLimit
 
 SUPERVISOR = "supervisor"
-HOT_KINDS = ("feed", "collector", "prepost", "engine")  # of roles: they stand between a tick and an order
+HOT_KINDS = ("feed", "collector", "prepost", "engine")  # of roles: from a tick to an order, in this sequence
 
 # Ring capacities: slots per lane, powers of two, each with its reason.
 SIGNALS_CAPACITY = 1024  # State-like signals conflate; edge-like ones come by the dozen. 64 collector passes.

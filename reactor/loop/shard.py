@@ -90,6 +90,7 @@ class ShardParameters:
     freeze_garbage: bool = True  # Off where the process makes cycles by design (aiohttp server).
     is_hot: bool = True  # It stands between a tick and an order. Others never push a hot one off its core (scheduler.py).
     hot_neighbours: int = 0  # how many other hot shards may run on its core
+    step: int = 0  # how many roles a tick has passed before it comes here
 
 
 @dataclass
@@ -288,7 +289,10 @@ class Shard:
         """Runs the loop; `build` is called inside it and must call `plug`. Returns 0, EXIT_FAILED after a role failed, or
         EXIT_CONFIG where its configuration is the reason."""
         pin_to(self.parameters.core)
-        go_first(is_alone=not self.parameters.hot_neighbours) if self.parameters.is_hot else give_way(NICE_JOURNAL)
+        if self.parameters.is_hot:
+            go_first(is_alone=not self.parameters.hot_neighbours, step=self.parameters.step)
+        else:
+            give_way(NICE_JOURNAL)
         watch_parent()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(self._run(build))

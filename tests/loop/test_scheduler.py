@@ -29,6 +29,13 @@ def test_who_goes_first_is_ordinary_again_and_keeps_its_nice_value_if_no_other_i
     assert int(nice) in (NICE_HOT, 3)
 
 
+def test_who_stands_nearer_to_the_order_goes_before_who_stands_nearer_to_the_tick():
+    asked = [scheduling_of(f"go_first(is_alone=False, step={step})")[1] for step in (0, 3)]
+    if int(asked[0]) != NICE_HOT:
+        pytest.skip("negative nice values are not allowed here")
+    assert int(asked[1]) < NICE_HOT
+
+
 def test_where_a_limit_forbids_the_lowest_nice_value_the_next_one_is_taken():
     lines = f"""
 asked = []
