@@ -23,7 +23,7 @@ from reactor.collector.external import (
     problems_of,
 )
 from reactor.collector.external_message import Refusal, encode
-from reactor.collector.role import Counter
+from reactor.collector.role import EXTERNAL_WAIT_NS_MAX, Counter
 from reactor.domain.errors import ConfigError
 from reactor.domain.messages import EventKind, SignalType
 from reactor.loop.clock import ManualClock, SystemClock
@@ -91,6 +91,26 @@ def test_a_flood_of_rubbish_costs_a_bounded_look() -> None:
     external, _ = external_of(source)
     assert external.try_receive(0) is None
     assert len(source.messages) > 900
+
+
+def test_a_decision_does_not_wait_for_a_look_outside_and_the_look_not_for_ever() -> None:
+    source = Heap()
+    bench = make_bench(external=external_of(source)[0])
+    now_ns = bench.clock.monotonic_ns()
+    bench.role.do_work(now_ns)
+
+    def is_looked_at(after_ns: int, *, is_busy: bool) -> bool:
+        nonlocal now_ns
+        now_ns += after_ns
+        source.messages[:] = [message(CLOCK)]
+        if is_busy:
+            bench.feeds[0].funding()
+        bench.role.do_work(now_ns)
+        return not source.messages
+
+    assert not is_looked_at(EXTERNAL_WAIT_NS_MAX, is_busy=True)
+    assert is_looked_at(0, is_busy=False)
+    assert is_looked_at(2 * EXTERNAL_WAIT_NS_MAX, is_busy=True)
 
 
 def test_a_source_that_keeps_failing_is_given_up_and_the_others_stay() -> None:
