@@ -155,19 +155,27 @@ class JournalRole:
         return 0
 
     def on_stop(self, now_ns: int) -> None:
-        """Writes what is there, for a few seconds; what a failing disk does not take stays in the ring."""
+        """Writes what is there, for a few seconds; what a failing disk does not take stays in the ring.
+
+        Raises:
+            Exception: what ended the scribe's thread; what the rings hold is not written.
+        """
         if self._scribe is None:
             return
+        fault: Exception | None = None
         if self._thread is None:
             self._scribe.finish()
         else:
             self._thread.stop()
+            fault = self._thread.fault
         if self._scribe.progress.held:
             self._log.error(
                 "the journal could not be written at the stop; entries stay in the ring", rows=self._scribe.progress.held
             )
         self._scribe = self._thread = None
         self._lock.release()
+        if fault is not None:
+            raise fault
 
     # -- the file --------------------------------------------------------------------------------------------
 
@@ -214,28 +222,30 @@ class JournalRole:
         """What the scribe has done, and whether it is trouble."""
         parameters, progress = self._parameters, scribe.progress
         self._backlog, is_crowded = scribe.waiting()
-        writing_since_ns = progress.writing_since_ns  # Read once: the scribe goes on meanwhile.
+        # Each read once: the scribe goes on meanwhile.
+        failures, slow_commits, is_failing = progress.failures, progress.slow_commits, progress.is_failing
+        writing_since_ns, free_bytes = progress.writing_since_ns, progress.free_bytes
         if (
             is_crowded
-            or progress.slow_commits > self._slow_commits
+            or slow_commits > self._slow_commits
             or (writing_since_ns and now_ns - writing_since_ns > parameters.commit_slow_ms * MS)
             or scribe.lag_ns(now_ns) > parameters.checkpoint_slow_ms * MS
         ):
             self._on_slow(now_ns)
-        self._slow_commits = progress.slow_commits
-        if progress.failures > self._failures:
-            self._failures = progress.failures
+        self._slow_commits = slow_commits
+        if failures > self._failures:
+            self._failures = failures
             self._log.error(
                 "the journal cannot be written: nothing new is opened, entries wait; free the disk", error=progress.error,
-                rows=progress.held, free_mb=(progress.free_bytes or 0) >> 20,
+                rows=progress.held, free_mb=(free_bytes or 0) >> 20,
             )  # fmt: skip
-        if self._is_failing and not progress.is_failing:
+        if self._is_failing and not is_failing:
             self._log.info("the journal can be written again", rows=progress.rows)
-        self._is_failing = progress.is_failing
-        if progress.free_bytes is not None and not self._is_failing:
-            is_low = progress.free_bytes < parameters.free_mb_min << 20
+        self._is_failing = is_failing
+        if free_bytes is not None and not is_failing:
+            is_low = free_bytes < parameters.free_mb_min << 20
             if is_low and not self._is_low:
-                self._log.error("the journal's disk is nearly full: nothing new is opened", free_mb=progress.free_bytes >> 20)
+                self._log.error("the journal's disk is nearly full: nothing new is opened", free_mb=free_bytes >> 20)
             self._is_low = is_low
         self._count(progress)
         self._alarm(now_ns)

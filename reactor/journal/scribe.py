@@ -75,7 +75,7 @@ class Progress:
 
 
 class Scribe:
-    """Takes the turns. Used by one thread at a time, but for `progress`, `refresh` and `waiting`."""
+    """Takes the turns. Used by one thread at a time, but for `progress`, `refresh`, `waiting` and `lag_ns`."""
 
     def __init__(
         self, rings: Sequence[Consumer], disk: Disk, parameters: ScribeParameters, monotonic_ns: Callable[[], int]
@@ -123,7 +123,7 @@ class Scribe:
     # -- from the loop's thread
 
     def refresh(self, now_ns: int) -> None:
-        """Lets late and restarted producers in, whatever the disk does. Cheap; call it about every 10 ms.
+        """Lets late and restarted producers in, whatever the disk does. Cheap; call it about every 20 ms.
 
         Raises:
             RingError: see shm/ring.py.
@@ -174,7 +174,6 @@ class Scribe:
         except Exception as error:  # Whatever it is, the batch was not written, and the role must hear of it.
             outcome = Outcome(Result.FAILED, error=f"{type(error).__name__}: {error}")
         progress.writing_since_ns = 0
-        progress.free_bytes = outcome.free_bytes
         progress.commit_ns = took_ns = outcome.duration_ns
         if took_ns > progress.commit_ns_max:
             progress.commit_ns_max = took_ns
@@ -182,7 +181,9 @@ class Scribe:
             progress.error = outcome.error
             progress.is_failing = True
             progress.failures += 1
+            progress.free_bytes = outcome.free_bytes  # Behind the failure: alone it would say that the disk is full.
             return False
+        progress.free_bytes = outcome.free_bytes
         with self._at_rings:
             for ring in self._rings:
                 ring.release(NORMAL)

@@ -19,7 +19,7 @@ class Role(Protocol):
         """One bounded pass over everything that may have come in. Returns how much was done; 0 lets the shard wait."""
 
     def deadline_ns(self, now_ns: int) -> int:
-        """When the role wants its next pass although nothing came in (CLOCK_MONOTONIC). The shard caps it at 5 ms."""
+        """When the role wants its next pass although nothing came in (CLOCK_MONOTONIC). The shard caps it at 5 ms, or 20."""
 
     def is_ready(self) -> bool:
         """True when the next role may be started (the readiness gate)."""

@@ -60,8 +60,8 @@ def go_first(*, is_alone: bool, step: int = 0) -> None:
     with contextlib.suppress(OSError):
         if os.sched_getscheduler(0) == os.SCHED_BATCH:
             os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
-    wanted = NICE_ALONE if is_alone else NICE_HOT + NICE_PER_STEP * step
-    for nice in (wanted, NICE_HOT):  # A limit may allow the second only.
+    # A limit may allow less: then as much of it as it allows, so that those of a later step are never behind.
+    for nice in (NICE_ALONE, NICE_HOT) if is_alone else range(NICE_HOT + NICE_PER_STEP * step, NICE_HOT + 1):
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, 0, nice)
             break

@@ -2,7 +2,8 @@
 
 A pass calls the `do_work` of every role that has a reason, in the order of the flow: something unread in its rings, one of its
 sockets, its deadline, or work done in the pass before. It runs after every wake-up (eventfd of the shard's rings), after every
-socket callback, and at least every PASS_PERIOD_MAX_NS. What happens between two passes follows the wait policy (wait.py).
+socket callback, and at least every PASS_PERIOD_MAX_NS (PASS_PERIOD_COLD_NS). What happens between two passes follows the wait
+policy (wait.py).
 Where a feed shares the shard, a signal that a trigger waits for is read by the collector, and what comes of it carried on,
 before the feed says the next one (`turn_behind`); its pass follows at once, because a turn of the loop would read other sockets
 first. Answers of the venue wait for that turn, so that one pass takes all of them.
@@ -48,7 +49,7 @@ PASSES_TIME_MAX_NS: Final = 200_000  # So long passes follow each other without 
 PASS_PERIOD_MAX_NS: Final = 5_000_000  # Heartbeats, deadlines and late subscribers are looked after at least this often.
 PASS_PERIOD_COLD_NS: Final = 20_000_000  # … and in a shard that is not hot this often: nobody needs to know sooner.
 HEARTBEAT_NS: Final = 4_000_000  # A published row is 1 kB of each role: of 6 µs a thousand per second would be felt.
-REFRESH_NS: Final = 10_000_000  # Every link once in so long: update_connections, contract of shm/ring.py.
+REFRESH_NS: Final = 10_000_000  # Every link once in so long, or in a pass period: update_connections, contract of shm/ring.py.
 LINKS_AT_ONCE: Final = 4  # All of a shard take 0.1 ms, and a tick that comes in the middle waits for the rest.
 WARM_SHARE: Final = 8  # Rehearsals take an eighth of a core at most, glances another, of all hot shards that may share it
 # together: a tick that comes in the middle of one waits for the rest of it.

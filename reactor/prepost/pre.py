@@ -102,8 +102,10 @@ class PositionLimit(PreStage):
         after_e8 = abs(position_e8 + decision.side * (reserved_lots * terms.lot_base_e8 + decision.base_e8))
         if after_e8 <= abs(position_e8):
             return NONE
-        notional = float(decision.notional_e8)
-        if notional and float(after_e8) * notional <= SURELY * self._quote_max * float(decision.base_e8):
+        priced = terms if decision.pair is None else decision.pair.open  # a clip is a sum of money at its mark
+        mark_ticks = desk.money.mark_ticks(priced.index)
+        worth = float(after_e8) * float(mark_ticks * priced.tick_numerator)
+        if mark_ticks and worth <= SURELY * self._quote_max * float(priced.tick_denominator):
             return NONE  # A clip is at least `clip_usdt`, so this many fit without asking how many it is rounded up to.
         clip_e8 = self._clip_e8(decision)
         if clip_e8 == 0:

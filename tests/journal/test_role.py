@@ -246,6 +246,17 @@ def test_what_ends_the_scribes_thread_ends_the_role(tmp_path: Path) -> None:
         bench.run(100)
 
 
+def test_what_ends_the_scribes_thread_at_the_stop_is_not_silent(tmp_path: Path) -> None:
+    bench = make_bench(tmp_path, open_disk=Disk, is_threaded=True)
+
+    def broken() -> None:
+        raise RuntimeError("the ring is damaged")
+
+    bench.role._scribe.finish = broken  # type: ignore[method-assign, union-attr]
+    with pytest.raises(RuntimeError, match="the ring is damaged"):
+        bench.role.on_stop(bench.clock.monotonic_ns())
+
+
 def test_a_write_that_breaks_in_an_unknown_way_is_a_failure_and_tried_again(tmp_path: Path) -> None:
     disk = Disk()
     bench = make_bench(tmp_path, open_disk=lambda: disk)

@@ -50,6 +50,21 @@ assert asked == [{NICE_ALONE}, {NICE_HOT}], asked
     scheduling_of(lines)
 
 
+def test_a_limit_in_between_never_puts_the_nearer_to_the_order_behind():
+    lines = f"""
+def refuse(which, who, nice):
+    if nice < {NICE_HOT - 3}:
+        raise PermissionError
+    given.append(nice)
+os.setpriority = refuse
+given = []
+for step in range(4):
+    go_first(is_alone=False, step=step)
+assert given == [{NICE_HOT}, {NICE_HOT - 2}, {NICE_HOT - 3}, {NICE_HOT - 3}], given
+"""
+    scheduling_of(lines)
+
+
 def test_who_gives_way_pushes_nobody_off_a_core():
     policy, nice, *_ = scheduling_of("give_way(5)")
     assert (int(policy), int(nice)) == (os.SCHED_BATCH, 5)

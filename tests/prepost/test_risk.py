@@ -172,6 +172,12 @@ def test_a_position_limit_in_clips_counts_what_live_orders_may_add():
     assert len(room.venue.places) == 2
 
 
+def test_a_position_limit_counts_clips_at_the_mark_whatever_the_order_would_pay():
+    room = trading(position_clips_max=6)
+    room.order(1, 600, 3_300_000)  # 198 USDT if it is ever filled; at the mark 390, where a clip is 50
+    assert first_refusal(room) == Reason.POSITION_LIMIT
+
+
 def test_too_small_for_the_venue_is_refused_here():
     room = trading()
     room.order(1, 5, 6_500_000)  # 3.25 USDT
@@ -321,10 +327,12 @@ def test_one_look_for_all_limits_never_says_yes_where_a_rule_says_no(data: st.Da
     position.value = 0 if draw(often) else draw(st.sampled_from([-1, 1])) * draw(st.integers(0, 10**14))
     money = desk.money
     money.daily_pnl_e8 = 0 if draw(often) else -500 * E8 + draw(NEAR)
-    money.equity_e8 = 10_000 * E8
-    money.net_exposure_e8 = draw(st.sampled_from([0, 0, 0, 200 * E8, -200 * E8, 400 * E8, -400 * E8])) + draw(NEAR)
-    money.futures_equity_e8[:] = [0, 1_000 * E8, 0]
-    money.futures_gross_e8[:] = [0, draw(st.sampled_from([0, 0, 9_900 * E8])) + abs(draw(NEAR)), 0]
+    money.equity_e8 = draw(st.sampled_from([10_000 * E8] * 4 + [0, -E8]))
+    surely_e8 = 300 * E8 * 999 // 1000 - decision.notional_e8  # where the one look begins to leave it to the rule
+    exposures_e8 = [0, 0, 0, 200 * E8, -200 * E8, 400 * E8, -400 * E8, surely_e8, -surely_e8]
+    money.net_exposure_e8 = draw(st.sampled_from(exposures_e8)) + draw(NEAR)
+    money.futures_equity_e8[:] = [0, draw(st.sampled_from([1_000 * E8] * 4 + [0, -E8])), 0]
+    money.futures_gross_e8[:] = [0, draw(st.sampled_from([0, 0, 9_890 * E8, 9_900 * E8])) + abs(draw(NEAR)), 0]
     for wallet, wanted_e8 in ((terms.base_key, decision.base_e8), (terms.quote_key, decision.notional_e8)):
         claimed_e8 = draw(st.integers(0, 5))
         desk.quota.claimed[wallet] = claimed_e8

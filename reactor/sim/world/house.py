@@ -53,8 +53,8 @@ from reactor.sim.world.time import BIRTHDAY_NS, MS, SECOND, HostClock, VirtualTi
 from shm.ring import NORMAL, URGENT, Consumer, Producer, heap_consumer, heap_producer
 from shm.seqlock import RowsReader, RowsWriter, heap_rows
 
-PASS_PERIOD_NS: Final = 20 * MS  # A shard's is 5 ms; roles say by deadline_ns when they need one sooner, and shall mean it.
-HEARTBEAT_NS: Final = MS  # A row of metrics is published that often at most, as a shard does.
+PASS_PERIOD_NS: Final = 20 * MS  # A hot shard's is 5 ms; roles say by deadline_ns when they need one sooner, and shall mean it.
+HEARTBEAT_NS: Final = MS  # A row of metrics is published that often at most; a shard does every 4 ms.
 TIMER_NS: Final = 20 * MS  # How fine the timers of this host are: nobody is woken for a deadline earlier than this.
 FINE_TIMER_NS: Final = 5 * MS  # A shard's own period; some seeds have it, so that both are tried.
 CAPACITY_MAX: Final = 256  # Slots per lane: enough for a thin market, little enough to be full in a bad moment.
