@@ -12,9 +12,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from reactor.collector.triggers.trigger import ANY_INSTRUMENT, MS, Binding, Edge, Trigger
-from reactor.domain.messages import INSTRUMENTS_MAX, SignalType, Stage, copier, new, signal_index
+from reactor.domain.messages import INSTRUMENTS_MAX, SignalType, copier, new, signal_index
 
-STAGE_SIGNAL: Final = int(Stage.SIGNAL)
 ORDER_RESPONSE: Final = int(SignalType.ORDER_RESPONSE)
 TYPES_MAX: Final = int(SignalType.TYPES_MAX)
 SLOTS_MAX: Final = TYPES_MAX * INSTRUMENTS_MAX

@@ -7,7 +7,7 @@ supervisor after everybody has left. Where both are known, they are compared.
 from dataclasses import dataclass, field
 from typing import Any
 
-E8 = 100_000_000
+from reactor.domain.units import E8
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ from rich.box import HEAVY_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from reactor.monitor.report import E8, Percentiles, Report
+from reactor.domain.units import E8
+from reactor.monitor.report import Percentiles, Report
 
 
 def usdt(amount_e8: int) -> str:
